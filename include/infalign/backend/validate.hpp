@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The checks at the public door, written against the backend concept: they run where the data is.
+///
+/// Sizes that a view knows are always checked. What must be read from memory (offsets, rewards, token ids) is checked unless
+/// the backend says `checks_values() == false`.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "infalign/backend/backend.hpp"
+#include "infalign/core/error.hpp"
+#include "infalign/core/math.hpp"
+
+namespace infalign::detail {
+
+/// The length of groups, several at a time: a constant for rows, a difference of offsets for ragged groups.
+template <class At, class T, class Space>
+INFALIGN_HD auto group_sizes(At at, const rows<T, Space>& groups) {
+  return decltype(at.load(static_cast<const index_t*>(nullptr)))(groups.columns());
+}
+template <class At, class T, class Space>
+INFALIGN_HD auto group_sizes(At at, const ragged<T, Space>& groups) {
+  const index_t* offsets = groups.offsets().data();
+  return at.load(offsets + 1) - at.load(offsets);
+}
+
+template <class G>
+struct smaller_than {
+  G groups;
+  index_t bound;
+  template <class At>
+  INFALIGN_HD auto operator()(At at) const {
+    const auto sizes = group_sizes(at, groups);
+    return sizes < decltype(at.load(static_cast<const index_t*>(nullptr)))(bound);
+  }
+};
+
+template <class G, class H>
+struct different_sizes {
+  G a;
+  H b;
+  template <class At>
+  INFALIGN_HD auto operator()(At at) const {
+    return !(group_sizes(at, a) == group_sizes(at, b));
+  }
+};
+
+template <class T>
+struct is_not_finite {
+  const T* values;
+  template <class At>
+  INFALIGN_HD auto operator()(At at) const {
+    return not_finite(at.load(values));
+  }
+};
+
+template <class T>
+struct is_negative_or_not_finite {
+  const T* values;
+  template <class At>
+  INFALIGN_HD auto operator()(At at) const {
+    const auto v = at.load(values);
+    return (v < decltype(v + v)(0)) | not_finite(v);
+  }
+};
+
+template <class T>
+struct outside_range {
+  const T* values;
+  T lowest;
+  T highest;
+  template <class At>
+  INFALIGN_HD auto operator()(At at) const {
+    const auto v = at.load(values);
+    using V = std::remove_cv_t<decltype(v)>;
+    return !((v >= V(lowest)) & (v <= V(highest)));
+  }
+};
+
+template <class B, class T, class Space>
+void expects_groups(B&, std::string_view function, std::string_view name, const rows<T, Space>& groups) {
+  expects<shape_error>(groups.size() >= 0 && groups.columns() >= 0, function, name, " has ", groups.size(), " rows of ",
+                       groups.columns(), " values, sizes must not be negative");
+  expects<shape_error>(groups.size() <= 1 || groups.stride() >= groups.columns(), function, name, " has stride ",
+                       groups.stride(), ", less than its ", groups.columns(), " columns");
+}
+
+/// Offsets start at 0, never go backwards, and end at the number of values.
+template <class B, class T, class Space>
+void expects_groups(B& on, std::string_view function, std::string_view name, const ragged<T, Space>& groups) {
+  const auto offsets = groups.offsets();
+  expects<shape_error>(!offsets.empty() || groups.total() == 0, function, name, " has ", groups.total(),
+                       " values but no offsets");
+  if (offsets.empty() || !on.checks_values()) return;
+  const index_t start = on.read(offsets.data());
+  expects<shape_error>(start == 0, function, name, ".offsets[0] is ", start, ", must be 0");
+  const index_t bad = on.template first<index_t>(groups.size(), smaller_than<ragged<T, Space>>{groups, 0});
+  if (bad < groups.size())
+    raise<shape_error>(function, name, ".offsets[", bad + 1, "] is ", on.read(offsets.data() + bad + 1),
+                       ", less than the offset before it, ", on.read(offsets.data() + bad));
+  const index_t end = on.read(offsets.data() + groups.size());
+  expects<shape_error>(end == groups.total(), function, name, ".offsets[", groups.size(), "] is ", end, ", but there are ",
+                       groups.total(), " values");
+}
+
+template <class B, class G>
+index_t group_size(B& on, const G& groups, index_t g) {
+  if constexpr (is_rows<G>)
+    return groups.columns();
+  else
+    return on.read(groups.offsets().data() + g + 1) - on.read(groups.offsets().data() + g);
+}
+
+/// The two have the same number of groups.
+template <class G, class H>
+void expects_same_count(std::string_view function, std::string_view a_name, const G& a, std::string_view b_name, const H& b) {
+  expects<shape_error>(a.size() == b.size(), function, a_name, " has ", a.size(), " groups, but ", b_name, " has ", b.size());
+}
+
+/// The two have the same number of groups, of the same lengths.
+template <class B, class G, class H>
+void expects_same_shape(B& on, std::string_view function, std::string_view a_name, const G& a, std::string_view b_name,
+                        const H& b) {
+  expects_same_count(function, a_name, a, b_name, b);
+  if (!on.checks_values() && !(is_rows<G> && is_rows<H>)) return;
+  if (a.empty()) return;
+  const index_t bad = on.template first<index_t>(a.size(), different_sizes<G, H>{a, b});
+  if (bad < a.size())
+    raise<shape_error>(function, a_name, "[", bad, "] has ", group_size(on, a, bad), " values, but ", b_name, "[", bad,
+                       "] has ", group_size(on, b, bad));
+}
+
+/// Every group has at least `bound` values; `why` ends the sentence.
+template <class B, class G>
+void expects_group_sizes(B& on, std::string_view function, std::string_view name, const G& groups, index_t bound,
+                         std::string_view why) {
+  if (groups.empty() || (!is_rows<G> && !on.checks_values())) return;
+  const index_t bad = on.template first<index_t>(groups.size(), smaller_than<G>{groups, bound});
+  if (bad < groups.size())
+    raise<shape_error>(function, name, "[", bad, "] has ", group_size(on, groups, bad), " values, ", why);
+}
+
+template <template <class> class Offends, class B, class T>
+void expects_run(B& on, std::string_view function, std::string_view name, const T* values, index_t n,
+                 std::string_view requirement, auto where) {
+  const index_t bad = on.template first<compute_t<T>>(n, Offends<T>{values});
+  if (bad < n)
+    raise<domain_error>(function, name, where(bad), " is ", static_cast<double>(on.read(values + bad)), ", must be ",
+                        requirement);
+}
+
+/// The group that holds value number `position` of a packed sequence, by bisection over the offsets.
+template <class B, class T, class Space>
+index_t group_of(B& on, const ragged<T, Space>& groups, index_t position) {
+  index_t low = 0;
+  index_t high = groups.size();
+  while (high - low > 1) {
+    const index_t middle = low + (high - low) / 2;
+    (on.read(groups.offsets().data() + middle) <= position ? low : high) = middle;
+  }
+  return low;
+}
+
+inline std::string in_group(index_t g, index_t i) {
+  return "[" + std::to_string(g) + "][" + std::to_string(i) + "]";
+}
+
+/// No value for which `Offends` is set, or an error that names group, position and value.
+template <template <class> class Offends, class B, class T, class Space>
+void expects_each(B& on, std::string_view function, std::string_view name, const rows<T, Space>& groups,
+                  std::string_view requirement) {
+  if (!on.checks_values()) return;
+  using Value = std::remove_cv_t<T>;
+  const index_t columns = groups.columns();
+  if (groups.stride() == columns || groups.size() == 1)
+    return expects_run<Offends, B, Value>(on, function, name, groups.data(), groups.total(), requirement,
+                                          [&](index_t i) { return in_group(i / columns, i % columns); });
+  for (index_t g = 0; g < groups.size(); ++g)
+    expects_run<Offends, B, Value>(on, function, name, groups[g].data(), columns, requirement,
+                                   [&](index_t i) { return in_group(g, i); });
+}
+template <template <class> class Offends, class B, class T, class Space>
+void expects_each(B& on, std::string_view function, std::string_view name, const ragged<T, Space>& groups,
+                  std::string_view requirement) {
+  if (!on.checks_values()) return;
+  expects_run<Offends, B, std::remove_cv_t<T>>(on, function, name, groups.data(), groups.total(), requirement, [&](index_t i) {
+    const index_t g = group_of(on, groups, i);
+    return in_group(g, i - on.read(groups.offsets().data() + g));
+  });
+}
+template <template <class> class Offends, class B, class T, class Space>
+void expects_each(B& on, std::string_view function, std::string_view name, const span<T, Space>& values,
+                  std::string_view requirement) {
+  if (!on.checks_values()) return;
+  expects_run<Offends, B, std::remove_cv_t<T>>(on, function, name, values.data(), values.size(), requirement,
+                                               [](index_t i) { return "[" + std::to_string(i) + "]"; });
+}
+
+/// No NaN and no infinity. `values` is a span or groups.
+template <class B, class Values>
+void expects_finite(B& on, std::string_view function, std::string_view name, const Values& values) {
+  expects_each<is_not_finite>(on, function, name, values, "finite");
+}
+
+/// Every value in `[lowest, highest]`, or an error that names position and value.
+template <class B, class T, class Space>
+void expects_range(B& on, std::string_view function, std::string_view name, const span<T, Space>& values,
+                   std::remove_cv_t<T> lowest, std::remove_cv_t<T> highest) {
+  if (!on.checks_values()) return;
+  using Value = std::remove_cv_t<T>;
+  const index_t bad = on.template first<Value>(values.size(), outside_range<Value>{values.data(), lowest, highest});
+  if (bad < values.size())
+    raise<domain_error>(function, name, "[", bad, "] is ", on.read(values.data() + bad), ", must be in [", lowest, ", ",
+                        highest, "]");
+}
+
+}  // namespace infalign::detail

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Calibration: the quantile of a reward under the base policy of its prompt, and the transformed quantile in one pass.
+#pragma once
+
+#include <string_view>
+
+#include "infalign/backend/backend.hpp"
+#include "infalign/backend/validate.hpp"
+#include "infalign/calibration/detail/rank_kernels.hpp"
+#include "infalign/calibration/tie_rule.hpp"
+#include "infalign/transform/identity.hpp"
+#include "infalign/transform/transform.hpp"
+
+namespace infalign {
+
+struct calibration_options {
+  tie_rule ties{};
+  rank_algorithm algorithm = rank_algorithm::automatic;
+};
+
+namespace detail {
+
+/// Calls `use` with the counting formula of a tie rule.
+template <class Use>
+void with_tie_count(const tie_rule& ties, Use&& use) {
+  switch (ties.rule) {
+    case tie_rule::kind::mid_rank: return use(mid_rank_count{});
+    case tie_rule::kind::below: return use(below_count{});
+    case tie_rule::kind::at_or_below: return use(at_or_below_count{});
+    case tie_rule::kind::randomized: return use(randomized_count{ties.seed});
+  }
+}
+
+/// All of calibration behind the checks.
+template <class B, class References, class Weights, class Rewards, class Transform, class Out>
+void run_calibration(B& on, const References& references, const Weights& weights, const Rewards& rewards,
+                     const Transform& transform, const Out& out, const calibration_options& options, bool leave_one_out) {
+  if (rewards.empty()) return;
+  const index_t prompts = rewards.size();
+  const index_t mean_references = references.total() / prompts;
+  const index_t mean_rewards = (rewards.total() + prompts - 1) / prompts;
+  with_tie_count(options.ties, [&](auto count) {
+    if constexpr (std::same_as<Weights, unit_weights>) {
+      if (!by_counting(on, options.algorithm, mean_references, mean_rewards)) {
+        using T = typename References::value_type;
+        auto frame = on.scratch();
+        T* const sorted = frame.template take<T>(references.total());
+        on.sort(references, sorted);
+        return on.groups(
+            prompts, 16 * rewards.total(),
+            search_kernel{packed_like<const T>(references, sorted), rewards, out, count, transform, leave_one_out});
+      }
+    }
+    on.groups(prompts, references.total() * (mean_rewards / 8 + 1),
+              count_kernel{references, weights, rewards, out, count, transform, leave_one_out});
+  });
+}
+
+template <class B, class References, class Rewards, class Out>
+void check_calibration(B& on, std::string_view function, const References& references, const Rewards& rewards, const Out& out) {
+  expects_groups(on, function, "references", references);
+  expects_groups(on, function, "rewards", rewards);
+  expects_groups(on, function, "out", out);
+  expects_same_count(function, "rewards", rewards, "references", references);
+  expects_same_shape(on, function, "out", out, "rewards", rewards);
+  expects_group_sizes(on, function, "references", references, 1, "a prompt needs at least one reference reward");
+  expects_finite(on, function, "references", references);
+  expects_finite(on, function, "rewards", rewards);
+}
+
+template <class B, class References, class Weights>
+void check_weights(B& on, std::string_view function, const References& references, const Weights& weights) {
+  expects_groups(on, function, "weights", weights);
+  expects_same_shape(on, function, "weights", weights, "references", references);
+  expects_weights(on, function, weights);
+}
+
+}  // namespace detail
+
+/// Calibrated rewards: for every rollout `y` of a prompt with reference rewards `z_1 … z_K` drawn from the base policy,
+/// `out = (#{z < y} + v·#{z = y}) / K`, with the share `v` of ties set by `options.ties` (default ½: the win rate against the
+/// base policy).
+///
+/// - Shapes: `references` P groups of K ≥ 1 rewards; `rewards` and `out` P groups of the same lengths; rows or ragged.
+///   `out` may be `rewards`.
+/// - Range: [0, 1]. Under the base policy the expectation of a value is its true quantile; see `uncertainty.hpp` for its error.
+/// - Ties: see `tie_rule`. NaN and infinities are an error, unless the backend is unchecked.
+/// - Exactness: counts are whole numbers and the quotient is rounded once (to the type of `out`), so results are equal to the
+///   bit for all backends, thread counts and algorithms.
+/// - Cost: O(K·M) comparisons a prompt in registers for few rollouts or references; O((K+M) log K) by sorting for many. The
+///   backend's measured cost model picks; `options.algorithm` forces.
+/// - Errors: `shape_error`, `domain_error` before anything is written.
+/// - Source: InfAlign (arXiv 2412.19792), Definition of calibrated reward and its empirical estimate.
+///
+/// \code
+/// infalign::simd on;
+/// const infalign::rows<const float> z(references, prompts, 128);
+/// const infalign::rows<const float> y(rewards, prompts, 4);
+/// infalign::calibrate(on, z, y, infalign::rows<float>(calibrated, prompts, 4));
+/// \endcode
+template <backend B, grouped References, grouped Rewards, writable_groups Out>
+  requires reachable_from<B, References, Rewards, Out>
+void calibrate(B&& on, const References& references, const Rewards& rewards, const Out& out, calibration_options options = {}) {
+  detail::check_calibration(on, "calibrate", references, rewards, out);
+  detail::run_calibration(on, references, detail::unit_weights{}, rewards, identity{}, out, options, false);
+}
+
+/// `calibrate`, then `Φ`, in one pass and without an array between: `out = Φ(u)`.
+///
+/// `Φ` receives `u` as rounded to the type of `out`. Where `Φ` is infinite at 0 or 1 (logarithm, normal quantile) so is the
+/// result for a reward below or above all references; `clamped` keeps it finite.
+template <backend B, grouped References, grouped Rewards, transform_function Transform, writable_groups Out>
+  requires reachable_from<B, References, Rewards, Out>
+void calibrate_transform(B&& on, const References& references, const Rewards& rewards, const Transform& transform,
+                         const Out& out, calibration_options options = {}) {
+  detail::check_calibration(on, "calibrate_transform", references, rewards, out);
+  detail::run_calibration(on, references, detail::unit_weights{}, rewards, kernel_form(transform), out, options, false);
+}
+
+/// Calibrated rewards against references that were drawn from another policy `q` and carry the weights `π₀/q`:
+/// `out = (Σ_{z<y} w_z + v·Σ_{z=y} w_z) / Σ w_z`.
+///
+/// Weights are not negative, finite, of the shape of `references`, with a positive sum for every prompt. Each is rounded to a
+/// multiple of 2⁻⁵² of (K · largest weight of its prompt), which makes every sum exact: the result does not depend on the order
+/// of summation, and for weights within a factor of 2^(52 - 24) / K of each other, as `float`, nothing is lost at all.
+/// The rest is as for `calibrate`; the algorithm is always counting.
+template <backend B, grouped References, grouped Weights, grouped Rewards, writable_groups Out>
+  requires reachable_from<B, References, Weights, Rewards, Out>
+void calibrate_weighted(B&& on, const References& references, const Weights& weights, const Rewards& rewards, const Out& out,
+                        calibration_options options = {}) {
+  detail::check_calibration(on, "calibrate_weighted", references, rewards, out);
+  detail::check_weights(on, "calibrate_weighted", references, weights);
+  detail::run_calibration(on, references, detail::group_weights<Weights>{weights}, rewards, identity{}, out, options, false);
+}
+
+/// Calibrated rewards of the reference rewards themselves: every reward against the other K - 1 of its prompt,
+/// `out = (#{z < y} + v·#{z = y, z ≠ y itself}) / (K - 1)`. Scoring a sample against a set that contains it is biased towards
+/// ½.
+///
+/// Shapes: `rewards` and `out` P groups of the same lengths K ≥ 2; `out` must not overlap `rewards`. The rest is as for
+/// `calibrate`.
+template <backend B, grouped Rewards, writable_groups Out>
+  requires reachable_from<B, Rewards, Out>
+void calibrate_leave_one_out(B&& on, const Rewards& rewards, const Out& out, calibration_options options = {}) {
+  constexpr std::string_view function = "calibrate_leave_one_out";
+  detail::check_calibration(on, function, rewards, rewards, out);
+  detail::expects_group_sizes(on, function, "rewards", rewards, 2, "leaving one out needs at least two");
+  detail::run_calibration(on, rewards, detail::unit_weights{}, rewards, identity{}, out, options, true);
+}
+
+}  // namespace infalign

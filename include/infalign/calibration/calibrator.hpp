@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// A fitted calibrator: the reference rewards of every prompt, sorted once, to be asked many times.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "infalign/backend/backend.hpp"
+#include "infalign/backend/validate.hpp"
+#include "infalign/core/bisect.hpp"
+#include "infalign/core/math.hpp"
+
+namespace infalign {
+
+/// The calibration of one prompt: a view of its sorted reference rewards, small enough to be passed by value into a kernel.
+template <class T>
+class prompt_cdf {
+ public:
+  INFALIGN_HD prompt_cdf(const T* sorted, index_t references) : sorted_(sorted), references_(references) {}
+
+  /// The calibrated reward of `x`: `(#{z < x} + ½·#{z = x}) / K`, for a scalar or a SIMD batch. O(log K) a lane.
+  template <class V>
+  INFALIGN_HD V cdf(V x) const {
+    return lanewise(mid_rank{*this}, x);
+  }
+
+  /// The smallest reference `z` with `#{z' <= z} >= u·K`: the left-continuous inverse of the empirical CDF. `u <= 0` gives the
+  /// smallest reference, `u >= 1` the largest.
+  template <class V>
+  INFALIGN_HD V quantile(V u) const {
+    return lanewise(inverse{*this}, u);
+  }
+
+  [[nodiscard]] INFALIGN_HD index_t references() const { return references_; }
+
+ private:
+  struct mid_rank {
+    const prompt_cdf& of;
+    template <class X>
+    INFALIGN_HD double operator()(X x) const {
+      const index_t below = count_sorted<false>(of.sorted_, of.references_, x);
+      const index_t at_or_below = count_sorted<true>(of.sorted_, of.references_, x);
+      return static_cast<double>(below + at_or_below) / static_cast<double>(2 * of.references_);
+    }
+  };
+  struct inverse {
+    const prompt_cdf& of;
+    INFALIGN_HD T operator()(double u) const {
+      const double rank = std::ceil(u * static_cast<double>(of.references_));
+      const auto last = static_cast<double>(of.references_);
+      const double bounded = rank < 1 ? 1 : rank > last ? last : rank;
+      return of.sorted_[static_cast<index_t>(bounded) - 1];
+    }
+  };
+
+  const T* sorted_;
+  index_t references_;
+};
+
+/// Non-owning view of a fitted calibrator, trivially copyable: what a kernel captures.
+template <grouped Sorted>
+struct calibrator_ref {
+  Sorted sorted;
+
+  INFALIGN_HD prompt_cdf<typename Sorted::value_type> operator[](index_t prompt) const {
+    const auto group = sorted[prompt];
+    return {group.data(), group.size()};
+  }
+  [[nodiscard]] INFALIGN_HD index_t size() const { return sorted.size(); }
+};
+
+/// The sorted reference rewards of all prompts, owned, in host memory.
+///
+/// \code
+/// infalign::calibrator fitted(on, references);        // sorts once: O(K log K) a prompt
+/// double u = fitted[prompt].cdf(reward);              // from then on O(log K) a reward
+/// double z = fitted[prompt].quantile(0.9);
+/// auto kernel = [cdf = fitted.ref()](…) { … cdf[prompt].cdf(x) … };
+/// \endcode
+///
+/// Values equal those of `calibrate` with the default tie rule to the bit. Errors as for `calibrate`'s references.
+template <class T>
+class calibrator {
+ public:
+  template <backend B, grouped References>
+    requires reachable_from<B, References>
+  calibrator(B&& on, const References& references) {
+    constexpr const char* function = "calibrator";
+    detail::expects_groups(on, function, "references", references);
+    detail::expects_group_sizes(on, function, "references", references, 1, "a prompt needs at least one reference reward");
+    detail::expects_finite(on, function, "references", references);
+    sorted_.resize(static_cast<std::size_t>(references.total()));
+    for (index_t g = 0; g < references.size(); ++g) offsets_.push_back(references.offset(g));
+    offsets_.push_back(references.total());
+    on.sort(references, sorted_.data());
+  }
+
+  [[nodiscard]] calibrator_ref<ragged<const T>> ref() const { return {ragged<const T>(sorted_, offsets_)}; }
+  prompt_cdf<T> operator[](index_t prompt) const { return ref()[prompt]; }
+  /// Number of prompts.
+  [[nodiscard]] index_t size() const { return ref().size(); }
+
+ private:
+  std::vector<T> sorted_;
+  std::vector<index_t> offsets_;
+};
+
+template <class B, class References>
+calibrator(B&&, const References&) -> calibrator<typename References::value_type>;
+
+}  // namespace infalign

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The two exact ways to rank the rewards of a prompt among its references, as kernels for a team: comparing with every
+/// reference, and searching in sorted references.
+#pragma once
+
+#include <algorithm>
+#include <string_view>
+
+#include "infalign/backend/validate.hpp"
+#include "infalign/calibration/detail/tie_counts.hpp"
+#include "infalign/core/bisect.hpp"
+#include "infalign/core/math.hpp"
+#include "infalign/transform/identity.hpp"
+
+namespace infalign::detail {
+
+/// Every reference counts one.
+struct unit_weights {
+  template <class Team, class T>
+  struct prompt {
+    template <class At>
+    INFALIGN_HD auto load(At, index_t) const {
+      return typename Team::template vec<T>(1);
+    }
+    INFALIGN_HD double at(index_t) const { return 1; }
+  };
+  template <class References>
+  using compute = compute_t<typename References::value_type>;
+
+  template <class T, class Team>
+  INFALIGN_HD auto of(Team&, index_t, index_t references, double& total) const {
+    total = static_cast<double>(references);
+    return prompt<Team, T>{};
+  }
+};
+
+/// Weights of the references, scaled and rounded to whole numbers whose sum stays below 2^53: sums are then exact.
+template <class Weights>
+struct group_weights {
+  using value_type = typename Weights::value_type;
+  Weights weights;
+
+  template <class Team, class T>
+  struct prompt {
+    const value_type* weights;
+    double scale;
+    /// The weights at the positions `begin + at`.
+    template <class At>
+    INFALIGN_HD auto load(At at, index_t begin) const {
+      using V = typename Team::template vec<T>;
+      const V shift(0x1.0p52);  // adding and taking away 2^52 rounds to a whole number
+      return (at.load(weights + begin, T(0)) * V(scale) + shift) - shift;
+    }
+    INFALIGN_HD double at(index_t i) const { return (static_cast<double>(weights[i]) * scale + 0x1.0p52) - 0x1.0p52; }
+  };
+  template <class References>
+  using compute = double;
+
+  template <class T, class Team>
+  INFALIGN_HD auto of(Team& team, index_t g, index_t references, double& total) const {
+    using V = typename Team::template vec<T>;
+    const value_type* values = weights[g].data();
+    V largest(0);
+    team.template loop<T>(references, [&](auto at, auto) {
+      const V w = at.load(values, T(0));
+      largest = select(largest < w, w, largest);
+    });
+    using std::frexp;
+    using std::ldexp;
+    int exponent = 0;
+    frexp(team.maximum(largest) * static_cast<double>(references), &exponent);
+    const prompt<Team, T> scaled{values, ldexp(1.0, 51 - exponent)};
+    V sum(0);
+    team.template loop<T>(references, [&](auto at, auto) { sum = sum + scaled.load(at, 0); });
+    total = team.sum(sum);
+    return scaled;
+  }
+};
+
+template <class Transform, class T, class Team, class Out>
+INFALIGN_HD void transform_in_place(Team& team, const Transform& transform, Out out) {
+  if constexpr (!std::same_as<Transform, identity>)
+    team.template loop<T>(out.size(), [&](auto at, auto) { at.store(out.data(), transform(at.load(out.data()))); });
+}
+
+/// Compares a block of rewards, held in registers, with every reference of the prompt.
+template <class References, class Weights, class Rewards, class Out, class Count, class Transform>
+struct count_kernel {
+  References references;
+  Weights weights;
+  Rewards rewards;
+  Out out;
+  Count count;
+  Transform transform;
+  bool leave_one_out;
+
+  using T = typename Weights::template compute<References>;
+  /// As many rewards as leave every accumulator in a register.
+  static constexpr int block = 8 / Count::components;
+
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t g) const {
+    const auto group = references[g];
+    const auto values = rewards[g];
+    double total = 0;
+    const auto weight = weights.template of<T>(team, g, group.size(), total);
+    index_t j = 0;
+    for (; j + block <= values.size(); j += block) rank<block>(team, g, group, weight, total, j);
+    if constexpr (block > 4)
+      for (; j + 4 <= values.size(); j += 4) rank<4>(team, g, group, weight, total, j);
+    for (; j < values.size(); ++j) rank<1>(team, g, group, weight, total, j);
+    transform_in_place<Transform, compute_t<typename Out::value_type>>(team, transform, out[g]);
+  }
+
+ private:
+  template <int Block, class Team, class Group, class Weight>
+  INFALIGN_HD void rank(Team& team, index_t g, Group group, const Weight& weight, double total, index_t first) const {
+    using V = typename Team::template vec<T>;
+    constexpr int C = Count::components;
+    // Whole numbers are exact in float up to 2^24; no reference adds more than 2 to a lane.
+    constexpr index_t exact = index_t{1} << 22;
+    const auto values = rewards[g];
+    V x[Block];
+    double sums[Block * C] = {};
+    for (int b = 0; b < Block; ++b) x[b] = V(static_cast<T>(values[first + b]));
+    for (index_t begin = 0; begin < group.size(); begin += exact) {
+      const index_t n = group.size() - begin < exact ? group.size() - begin : exact;
+      const auto* chunk = group.data() + begin;
+      V counts[Block * C];
+      for (V& c : counts) c = V(0);
+      team.template loop<T>(n, [&](auto at, auto) {
+        const V reference = at.load(chunk, infinity<T>);  // padding is above every reward: it counts for nothing
+        const V w = weight.load(at, begin);
+        for (int b = 0; b < Block; ++b) count.add(at, counts + b * C, reference, x[b], w);
+      });
+      for (int c = 0; c < Block * C; ++c) sums[c] += team.sum(counts[c]);
+    }
+    const auto result = out[g];
+    team.items(Block, [&](index_t b) {
+      const double self = leave_one_out ? weight.at(first + b) : 0.0;
+      const index_t position = rewards.offset(g) + first + b;
+      result[first + b] = static_cast<typename Out::value_type>(count.value(sums + b * C, total, self, position));
+    });
+  }
+};
+template <class R, class W, class Y, class O, class C, class F>
+count_kernel(R, W, Y, O, C, F, bool) -> count_kernel<R, W, Y, O, C, F>;
+
+/// Bisects in the sorted references of the prompt, each lane for rewards of its own.
+template <class Sorted, class Rewards, class Out, class Count, class Transform>
+struct search_kernel {
+  Sorted sorted;
+  Rewards rewards;
+  Out out;
+  Count count;
+  Transform transform;
+  bool leave_one_out;
+
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t g) const {
+    const auto group = sorted[g];
+    const auto values = rewards[g];
+    const auto result = out[g];
+    const double self = leave_one_out ? 1.0 : 0.0;
+    team.items(values.size(), [&](index_t j) {
+      const auto x = values[j];
+      double counts[Count::components];
+      count.from_ranks(counts, static_cast<double>(count_sorted<false>(group.data(), group.size(), x)),
+                       static_cast<double>(count_sorted<true>(group.data(), group.size(), x)));
+      const double u = count.value(counts, static_cast<double>(group.size()), self, rewards.offset(g) + j);
+      result[j] = static_cast<typename Out::value_type>(u);
+    });
+    transform_in_place<Transform, compute_t<typename Out::value_type>>(team, transform, result);
+  }
+};
+template <class S, class Y, class O, class C, class F>
+search_kernel(S, Y, O, C, F, bool) -> search_kernel<S, Y, O, C, F>;
+
+template <class Weights>
+struct total_weight_kernel {
+  Weights weights;
+  double* totals;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t g) const {
+    double total = 0;
+    group_weights<Weights>{weights}.template of<double>(team, g, weights[g].size(), total);
+    team.once([&] { totals[g] = total; });
+  }
+};
+
+template <class T>
+struct is_not_positive {
+  const T* values;
+  template <class At>
+  INFALIGN_HD auto operator()(At at) const {
+    const auto v = at.load(values);
+    return !(v > decltype(v + v)(0));
+  }
+};
+
+/// Weights are finite, not negative, and not all zero for a prompt.
+template <class B, class Weights>
+void expects_weights(B& on, std::string_view function, const Weights& weights) {
+  if (!on.checks_values()) return;
+  expects_each<is_negative_or_not_finite>(on, function, "weights", weights, "finite and not negative");
+  auto frame = on.scratch();
+  double* const totals = frame.template take<double>(weights.size());
+  on.groups(weights.size(), weights.total(), total_weight_kernel<Weights>{weights, totals});
+  expects_each<is_not_positive>(on, function, "sum of weights",
+                                span<const double, typename Weights::memory_space>(totals, weights.size()), "positive");
+}
+
+}  // namespace infalign::detail

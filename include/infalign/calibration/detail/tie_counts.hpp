@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The tie rules as counting formulas. Each says what to accumulate over the references of a prompt (`add`, on a scalar or a
+/// batch), the same from two ranks (`from_ranks`), and how the calibrated reward follows (`value`).
+///
+/// `self` is the weight of the scored reward among its own references: 0, or its weight when it is left out. Counts are whole
+/// numbers held exactly in `double`, so `value` rounds once and does not depend on how the counts were found.
+#pragma once
+
+#include "infalign/core/math.hpp"
+#include "infalign/core/rng.hpp"
+
+namespace infalign::detail {
+
+/// Twice the mid-rank: every reference below counts 2, an equal one 1.
+struct mid_rank_count {
+  static constexpr int components = 1;
+  template <class At, class V>
+  INFALIGN_HD static void add(At at, V* count, V reference, V x, V weight) {
+    count[0] = at.add_where(count[0], reference < x, weight);
+    count[0] = at.add_where(count[0], reference <= x, weight);
+  }
+  INFALIGN_HD static void from_ranks(double* count, double below, double at_or_below) { count[0] = below + at_or_below; }
+  [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t) const {
+    return (count[0] - self) / (2 * (total - self));
+  }
+};
+
+struct below_count {
+  static constexpr int components = 1;
+  template <class At, class V>
+  INFALIGN_HD static void add(At at, V* count, V reference, V x, V weight) {
+    count[0] = at.add_where(count[0], reference < x, weight);
+  }
+  INFALIGN_HD static void from_ranks(double* count, double below, double) { count[0] = below; }
+  [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t) const {
+    return count[0] / (total - self);
+  }
+};
+
+struct at_or_below_count {
+  static constexpr int components = 1;
+  template <class At, class V>
+  INFALIGN_HD static void add(At at, V* count, V reference, V x, V weight) {
+    count[0] = at.add_where(count[0], reference <= x, weight);
+  }
+  INFALIGN_HD static void from_ranks(double* count, double, double at_or_below) { count[0] = at_or_below; }
+  [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t) const {
+    return (count[0] - self) / (total - self);
+  }
+};
+
+struct randomized_count {
+  static constexpr int components = 2;
+  std::uint64_t seed;
+  template <class At, class V>
+  INFALIGN_HD static void add(At at, V* count, V reference, V x, V weight) {
+    count[0] = at.add_where(count[0], reference < x, weight);
+    count[1] = at.add_where(count[1], reference <= x, weight);
+  }
+  INFALIGN_HD static void from_ranks(double* count, double below, double at_or_below) {
+    count[0] = below;
+    count[1] = at_or_below;
+  }
+  [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t position) const {
+    const double share = uniform_at(seed, static_cast<std::uint64_t>(position));
+    return (count[0] + share * (count[1] - count[0] - self)) / (total - self);
+  }
+};
+
+}  // namespace infalign::detail

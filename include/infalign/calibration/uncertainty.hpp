@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// How far a calibrated reward from K references is from the true quantile, and how many references a wanted error takes.
+#pragma once
+
+#include <cmath>
+
+#include "infalign/backend/backend.hpp"
+#include "infalign/backend/validate.hpp"
+#include "infalign/core/config.hpp"
+#include "infalign/core/error.hpp"
+#include "infalign/core/math.hpp"
+
+namespace infalign {
+
+/// Standard error of a calibrated reward `u` from `references` independent references: `√(u(1-u)/K)`, an upper bound where
+/// there are ties. It is 0 at `u = 0` and `1`, where the sample says nothing of its own error: use `dkw_band` there.
+/// Errors: `domain_error` for `u` outside [0, 1] or `references < 1`.
+inline double calibration_standard_error(double u, index_t references) {
+  constexpr const char* function = "calibration_standard_error";
+  expects<domain_error>(u >= 0 && u <= 1, function, "u is ", u, ", must be in [0, 1]");
+  expects<domain_error>(references >= 1, function, "references is ", references, ", must be at least 1");
+  return std::sqrt(u * (1 - u) / static_cast<double>(references));
+}
+
+namespace detail {
+template <class Calibrated, class References, class Out>
+struct standard_error_kernel {
+  Calibrated calibrated;
+  References references;
+  Out out;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t g) const {
+    using T = compute_t<typename Calibrated::value_type>;
+    using V = typename Team::template vec<T>;
+    using std::sqrt;
+    const auto u = calibrated[g];
+    const auto result = out[g];
+    const V share = constant<V>(1.0 / static_cast<double>(references[g].size()));
+    team.template loop<T>(u.size(), [&](auto at, auto) {
+      const V value = at.load(u.data());
+      at.store(result.data(), sqrt(value * (V(1) - value) * share));
+    });
+  }
+};
+}  // namespace detail
+
+/// The same for every calibrated reward: `out = √(u(1-u)/K)`, with the K of each prompt taken from `references`.
+/// Shapes: `calibrated` and `out` alike, `references` as many groups. Errors: `shape_error`.
+template <backend B, grouped Calibrated, grouped References, writable_groups Out>
+  requires reachable_from<B, Calibrated, References, Out>
+void calibration_standard_error(B&& on, const Calibrated& calibrated, const References& references, const Out& out) {
+  constexpr const char* function = "calibration_standard_error";
+  detail::expects_groups(on, function, "calibrated", calibrated);
+  detail::expects_groups(on, function, "references", references);
+  detail::expects_groups(on, function, "out", out);
+  detail::expects_same_count(function, "calibrated", calibrated, "references", references);
+  detail::expects_same_shape(on, function, "out", out, "calibrated", calibrated);
+  detail::expects_group_sizes(on, function, "references", references, 1, "a prompt needs at least one reference reward");
+  on.groups(calibrated.size(), calibrated.total(),
+            detail::standard_error_kernel<Calibrated, References, Out>{calibrated, references, out});
+}
+
+/// Half-width `ε` of the band around an empirical CDF of `references` draws that holds the whole true CDF with probability
+/// at least `confidence`: `ε = √(log(2/(1-confidence)) / (2K))`.
+/// Source: Dvoretzky, Kiefer, Wolfowitz 1956 with the constant of Massart, Annals of Probability 18 (1990). Holds with ties.
+inline double dkw_band(index_t references, double confidence) {
+  constexpr const char* function = "dkw_band";
+  expects<domain_error>(references >= 1, function, "references is ", references, ", must be at least 1");
+  expects<domain_error>(confidence > 0 && confidence < 1, function, "confidence is ", confidence, ", must be in (0, 1)");
+  return std::sqrt(std::log(2 / (1 - confidence)) / (2 * static_cast<double>(references)));
+}
+
+/// The smallest number of references for which `dkw_band(K, confidence) <= error`.
+inline index_t references_for_band(double error, double confidence) {
+  constexpr const char* function = "references_for_band";
+  expects<domain_error>(error > 0 && error <= 1, function, "error is ", error, ", must be in (0, 1]");
+  expects<domain_error>(confidence > 0 && confidence < 1, function, "confidence is ", confidence, ", must be in (0, 1)");
+  auto references = static_cast<index_t>(std::ceil(std::log(2 / (1 - confidence)) / (2 * error * error)));
+  if (references < 1) references = 1;
+  while (references > 1 && dkw_band(references - 1, confidence) <= error) --references;
+  while (dkw_band(references, confidence) > error) ++references;
+  return references;
+}
+
+/// The smallest number of references for which a single calibrated reward has at most the standard error `error`, wherever in
+/// [0, 1] it lies: `⌈1/(4·error²)⌉`.
+inline index_t references_for_standard_error(double error) {
+  expects<domain_error>(error > 0 && error <= 0.5, "references_for_standard_error", "error is ", error,
+                        ", must be in (0, 0.5]");
+  return static_cast<index_t>(std::ceil(0.25 / (error * error) * (1 - 1e-14)));
+}
+
+/// The number of unweighted references that are worth as much as these weighted ones: `(Σw)² / Σw²` (Kish 1965). Use it as the
+/// K of the functions above after `calibrate_weighted`. Errors: `domain_error` for a weight that is negative or not finite, or
+/// if all are 0.
+inline double effective_references(span<const double> weights) {
+  double sum = 0;
+  double squares = 0;
+  for (index_t i = 0; i < weights.size(); ++i) {
+    expects<domain_error>(weights[i] >= 0 && std::isfinite(weights[i]), "effective_references", "weights[", i, "] is ",
+                          weights[i], ", must be finite and not negative");
+    sum += weights[i];
+    squares += weights[i] * weights[i];
+  }
+  expects<domain_error>(squares > 0, "effective_references", "sum of weights is 0, must be positive");
+  return sum * sum / squares;
+}
+
+}  // namespace infalign

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The only macros of the library, its version, and the index type.
+#pragma once
+
+#include <cstdint>
+
+#define INFALIGN_VERSION_MAJOR 0
+#define INFALIGN_VERSION_MINOR 1
+#define INFALIGN_VERSION_PATCH 0
+
+#if defined(__CUDACC__)
+#define INFALIGN_HD __host__ __device__
+#else
+#define INFALIGN_HD
+#endif
+
+namespace infalign {
+
+/// Signed 64-bit sizes and positions: a batch of logits passes 2^31 elements in ordinary use, and differences of
+/// signed positions are safe.
+using index_t = std::int64_t;
+
+}  // namespace infalign

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Small functions that formulas use on a scalar and on a SIMD batch alike.
+///
+/// A formula is written once, for any value type `V`: unqualified `exp`, `log`, `sqrt`, `select` … find the standard
+/// functions for `float`/`double` (by a using-declaration or here) and the batch versions by argument-dependent lookup.
+#pragma once
+
+#include <cmath>
+#include <concepts>
+#include <limits>
+#include <type_traits>
+
+#include "infalign/core/config.hpp"
+
+namespace infalign {
+
+/// The arithmetic type that a stored type is computed in. A 16-bit storage type specialises it to `float`.
+template <class Storage>
+struct compute_type {
+  using type = Storage;
+};
+template <class Storage>
+using compute_t = typename compute_type<std::remove_cv_t<Storage>>::type;
+
+/// `condition ? a : b`. Only for a real `bool`: on some instruction sets a batch of booleans converts to `bool` silently,
+/// and this overload would then compile and be wrong.
+template <class Bool, class V>
+  requires(std::same_as<Bool, bool> && std::is_arithmetic_v<V>)
+INFALIGN_HD constexpr V select(Bool condition, V a, V b) {
+  return condition ? a : b;
+}
+
+/// Whether any lane of a mask is set; for a scalar, the mask itself.
+template <class Bool>
+  requires std::same_as<Bool, bool>
+INFALIGN_HD constexpr bool any(Bool condition) {
+  return condition;
+}
+
+/// `f(x)` for a function that only knows single values (it searches a table, say): lane by lane on a batch. The batch
+/// overload lives with its backend and is found through the type of `f`, which therefore belongs to this library.
+template <class F, class V>
+  requires std::is_arithmetic_v<V>
+INFALIGN_HD constexpr V lanewise(const F& f, V x) {
+  return static_cast<V>(f(x));
+}
+
+template <class T>
+inline constexpr T infinity = std::numeric_limits<T>::infinity();
+
+/// NaN, +inf and -inf are the values for which `x - x` is not zero: one formula for scalars and batches.
+template <class V>
+INFALIGN_HD auto not_finite(V x) {
+  return !(x - x == V(0));
+}
+
+namespace detail {
+template <class V>
+struct lane {
+  using type = V;
+};
+template <class V>
+  requires requires { typename V::value_type; }
+struct lane<V> {
+  using type = typename V::value_type;
+};
+}  // namespace detail
+
+/// A constant of a formula, rounded to the precision of the value type.
+template <class V>
+INFALIGN_HD constexpr V constant(double c) {
+  return V(static_cast<typename detail::lane<V>::type>(c));
+}
+
+/// Polynomial by Horner's rule, highest power first: `polynomial(x, a, b, c) = (a·x + b)·x + c`.
+template <class V, class... Lower>
+INFALIGN_HD V polynomial(V x, double highest, Lower... lower) {
+  V sum = constant<V>(highest);
+  ((sum = sum * x + constant<V>(lower)), ...);
+  return sum;
+}
+
+}  // namespace infalign

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <string>
+
+#include "infalign/core/binomial.hpp"
+#include "infalign/core/error.hpp"
+
+namespace infalign {
+
+/// Best-of-N: draw N samples, serve the one of highest reward. `G(q) = q^N`.
+struct best_of {
+  index_t n;
+
+  /// Errors: `domain_error` for N < 1.
+  explicit best_of(index_t samples) : n(samples) {
+    expects<domain_error>(samples >= 1, "best_of", "N is ", samples, ", must be at least 1");
+  }
+  [[nodiscard]] INFALIGN_HD double distortion(double q) const {
+    using std::pow;
+    return pow(q, static_cast<double>(n));
+  }
+  [[nodiscard]] INFALIGN_HD double density(double q) const {
+    using std::pow;
+    return static_cast<double>(n) * pow(q, static_cast<double>(n - 1));
+  }
+  /// The share of N-subsets that lie within `count` of `samples`: `binom(count,N)/binom(samples,N)`.
+  [[nodiscard]] INFALIGN_HD double from_count(index_t count, index_t samples) const { return choose_ratio(count, samples, n); }
+  [[nodiscard]] index_t samples_needed() const { return n; }
+  [[nodiscard]] std::string name() const { return "best_of:" + std::to_string(n); }
+};
+
+}  // namespace infalign

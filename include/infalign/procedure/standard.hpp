@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "infalign/core/config.hpp"
+
+namespace infalign {
+
+/// One sample, served as it is: `G(q) = q`.
+struct standard {
+  [[nodiscard]] INFALIGN_HD double distortion(double q) const { return q; }
+  [[nodiscard]] INFALIGN_HD double density(double) const { return 1; }
+  [[nodiscard]] INFALIGN_HD double from_count(index_t count, index_t samples) const {
+    return static_cast<double>(count) / static_cast<double>(samples);
+  }
+  [[nodiscard]] std::string name() const { return "standard"; }
+};
+
+}  // namespace infalign

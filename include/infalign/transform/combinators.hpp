@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Transforms made of transforms: `scaled`, `shifted`, `clamped`, `composed`. Each is as fast as writing the formula out.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "infalign/core/error.hpp"
+#include "infalign/core/math.hpp"
+#include "infalign/transform/transform.hpp"
+
+namespace infalign {
+
+/// `Φ(u) = factor·inner(u)`. Not negative, so that a better response never loses.
+template <transform_function Inner>
+struct scaled {
+  static constexpr const char* citation = Inner::citation;
+  Inner inner;
+  double factor;
+
+  scaled(Inner transform, double by) : inner(std::move(transform)), factor(by) {
+    expects<domain_error>(by > 0 && by - by == 0, "scaled", "factor is ", by, ", must be positive and finite");
+  }
+  template <class V>
+  INFALIGN_HD V operator()(V u) const {
+    return constant<V>(factor) * inner(u);
+  }
+  template <class V>
+  INFALIGN_HD V derivative(V u) const {
+    return constant<V>(factor) * inner.derivative(u);
+  }
+  [[nodiscard]] std::string name() const { return detail::format_parameter(factor) + "*" + inner.name(); }
+  auto ref() const { return scaled<decltype(kernel_form(inner))>(kernel_form(inner), factor); }
+};
+
+/// `Φ(u) = inner(u) + offset`.
+template <transform_function Inner>
+struct shifted {
+  static constexpr const char* citation = Inner::citation;
+  Inner inner;
+  double offset;
+
+  shifted(Inner transform, double by) : inner(std::move(transform)), offset(by) {
+    expects<domain_error>(by - by == 0, "shifted", "offset is ", by, ", must be finite");
+  }
+  template <class V>
+  INFALIGN_HD V operator()(V u) const {
+    return inner(u) + constant<V>(offset);
+  }
+  template <class V>
+  INFALIGN_HD V derivative(V u) const {
+    return inner.derivative(u);
+  }
+  [[nodiscard]] std::string name() const {
+    return inner.name() + (offset < 0 ? "-" + detail::format_parameter(-offset) : "+" + detail::format_parameter(offset));
+  }
+  auto ref() const { return shifted<decltype(kernel_form(inner))>(kernel_form(inner), offset); }
+};
+
+/// `Φ(u) = inner(min(max(u, lower), upper))`: keeps a transform that is infinite at 0 or 1 finite. With K references a
+/// calibrated reward of 0 only says "below about 1/K", so `1/(2K)` and `1 - 1/(2K)` are natural bounds.
+template <transform_function Inner>
+struct clamped {
+  static constexpr const char* citation = Inner::citation;
+  Inner inner;
+  double lower;
+  double upper;
+
+  clamped(Inner transform, double from, double to) : inner(std::move(transform)), lower(from), upper(to) {
+    expects<domain_error>(0 <= from && from < to && to <= 1, "clamped", "bounds are [", from, ", ", to,
+                          "], must satisfy 0 <= lower < upper <= 1");
+  }
+  template <class V>
+  INFALIGN_HD V operator()(V u) const {
+    return inner(bounded(u));
+  }
+  /// 0 outside the bounds.
+  template <class V>
+  INFALIGN_HD V derivative(V u) const {
+    return select((u < constant<V>(lower)) | (u > constant<V>(upper)), constant<V>(0), inner.derivative(bounded(u)));
+  }
+  [[nodiscard]] std::string name() const {
+    return "clamped:" + detail::format_parameter(lower) + ":" + detail::format_parameter(upper) + ":" + inner.name();
+  }
+  auto ref() const { return clamped<decltype(kernel_form(inner))>(kernel_form(inner), lower, upper); }
+
+ private:
+  template <class V>
+  INFALIGN_HD V bounded(V u) const {
+    const V raised = select(u < constant<V>(lower), constant<V>(lower), u);
+    return select(raised > constant<V>(upper), constant<V>(upper), raised);
+  }
+};
+
+/// `Φ(u) = outer(inner(u))`, `inner` mapping [0,1] into the domain of `outer`.
+template <transform_function Outer, transform_function Inner>
+struct composed {
+  static constexpr const char* citation = Outer::citation;
+  Outer outer;
+  Inner inner;
+
+  composed(Outer last, Inner first) : outer(std::move(last)), inner(std::move(first)) {}
+  template <class V>
+  INFALIGN_HD V operator()(V u) const {
+    return outer(inner(u));
+  }
+  template <class V>
+  INFALIGN_HD V derivative(V u) const {
+    return outer.derivative(inner(u)) * inner.derivative(u);
+  }
+  [[nodiscard]] std::string name() const { return outer.name() + "(" + inner.name() + ")"; }
+  auto ref() const {
+    return composed<decltype(kernel_form(outer)), decltype(kernel_form(inner))>(kernel_form(outer), kernel_form(inner));
+  }
+};
+
+}  // namespace infalign

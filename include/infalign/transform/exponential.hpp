@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <string>
+
+#include "infalign/core/error.hpp"
+#include "infalign/core/math.hpp"
+#include "infalign/transform/transform.hpp"
+
+namespace infalign {
+
+/// `Φ(u) = sign(t)·e^{t·u}`, increasing for every `t ≠ 0`: `t > 0` for best-of-N, `t < 0` for worst-of-N (jailbreaking).
+/// Customary: ±5, ±10. `Φ(0) = sign(t)`, `Φ(1) = sign(t)·e^t`. The scale grows as `e^t`: for a comparable KL weight, divide β
+/// by it (`scaled`), or use `tradeoff` to find β.
+struct exponential {
+  static constexpr const char* citation = "Balashankar et al., InfAlign, ICML 2025 (arXiv 2412.19792)";
+
+  explicit exponential(double exponent) : t(exponent) {
+    expects<domain_error>(t != 0 && t - t == 0, "exponential", "t is ", t, ", must be finite and not 0");
+  }
+
+  template <class V>
+  INFALIGN_HD V operator()(V u) const {
+    using std::exp;
+    return constant<V>(t > 0 ? 1 : -1) * exp(constant<V>(t) * u);
+  }
+  template <class V>
+  INFALIGN_HD V derivative(V u) const {
+    using std::exp;
+    return constant<V>(t > 0 ? t : -t) * exp(constant<V>(t) * u);
+  }
+  [[nodiscard]] std::string name() const { return "exponential:" + detail::format_parameter(t); }
+
+  double t;
+};
+
+}  // namespace infalign

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "infalign/core/config.hpp"
+
+namespace infalign {
+
+/// `Φ(u) = u`: calibration alone, optimal for the standard win rate. `Φ(0) = 0`, `Φ(1) = 1`.
+struct identity {
+  static constexpr const char* citation = "Balashankar et al., InfAlign, ICML 2025 (arXiv 2412.19792)";
+
+  template <class V>
+  INFALIGN_HD V operator()(V u) const {
+    return u;
+  }
+  template <class V>
+  INFALIGN_HD V derivative(V) const {
+    return V(1);
+  }
+  [[nodiscard]] std::string name() const { return "identity"; }
+};
+
+}  // namespace infalign

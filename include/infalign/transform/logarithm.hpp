@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <string>
+
+#include "infalign/core/config.hpp"
+
+namespace infalign {
+
+/// `Φ(u) = log u`. With KL weight `β = 1/(n-1)` the optimal policy is exactly the best-of-n policy of the base.
+/// `Φ(0) = -inf` (use `clamped` with a bound of `1/(2K)` for calibrated rewards from K references), `Φ(1) = 0`.
+struct logarithm {
+  static constexpr const char* citation = "Balashankar et al., InfAlign, ICML 2025 (arXiv 2412.19792)";
+
+  template <class V>
+  INFALIGN_HD V operator()(V u) const {
+    using std::log;
+    return log(u);
+  }
+  template <class V>
+  INFALIGN_HD V derivative(V u) const {
+    return V(1) / u;
+  }
+  [[nodiscard]] std::string name() const { return "logarithm"; }
+};
+
+}  // namespace infalign

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// What a reward transform is: a small value that maps a calibrated reward `u ∈ [0,1]` to the reward `Φ(u)` to be maximised.
+///
+/// To add one, write a file like `exponential.hpp`: `operator()` and `derivative` as templates on the value type (a scalar or a
+/// SIMD batch), `name()`, and `citation`. Nothing else has to change. Adding a constant to `Φ`, or scaling `Φ` and the KL
+/// weight together, does not change the optimal policy.
+#pragma once
+
+#include <concepts>
+#include <sstream>
+#include <string>
+#include <type_traits>
+
+#include "infalign/core/config.hpp"
+
+namespace infalign {
+
+template <class F>
+concept transform_function = std::copyable<F> && requires(const F& transform, double u) {
+  { transform(u) } -> std::convertible_to<double>;
+  { transform.derivative(u) } -> std::convertible_to<double>;
+  { transform.name() } -> std::convertible_to<std::string>;
+  { F::citation } -> std::convertible_to<const char*>;
+};
+
+/// The form of a transform that enters a kernel: itself, or for one that owns memory (`tabulated`, and what is composed of it)
+/// its non-owning `ref()`, valid while the owner lives.
+template <class F>
+auto kernel_form(const F& transform) {
+  if constexpr (requires { transform.ref(); })
+    return transform.ref();
+  else
+    return transform;
+}
+
+namespace detail {
+/// A parameter as a user would write it: `exponential:-5`, not `exponential:-5.000000`.
+inline std::string format_parameter(double value) {
+  std::ostringstream text;
+  text.precision(12);
+  text << value;
+  return text.str();
+}
+}  // namespace detail
+
+}  // namespace infalign

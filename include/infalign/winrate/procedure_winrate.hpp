@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Win rates under inference-time procedures, from samples of both policies.
+#pragma once
+
+#include <string>
+
+#include "infalign/backend/backend.hpp"
+#include "infalign/backend/validate.hpp"
+#include "infalign/procedure/procedure.hpp"
+#include "infalign/procedure/standard.hpp"
+#include "infalign/winrate/detail/winrate_kernels.hpp"
+
+namespace infalign {
+
+namespace detail {
+
+template <class B, class Policy, class Reference, class Procedure, class ReferenceProcedure, class Out>
+void check_winrate(B& on, std::string_view function, const Policy& policy, const Reference& reference,
+                   const Procedure& procedure, const ReferenceProcedure& reference_procedure, const Out& out) {
+  expects_groups(on, function, "policy_rewards", policy);
+  expects_groups(on, function, "reference_rewards", reference);
+  expects_same_count(function, "reference_rewards", reference, "policy_rewards", policy);
+  expects<shape_error>(out.size() == policy.size(), function, "out has ", out.size(), " values, but policy_rewards has ",
+                       policy.size(), " groups");
+  const auto needs = [](const auto& p) {
+    return "fewer than the " + std::to_string(samples_needed(p)) + " that its procedure draws";
+  };
+  expects_group_sizes(on, function, "policy_rewards", policy, samples_needed(procedure), needs(procedure));
+  expects_group_sizes(on, function, "reference_rewards", reference, samples_needed(reference_procedure),
+                      needs(reference_procedure));
+  expects_finite(on, function, "policy_rewards", policy);
+  expects_finite(on, function, "reference_rewards", reference);
+}
+
+/// The served shares `G(0/m) … G(m/m)` of all counts, once for all prompts when they have equally many samples.
+template <class Frame, class B, class Groups, class Procedure>
+served_shares<Procedure> tabulate_shares(B& on, Frame& frame, const Groups& groups, const Procedure& procedure) {
+  if constexpr (is_rows<Groups>) {
+    const index_t m = groups.columns();
+    double* const table = frame.template take<double>(m + 1);
+    on.groups(1, m, share_table_kernel<Procedure>{procedure, m, table});
+    return {procedure, table};
+  } else {
+    return {procedure, nullptr};
+  }
+}
+
+}  // namespace detail
+
+/// Inference-time win rate of every prompt: the probability that the response served by `procedure` over the policy beats the
+/// one served by `reference_procedure` over the reference policy, a tie counting ½.
+///
+/// With `A(t) = G_π(share of policy samples ≤ t)` and `B(t)` likewise from the reference samples,
+/// `out = Σ_t (A(t) - A(t⁻))·(B(t) + B(t⁻))/2` over the distinct values `t`. For `standard`, `best_of` and `worst_of` the
+/// shares are those of subsets drawn without replacement, and the estimate is unbiased: it equals the mean over all pairs of
+/// N-subsets. Resampling with replacement is biased. Procedures without `from_count` get the plug-in estimate.
+///
+/// - Shapes: `policy_rewards` and `reference_rewards` P groups (rows or ragged) of at least N samples; `out` P values.
+/// - Range: [0, 1] up to rounding. Ties count ½; NaN and infinities are an error.
+/// - Cost: by comparing all pairs in registers for groups up to a few hundred samples, otherwise O((m + m') log) by sorting.
+///   Both give the same up to rounding in the last digits.
+/// - Errors: `shape_error` (sizes, fewer than N samples), `domain_error`, before anything is written.
+/// - Source: derived from Balashankar et al., ICML 2025, as a two-sample U-statistic; N = 1 is the Mann–Whitney statistic.
+template <backend B, grouped Policy, grouped Reference, inference_procedure Procedure, inference_procedure ReferenceProcedure,
+          class Out>
+  requires reachable_from<B, Policy, Reference>
+void procedure_winrate(B&& on, const Policy& policy_rewards, const Reference& reference_rewards, const Procedure& procedure,
+                       const ReferenceProcedure& reference_procedure, Out&& out,
+                       rank_algorithm algorithm = rank_algorithm::automatic) {
+  const span result(out);
+  static_assert(reachable_from<B, decltype(result)>, "the views must live in the memory of the backend");
+  static_assert(std::same_as<typename Policy::value_type, typename Reference::value_type>, "rewards must have one type");
+  detail::check_winrate(on, "procedure_winrate", policy_rewards, reference_rewards, procedure, reference_procedure, result);
+  const index_t prompts = policy_rewards.size();
+  if (prompts == 0) return;
+  auto frame = on.scratch();
+  const auto policy_share = detail::tabulate_shares(on, frame, policy_rewards, procedure);
+  const auto reference_share = detail::tabulate_shares(on, frame, reference_rewards, reference_procedure);
+  const index_t m = policy_rewards.total() / prompts;
+  const index_t k = reference_rewards.total() / prompts;
+  if (by_counting(on, algorithm, m + k, m))
+    return on.groups(
+        prompts, policy_rewards.total() * ((m + k) / 8 + 1),
+        detail::winrate_by_counting{policy_rewards, reference_rewards, policy_share, reference_share, result.data()});
+  using T = typename Policy::value_type;
+  T* const policy_sorted = frame.template take<T>(policy_rewards.total());
+  T* const reference_sorted = frame.template take<T>(reference_rewards.total());
+  on.sort(policy_rewards, policy_sorted);
+  on.sort(reference_rewards, reference_sorted);
+  on.groups(prompts, 16 * policy_rewards.total(),
+            detail::winrate_by_search{packed_like<const T>(policy_rewards, policy_sorted),
+                                      packed_like<const T>(reference_rewards, reference_sorted), policy_share, reference_share,
+                                      result.data()});
+}
+
+/// The same with one procedure on both sides, as InfAlign defines the inference-time win rate.
+template <backend B, grouped Policy, grouped Reference, inference_procedure Procedure, class Out>
+void procedure_winrate(B&& on, const Policy& policy_rewards, const Reference& reference_rewards, const Procedure& procedure,
+                       Out&& out) {
+  procedure_winrate(on, policy_rewards, reference_rewards, procedure, procedure, out);
+}
+
+/// Standard win rate of every prompt: `(#{y > z} + ½·#{y = z}) / (m·m')`, the Mann–Whitney statistic.
+template <backend B, grouped Policy, grouped Reference, class Out>
+void standard_winrate(B&& on, const Policy& policy_rewards, const Reference& reference_rewards, Out&& out) {
+  procedure_winrate(on, policy_rewards, reference_rewards, standard{}, standard{}, out);
+}
+
+}  // namespace infalign

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The grid that every algorithm is tested over: value type × backend. A test case is written once, for a configuration `C`:
+/// \code
+/// TEST_CASE_TEMPLATE("calibrate equals a brute-force count", C, INFALIGN_CONFIGURATIONS) {
+///   typename C::backend on;
+///   typename C::template array<float> x(std::vector<float>{…});   // memory that the backend works on
+///   calibrate(on, z.rows(prompts, k), x.rows(prompts, m), u.rows(prompts, m));
+///   const auto result = u.host();                                  // back in a std::vector
+/// }
+/// \endcode
+/// A new backend adds its configurations here and nothing elsewhere.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <infalign/infalign.hpp>
+#include <vector>
+
+namespace infalign::test {
+
+/// Values in host memory.
+template <class T>
+class host_array {
+ public:
+  host_array() = default;
+  explicit host_array(std::vector<T> values) : values_(std::move(values)) {}
+  explicit host_array(index_t n, T fill = T()) : values_(static_cast<std::size_t>(n), fill) {}
+
+  infalign::span<T> span() { return values_; }
+  infalign::rows<T> rows(index_t n_rows, index_t n_columns) { return {values_.data(), n_rows, n_columns}; }
+  infalign::rows<T> rows(index_t n_rows, index_t n_columns, index_t stride) {
+    return {values_.data(), n_rows, n_columns, stride};
+  }
+  infalign::ragged<T> ragged(host_array<index_t>& offsets) { return {values_, offsets.span()}; }
+  [[nodiscard]] std::vector<T> host() const { return values_; }
+
+ private:
+  std::vector<T> values_;
+};
+
+template <class T, class Backend>
+struct configuration {
+  using value = T;
+  using backend = Backend;
+  template <class U>
+  using array = host_array<U>;
+};
+
+}  // namespace infalign::test
+
+#define INFALIGN_CONFIGURATIONS                                                                                        \
+  infalign::test::configuration<float, infalign::scalar<>>, infalign::test::configuration<double, infalign::scalar<>>, \
+      infalign::test::configuration<float, infalign::simd<>>, infalign::test::configuration<double, infalign::simd<>>
