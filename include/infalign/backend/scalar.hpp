@@ -38,7 +38,7 @@ struct scalar_team {
 
   template <class T, int U = 1, class F>
   void loop(index_t n, F&& f) const {
-    for (index_t i = 0; i < n; ++i) f(scalar_position<T>{i}, std::integral_constant<int, 0>{});
+    for (index_t i = 0; i < n; ++i) f(scalar_position<T>{i}, accumulator_index<0>{});
   }
   template <class F>
   void items(index_t n, F&& f) const {
@@ -74,7 +74,7 @@ class scalar : public detail::host_backend<scalar<Executor>, Executor> {
 
   template <class T, class F>
   static void for_each(index_t begin, index_t end, const F& f) {
-    for (index_t i = begin; i < end; ++i) f(scalar_position<T>{i}, std::integral_constant<int, 0>{});
+    for (index_t i = begin; i < end; ++i) f(scalar_position<T>{i}, accumulator_index<0>{});
   }
   /// A comparison takes about half a nanosecond, a step of sorting 4, a step of search 7.
   [[nodiscard]] static bool prefers_counting(index_t references, index_t values) {

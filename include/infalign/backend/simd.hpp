@@ -119,11 +119,11 @@ struct simd_team {
     index_t i = begin;
     for (; i + U * width <= end; i += U * width)
       [&]<int... K>(std::integer_sequence<int, K...>) {
-        (f(simd_position<T, Arch>(i + K * width), std::integral_constant<int, K>{}), ...);
+        (f(simd_position<T, Arch>(i + K * width), accumulator_index<K>{}), ...);
       }(std::make_integer_sequence<int, U>{});
     if constexpr (U > 1)
-      for (; i + width <= end; i += width) f(simd_position<T, Arch>(i), std::integral_constant<int, 0>{});
-    if (i < end) f(simd_tail<T, Arch>(i, end - i), std::integral_constant<int, 0>{});
+      for (; i + width <= end; i += width) f(simd_position<T, Arch>(i), accumulator_index<0>{});
+    if (i < end) f(simd_tail<T, Arch>(i, end - i), accumulator_index<0>{});
   }
 
   template <class F>

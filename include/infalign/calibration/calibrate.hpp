@@ -59,6 +59,8 @@ void run_calibration(B& on, const References& references, const Weights& weights
 
 template <class B, class References, class Rewards, class Out>
 void check_calibration(B& on, std::string_view function, const References& references, const Rewards& rewards, const Out& out) {
+  static_assert(std::same_as<typename References::value_type, typename Rewards::value_type>,
+                "rewards and references must have one type, or comparing them would round one side");
   expects_groups(on, function, "references", references);
   expects_groups(on, function, "rewards", rewards);
   expects_groups(on, function, "out", out);

@@ -31,13 +31,6 @@ INFALIGN_HD constexpr V select(Bool condition, V a, V b) {
   return condition ? a : b;
 }
 
-/// Whether any lane of a mask is set; for a scalar, the mask itself.
-template <class Bool>
-  requires std::same_as<Bool, bool>
-INFALIGN_HD constexpr bool any(Bool condition) {
-  return condition;
-}
-
 /// `f(x)` for a function that only knows single values (it searches a table, say): lane by lane on a batch. The batch
 /// overload lives with its backend and is found through the type of `f`, which therefore belongs to this library.
 template <class F, class V>
@@ -56,6 +49,13 @@ INFALIGN_HD auto not_finite(V x) {
 }
 
 namespace detail {
+/// The larger of two numbers; of two batches, by argument-dependent lookup.
+template <class V>
+  requires std::is_arithmetic_v<V>
+INFALIGN_HD constexpr V max(V a, V b) {
+  return a < b ? b : a;
+}
+
 template <class V>
 struct lane {
   using type = V;
@@ -66,6 +66,12 @@ struct lane<V> {
   using type = typename V::value_type;
 };
 }  // namespace detail
+
+/// Which of several accumulators a step of a loop belongs to, known to the compiler.
+template <int K>
+struct accumulator_index {
+  INFALIGN_HD constexpr operator int() const { return K; }
+};
 
 /// A constant of a formula, rounded to the precision of the value type.
 template <class V>

@@ -57,11 +57,7 @@ template <class T, class Team, class L>
 INFALIGN_HD double chunk_maximum(Team& team, const L* values, index_t n) {
   using V = typename Team::template vec<T>;
   V top[4] = {V(-infinity<T>), V(-infinity<T>), V(-infinity<T>), V(-infinity<T>)};
-  team.template loop<T, 4>(n, [&](auto at, auto k) {
-    using std::max;
-    top[k] = max(top[k], at.load(values, -infinity<T>));
-  });
-  using std::max;
+  team.template loop<T, 4>(n, [&](auto at, auto k) { top[k] = max(top[k], at.load(values, -infinity<T>)); });
   return team.maximum(max(max(top[0], top[1]), max(top[2], top[3])));
 }
 
