@@ -16,6 +16,7 @@
 #include "infalign/core/error.hpp"
 #include "infalign/core/estimate.hpp"
 #include "infalign/core/rng.hpp"
+#include "infalign/core/storage.hpp"
 #include "infalign/core/views.hpp"
 #include "infalign/core/workspace.hpp"
 #include "infalign/interop/eigen.hpp"

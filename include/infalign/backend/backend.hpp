@@ -30,7 +30,7 @@
 /// | `sum_items(n, f)`       | the sum of the doubles `f(i)`, in all lanes                                               |
 /// | `sum(v)`, `maximum(v)`  | reduction of a `vec` over the lanes, as a `double`, in all lanes                          |
 /// | `once(f)`               | `f()` by one lane                                                                        |
-/// | `chunk<T>()`            | how many elements to work through between two reductions, so that they stay close        |
+/// | `chunk<T>()`            | a constant: how many elements to work through between two reductions, to stay in cache   |
 ///
 /// `at.load(p, pad)` is the vec at `p[position]` (`pad` where the positions end), converted from the stored type to `T`;
 /// `at.store(p, v)` is its counterpart. `at.add_where(sum, mask, v)` is `sum + v` where the mask is set, else `sum`.
@@ -68,7 +68,8 @@ struct kernel {
     team.template loop<float>(1, [&](auto at, auto) { v = v + at.load(static_cast<const float*>(nullptr), 0.0f); });
     const double total = team.sum(v) + team.maximum(v) + team.sum_items(1, [](index_t) { return 1.0; });
     team.items(1, [](index_t) {});
-    team.once([&] { *static_cast<double*>(nullptr) = total + static_cast<double>(team.template chunk<float>()); });
+    constexpr index_t chunk = Team::template chunk<float>();
+    team.once([&] { *static_cast<double*>(nullptr) = total + static_cast<double>(chunk); });
   }
 };
 }  // namespace concept_probe

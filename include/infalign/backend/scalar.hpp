@@ -25,7 +25,7 @@ struct scalar_position {
   }
   template <class Storage>
   void store(Storage* p, vec v) const {
-    p[i] = static_cast<Storage>(v);
+    p[i] = static_cast<Storage>(static_cast<compute_t<Storage>>(v));
   }
   [[nodiscard]] static vec add_where(vec sum, bool mask, vec v) { return mask ? sum + v : sum; }
   [[nodiscard]] static bool any(bool mask) { return mask; }

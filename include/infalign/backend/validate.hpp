@@ -87,21 +87,22 @@ void expects_groups(B&, std::string_view function, std::string_view name, const 
                        groups.stride(), ", less than its ", groups.columns(), " columns");
 }
 
-/// Offsets start at 0, never go backwards, and end at the number of values.
+/// Offsets start at 0, never go backwards, and end at the number of values. They are called `name` and `suffix`.
 template <class B, class T, class Space>
-void expects_groups(B& on, std::string_view function, std::string_view name, const ragged<T, Space>& groups) {
+void expects_groups(B& on, std::string_view function, std::string_view name, const ragged<T, Space>& groups,
+                    std::string_view suffix = ".offsets") {
   const auto offsets = groups.offsets();
   expects<shape_error>(!offsets.empty() || groups.total() == 0, function, name, " has ", groups.total(),
                        " values but no offsets");
   if (offsets.empty() || !on.checks_values()) return;
   const index_t start = on.read(offsets.data());
-  expects<shape_error>(start == 0, function, name, ".offsets[0] is ", start, ", must be 0");
+  expects<shape_error>(start == 0, function, name, suffix, "[0] is ", start, ", must be 0");
   const index_t bad = on.template first<index_t>(groups.size(), smaller_than<ragged<T, Space>>{groups, 0});
   if (bad < groups.size())
-    raise<shape_error>(function, name, ".offsets[", bad + 1, "] is ", on.read(offsets.data() + bad + 1),
+    raise<shape_error>(function, name, suffix, "[", bad + 1, "] is ", on.read(offsets.data() + bad + 1),
                        ", less than the offset before it, ", on.read(offsets.data() + bad));
   const index_t end = on.read(offsets.data() + groups.size());
-  expects<shape_error>(end == groups.total(), function, name, ".offsets[", groups.size(), "] is ", end, ", but there are ",
+  expects<shape_error>(end == groups.total(), function, name, suffix, "[", groups.size(), "] is ", end, ", but there are ",
                        groups.total(), " values");
 }
 
@@ -133,13 +134,13 @@ void expects_same_shape(B& on, std::string_view function, std::string_view a_nam
 }
 
 /// Every group has at least `bound` values; `why` ends the sentence.
-template <class B, class G>
+template <class B, class G, class... Why>
 void expects_group_sizes(B& on, std::string_view function, std::string_view name, const G& groups, index_t bound,
-                         std::string_view why) {
+                         const Why&... why) {
   if (groups.empty() || (!is_rows<G> && !on.checks_values())) return;
   const index_t bad = on.template first<index_t>(groups.size(), smaller_than<G>{groups, bound});
   if (bad < groups.size())
-    raise<shape_error>(function, name, "[", bad, "] has ", group_size(on, groups, bad), " values, ", why);
+    raise<shape_error>(function, name, "[", bad, "] has ", group_size(on, groups, bad), " values, ", why...);
 }
 
 template <template <class> class Offends, class B, class T>

@@ -124,8 +124,8 @@ void calibrate_transform(B&& on, const References& references, const Rewards& re
 /// `out = (Σ_{z<y} w_z + v·Σ_{z=y} w_z) / Σ w_z`.
 ///
 /// Weights are not negative, finite, of the shape of `references`, with a positive sum for every prompt. Each is rounded to a
-/// multiple of 2⁻⁵² of (K · largest weight of its prompt), which makes every sum exact: the result does not depend on the order
-/// of summation, and for weights within a factor of 2^(52 - 24) / K of each other, as `float`, nothing is lost at all.
+/// power of two that is at most 2⁻⁴⁹ · K · (largest weight of its prompt), which makes every sum exact: the result does not
+/// depend on the order of summation, and for `float` weights within a factor of 2²⁶/K of each other nothing is lost at all.
 /// The rest is as for `calibrate`; the algorithm is always counting.
 template <backend B, grouped References, grouped Weights, grouped Rewards, writable_groups Out>
   requires reachable_from<B, References, Weights, Rewards, Out>

@@ -19,14 +19,15 @@ class prompt_cdf {
  public:
   INFALIGN_HD prompt_cdf(const T* sorted, index_t references) : sorted_(sorted), references_(references) {}
 
-  /// The calibrated reward of `x`: `(#{z < x} + ½·#{z = x}) / K`, for a scalar or a SIMD batch. O(log K) a lane.
+  /// The calibrated reward of `x`: `(#{z < x} + ½·#{z = x}) / K`, for a scalar or a SIMD batch; NaN for NaN. O(log K) a lane.
   template <class V>
   INFALIGN_HD V cdf(V x) const {
     return lanewise(mid_rank{*this}, x);
   }
 
-  /// The smallest reference `z` with `#{z' <= z} >= u·K`: the left-continuous inverse of the empirical CDF. `u <= 0` gives the
-  /// smallest reference, `u >= 1` the largest.
+  /// The smallest reference `z` with `#{z' <= z} / K >= u`, the quotient rounded to the type of `u`: the left-continuous inverse
+  /// of the empirical CDF, so `quantile(k / K)` is the k-th smallest. `u <= 0` gives the smallest reference, `u >= 1` the
+  /// largest, NaN gives NaN. For `float`, up to 2^24 references.
   template <class V>
   INFALIGN_HD V quantile(V u) const {
     return lanewise(inverse{*this}, u);
@@ -39,6 +40,7 @@ class prompt_cdf {
     const prompt_cdf& of;
     template <class X>
     INFALIGN_HD double operator()(X x) const {
+      if (x != x) return static_cast<double>(x);
       const index_t below = count_sorted<false>(of.sorted_, of.references_, x);
       const index_t at_or_below = count_sorted<true>(of.sorted_, of.references_, x);
       return static_cast<double>(below + at_or_below) / static_cast<double>(2 * of.references_);
@@ -46,11 +48,15 @@ class prompt_cdf {
   };
   struct inverse {
     const prompt_cdf& of;
-    INFALIGN_HD T operator()(double u) const {
-      const double rank = std::ceil(u * static_cast<double>(of.references_));
+    template <class X>
+    INFALIGN_HD T operator()(X u) const {
+      if (u != u) return static_cast<T>(u);
       const auto last = static_cast<double>(of.references_);
-      const double bounded = rank < 1 ? 1 : rank > last ? last : rank;
-      return of.sorted_[static_cast<index_t>(bounded) - 1];
+      const double rank = std::ceil(static_cast<double>(u) * last);
+      const auto bounded = static_cast<index_t>(rank < 1 ? 1 : rank > last ? last : rank);
+      // Where u·K came out above a whole number by rounding alone, the rank below is enough.
+      const bool enough = bounded > 1 && u < X(1) && static_cast<X>(static_cast<double>(bounded - 1) / last) >= u;
+      return of.sorted_[enough ? bounded - 2 : bounded - 1];
     }
   };
 

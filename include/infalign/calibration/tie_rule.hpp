@@ -20,8 +20,8 @@ namespace infalign {
 /// | `at_or_below`        | 1            | the empirical CDF, `P(r(z) ≤ r(y))`                                          |
 /// | `randomized(seed)`   | Uniform[0,1) | uniform under the base policy even with ties (the randomised PIT)             |
 ///
-/// Randomised shares come from a counter-based generator: a function of the seed and of the position of the reward in
-/// reading order, the same for every backend and number of threads.
+/// Randomised shares (multiples of 2⁻³²) come from a counter-based generator: a function of the seed and of the position of the
+/// reward in reading order, the same for every backend and number of threads.
 struct tie_rule {
   enum class kind { mid_rank, below, at_or_below, randomized };
 

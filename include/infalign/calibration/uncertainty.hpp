@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cmath>
+#include <string_view>
 
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/validate.hpp"
@@ -71,39 +72,54 @@ inline double dkw_band(index_t references, double confidence) {
   return std::sqrt(std::log(2 / (1 - confidence)) / (2 * static_cast<double>(references)));
 }
 
+namespace detail {
+/// The smallest n with `error_of(n) <= error`, for a decreasing function: `guess` is right but for rounding.
+template <class ErrorOf>
+index_t smallest_count(std::string_view function, double guess, double error, const ErrorOf& error_of) {
+  expects<domain_error>(guess < 0x1.0p53, function, "error is ", error, ", which takes more than 2^53 references");
+  auto count = static_cast<index_t>(std::ceil(guess));
+  if (count < 1) count = 1;
+  while (count > 1 && error_of(count - 1) <= error) --count;
+  while (error_of(count) > error) ++count;
+  return count;
+}
+}  // namespace detail
+
 /// The smallest number of references for which `dkw_band(K, confidence) <= error`.
 inline index_t references_for_band(double error, double confidence) {
   constexpr const char* function = "references_for_band";
   expects<domain_error>(error > 0 && error <= 1, function, "error is ", error, ", must be in (0, 1]");
   expects<domain_error>(confidence > 0 && confidence < 1, function, "confidence is ", confidence, ", must be in (0, 1)");
-  auto references = static_cast<index_t>(std::ceil(std::log(2 / (1 - confidence)) / (2 * error * error)));
-  if (references < 1) references = 1;
-  while (references > 1 && dkw_band(references - 1, confidence) <= error) --references;
-  while (dkw_band(references, confidence) > error) ++references;
-  return references;
+  return detail::smallest_count(function, std::log(2 / (1 - confidence)) / (2 * error * error), error,
+                                [&](index_t n) { return dkw_band(n, confidence); });
 }
 
 /// The smallest number of references for which a single calibrated reward has at most the standard error `error`, wherever in
 /// [0, 1] it lies: `⌈1/(4·error²)⌉`.
 inline index_t references_for_standard_error(double error) {
-  expects<domain_error>(error > 0 && error <= 0.5, "references_for_standard_error", "error is ", error,
-                        ", must be in (0, 0.5]");
-  return static_cast<index_t>(std::ceil(0.25 / (error * error) * (1 - 1e-14)));
+  constexpr const char* function = "references_for_standard_error";
+  expects<domain_error>(error > 0 && error <= 0.5, function, "error is ", error, ", must be in (0, 0.5]");
+  return detail::smallest_count(function, 0.25 / (error * error), error,
+                                [](index_t n) { return calibration_standard_error(0.5, n); });
 }
 
 /// The number of unweighted references that are worth as much as these weighted ones: `(Σw)² / Σw²` (Kish 1965). Use it as the
 /// K of the functions above after `calibrate_weighted`. Errors: `domain_error` for a weight that is negative or not finite, or
 /// if all are 0.
 inline double effective_references(span<const double> weights) {
-  double sum = 0;
-  double squares = 0;
+  double largest = 0;
   for (index_t i = 0; i < weights.size(); ++i) {
     expects<domain_error>(weights[i] >= 0 && std::isfinite(weights[i]), "effective_references", "weights[", i, "] is ",
                           weights[i], ", must be finite and not negative");
-    sum += weights[i];
-    squares += weights[i] * weights[i];
+    largest = weights[i] > largest ? weights[i] : largest;
   }
-  expects<domain_error>(squares > 0, "effective_references", "sum of weights is 0, must be positive");
+  expects<domain_error>(largest > 0, "effective_references", "sum of weights is 0, must be positive");
+  double sum = 0;
+  double squares = 0;
+  for (const double w : weights) {
+    sum += w / largest;
+    squares += (w / largest) * (w / largest);
+  }
   return sum * sum / squares;
 }
 

@@ -81,7 +81,7 @@ INFALIGN_HD constexpr V constant(double c) {
 
 /// Polynomial by Horner's rule, highest power first: `polynomial(x, a, b, c) = (a·x + b)·x + c`.
 template <class V, class... Lower>
-INFALIGN_HD V polynomial(V x, double highest, Lower... lower) {
+INFALIGN_HD V polynomial([[maybe_unused]] V x, double highest, Lower... lower) {
   V sum = constant<V>(highest);
   ((sum = sum * x + constant<V>(lower)), ...);
   return sum;

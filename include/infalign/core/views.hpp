@@ -39,8 +39,7 @@ class span {
   template <std::ranges::contiguous_range R>
     requires(std::same_as<Space, host_memory> && std::ranges::sized_range<R> &&
              std::is_convertible_v<std::remove_reference_t<std::ranges::range_reference_t<R>> (*)[], T (*)[]> &&
-             !std::is_base_of_v<span<value_type, Space>, std::remove_cvref_t<R>> &&
-             !std::is_base_of_v<span<const value_type, Space>, std::remove_cvref_t<R>>)
+             !requires { typename std::remove_cvref_t<R>::memory_space; })  // a view of ours, perhaps of other memory
   constexpr span(R&& range) : data_(std::ranges::data(range)), size_(static_cast<index_t>(std::ranges::size(range))) {}
 
   [[nodiscard]] INFALIGN_HD constexpr T* data() const { return data_; }
@@ -56,6 +55,7 @@ class span {
 };
 
 template <std::ranges::contiguous_range R>
+  requires(!requires { typename std::remove_cvref_t<R>::memory_space; })
 span(R&&) -> span<std::remove_reference_t<std::ranges::range_reference_t<R>>>;
 
 /// A row-major matrix: `size()` rows of `columns()` values each; consecutive rows start `stride()` elements apart.
@@ -130,7 +130,7 @@ class ragged {
   span<const index_t, Space> offsets_;
 };
 
-/// `rows` or `ragged`, or a user's own type of the same interface.
+/// `rows` or `ragged`.
 template <class G>
 concept grouped = std::copyable<G> && requires(const G& groups, index_t g) {
   typename G::element_type;

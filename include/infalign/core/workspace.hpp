@@ -1,37 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Host scratch memory that is allocated once and reused: an algorithm opens a frame, takes arrays from it, and the frame's
-/// end gives them back. Once the largest call has been seen, no call allocates.
+/// Scratch memory that is allocated once and reused: an algorithm opens a frame, takes arrays from it, and the frame's end gives
+/// them back. Once the largest call has been seen, no call allocates.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
-#include <memory>
 #include <new>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "infalign/core/config.hpp"
 
 namespace infalign {
 
-class workspace {
+/// Where host scratch memory comes from. A memory resource is a copyable value with these two members; memory is aligned to 64
+/// bytes at least.
+struct host_resource {
+  static constexpr std::align_val_t alignment{64};
+  [[nodiscard]] void* allocate(std::size_t bytes) const { return ::operator new(bytes, alignment); }
+  void deallocate(void* memory, std::size_t) const noexcept { ::operator delete(memory, alignment); }
+};
+
+template <class Resource>
+class basic_workspace {
  public:
-  workspace() = default;
-  workspace(workspace&&) noexcept = default;
-  workspace& operator=(workspace&&) noexcept = default;
+  explicit basic_workspace(Resource resource = {}) : resource_(std::move(resource)) {}
+  basic_workspace(basic_workspace&& other) noexcept
+      : resource_(other.resource_),
+        blocks_(std::exchange(other.blocks_, {})),
+        current_(std::exchange(other.current_, 0)),
+        used_(std::exchange(other.used_, 0)) {}
   /// A copy starts empty: scratch memory carries no value.
-  workspace(const workspace&) noexcept {}
-  workspace& operator=(const workspace&) noexcept { return *this; }
+  basic_workspace(const basic_workspace& other) : resource_(other.resource_) {}
+  basic_workspace& operator=(basic_workspace other) noexcept {
+    std::swap(resource_, other.resource_);
+    std::swap(blocks_, other.blocks_);
+    std::swap(current_, other.current_);
+    std::swap(used_, other.used_);
+    return *this;
+  }
+  ~basic_workspace() {
+    for (const block& b : blocks_) resource_.deallocate(b.memory, b.size);
+  }
 
   /// Arrays taken through a frame live until the frame ends. Frames nest.
   class frame {
    public:
-    explicit frame(workspace& owner) : owner_(owner), block_(owner.block_), used_(owner.used_) {}
+    explicit frame(basic_workspace& owner) : owner_(owner), current_(owner.current_), used_(owner.used_) {}
     frame(const frame&) = delete;
     frame& operator=(const frame&) = delete;
     ~frame() {
-      owner_.block_ = block_;
+      owner_.current_ = current_;
       owner_.used_ = used_;
     }
     /// `n` uninitialised values, aligned to 64 bytes.
@@ -42,29 +63,26 @@ class workspace {
     }
 
    private:
-    workspace& owner_;
-    std::size_t block_;
+    basic_workspace& owner_;
+    std::size_t current_;
     std::size_t used_;
   };
 
  private:
-  static constexpr std::size_t alignment = 64;
-  struct aligned_delete {
-    void operator()(std::byte* memory) const { ::operator delete[](memory, std::align_val_t{alignment}); }
-  };
   struct block {
-    std::unique_ptr<std::byte[], aligned_delete> memory;
+    void* memory;
     std::size_t size;
   };
 
   void* allocate(std::size_t bytes) {
+    constexpr std::size_t alignment = 64;
     bytes = (bytes + alignment - 1) / alignment * alignment;
-    while (block_ < blocks_.size() && used_ + bytes > blocks_[block_].size) {
-      ++block_;
+    while (current_ < blocks_.size() && used_ + bytes > blocks_[current_].size) {
+      ++current_;
       used_ = 0;
     }
-    if (block_ == blocks_.size()) add_block(bytes);
-    std::byte* result = blocks_[block_].memory.get() + used_;
+    if (current_ == blocks_.size()) add_block(bytes);
+    void* const result = static_cast<std::byte*>(blocks_[current_].memory) + used_;
     used_ += bytes;
     return result;
   }
@@ -72,14 +90,17 @@ class workspace {
   void add_block(std::size_t bytes) {
     const std::size_t last = blocks_.empty() ? std::size_t{1} << 12 : blocks_.back().size;
     const std::size_t size = std::max(bytes, 2 * last);
-    blocks_.reserve(blocks_.size() + 1);
-    auto* memory = static_cast<std::byte*>(::operator new[](size, std::align_val_t{alignment}));
-    blocks_.push_back({std::unique_ptr<std::byte[], aligned_delete>(memory), size});
+    blocks_.reserve(blocks_.size() + 1);  // so that nothing can throw once the memory is there
+    blocks_.push_back({resource_.allocate(size), size});
   }
 
+  Resource resource_;
   std::vector<block> blocks_;
-  std::size_t block_ = 0;
+  std::size_t current_ = 0;
   std::size_t used_ = 0;
 };
+
+/// Scratch memory of the backends that run on host memory.
+using workspace = basic_workspace<host_resource>;
 
 }  // namespace infalign

@@ -50,14 +50,17 @@ struct policy_gradient_kernel {
   }
 };
 
-template <class G, class Space, class L>
-void check_gradient(std::string_view function, const rows<G, Space>& gradient, const rows<L, Space>& logits) {
+template <class B, class G, class Space, class L>
+void check_gradient(B& on, std::string_view function, const rows<G, Space>& gradient, const rows<L, Space>& logits) {
+  expects_groups(on, function, "gradient", gradient);
   expects<shape_error>(gradient.size() == logits.size() && gradient.columns() == logits.columns(), function, "gradient is ",
                        gradient.size(), " x ", gradient.columns(), ", but logits is ", logits.size(), " x ", logits.columns());
 }
 
-inline void check_weights(std::string_view function, const objective_weights& weights, bool has_base) {
-  expects<domain_error>(has_base || weights.kl.value == 0, function, "weights.kl is ", weights.kl.value, ", needs base logits");
+template <class L, class Space>
+void check_weights(std::string_view function, const objective_weights& weights, const token_logits<L, Space>& batch) {
+  expects<domain_error>(!batch.base.empty() || batch.policy.empty() || weights.kl.value == 0, function, "weights.kl is ",
+                        weights.kl.value, ", needs base logits");
   expects<domain_error>(weights.scale - weights.scale == 0, function, "weights.scale is ", weights.scale, ", must be finite");
 }
 
@@ -77,9 +80,8 @@ inline row_gradient scaled_weights(const objective_weights& weights) {
 ///   `statistics` T values. `gradient` may be the policy's logits themselves: it then replaces them.
 /// - The KL is exact (whole vocabulary) and its gradient is that of each token's own term. Tokens sampled from the policy
 ///   also decide the KL of the tokens that follow them; for that, use `sequence_policy_gradient`.
-/// - -inf logits are masked tokens: probability and gradient 0. NaN logits give NaN in their row alone. Where the KL is
-/// infinite
-///   its gradient is NaN.
+/// - -inf logits are masked tokens: probability and gradient 0; one that was sampled all the same gets `-scale·w`. NaN logits
+///   give NaN in their row alone. Where the KL is infinite its gradient is NaN.
 /// - Cost: reads each logit once from memory, writes each gradient once; no extra memory. Sums of `float` logits are taken in
 ///   registers over chunks of 4,096 and in `double` across them. Deterministic; equal for every number of threads.
 /// - Errors: `shape_error`, `domain_error` (token id out of range, β > 0 without a base, advantage NaN or infinite), before
@@ -94,11 +96,12 @@ void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& bat
   static_assert(reachable_from<B, decltype(values)>, "the views must live in the memory of the backend");
   detail::check_logits(on, function, batch);
   detail::check_statistics(function, statistics, batch.tokens.size());
-  detail::check_gradient(function, gradient, batch.policy);
-  detail::check_weights(function, weights, !batch.base.empty());
+  detail::check_gradient(on, function, gradient, batch.policy);
+  detail::check_weights(function, weights, batch);
   expects<shape_error>(values.size() == batch.tokens.size(), function, "advantages has ", values.size(),
                        " values, but there are ", batch.tokens.size(), " tokens");
   detail::expects_finite(on, function, "advantages", values);
+  if constexpr (requires { loss.check(function, values.size()); }) loss.check(function, values.size());
   using A = typename decltype(values)::value_type;
   const bool wants_entropy = weights.entropy.value > 0 || !statistics.entropy.empty();
   detail::with_terms(batch, wants_entropy, [&](auto terms) {

@@ -3,10 +3,12 @@
 /// Policy losses of one token, as functions of its log-probability. To add one, write a small type with
 /// - `loss(log_prob, advantage, token)`, to be minimised;
 /// - `score_weight(log_prob, advantage, token)`: `-d loss / d log_prob`, the factor of the score `∇ log π`.
-/// `token` is the position in the batch, for losses that carry per-token data such as old log-probabilities.
+/// `token` is the position in the batch, for losses that carry per-token data such as old log-probabilities. Such a loss also
+/// has `check(function, tokens)`, which throws `shape_error` unless it has data for that many tokens.
 #pragma once
 
 #include <cmath>
+#include <string_view>
 
 #include "infalign/core/config.hpp"
 #include "infalign/core/error.hpp"
@@ -33,6 +35,10 @@ struct clipped_surrogate {
     expects<domain_error>(low >= 0 && low <= 1, "clipped_surrogate", "epsilon_low is ", low, ", must be in [0, 1]");
     expects<domain_error>(high >= 0 && high - high == 0, "clipped_surrogate", "epsilon_high is ", high,
                           ", must be finite and not negative");
+  }
+  void check(std::string_view function, index_t tokens) const {
+    expects<shape_error>(old_log_prob.size() == tokens, function, "loss.old_log_prob has ", old_log_prob.size(),
+                         " values, but there are ", tokens, " tokens");
   }
   INFALIGN_HD double loss(double log_prob, double advantage, index_t token) const {
     const double ratio = this->ratio(log_prob, token);

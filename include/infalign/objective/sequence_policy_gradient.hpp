@@ -48,7 +48,7 @@ struct reward_to_go_kernel {
       const index_t first = rollouts.offset(r);
       double later_kl = 0;
       for (index_t t = first + rollouts[r].size() - 1; t >= first; --t) {
-        score[t] = scale * (advantage - beta * later_kl);
+        score[t] = scale * (beta > 0 ? advantage - beta * later_kl : advantage);  // the KL may be infinite
         if (loss != nullptr) loss[t] = static_cast<T>(-advantage * statistics[t].log_prob());
         later_kl += statistics[t].kl;
       }
@@ -85,9 +85,11 @@ void sequence_policy_gradient(B&& on, const token_logits<L, Space>& batch, const
   const ragged<const std::int32_t, Space> rollouts(batch.tokens, offsets);
   detail::check_logits(on, function, batch);
   detail::check_statistics(function, statistics, batch.tokens.size());
-  detail::check_gradient(function, gradient, batch.policy);
-  detail::check_weights(function, weights, !batch.base.empty());
-  detail::expects_groups(on, function, "rollouts", rollouts);
+  detail::check_gradient(on, function, gradient, batch.policy);
+  detail::check_weights(function, weights, batch);
+  expects<shape_error>(!offsets.empty() || batch.tokens.empty(), function, "rollout_offsets is empty, but there are ",
+                       batch.tokens.size(), " tokens");
+  detail::expects_groups(on, function, "rollout_offsets", rollouts, "");
   expects<shape_error>(values.size() == rollouts.size(), function, "advantages has ", values.size(), " values, but there are ",
                        rollouts.size(), " rollouts");
   detail::expects_finite(on, function, "advantages", values);

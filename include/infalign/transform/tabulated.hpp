@@ -73,8 +73,9 @@ struct tabulated_ref {
 /// is increasing where the points are, and has a continuous derivative, which `derivative` gives exactly.
 ///
 /// `u` increases strictly from 0 to 1, `values` do not decrease, both finite, at least two points. `Φ(0)` and `Φ(1)` are the
-/// first and the last value. Slopes may be given where they are known (each at least 0); otherwise they are the harmonic means
-/// of the neighbouring secants. Cost: O(log points) an evaluation, one lane at a time. Errors: `shape_error`, `domain_error`.
+/// first and the last value. Slopes may be given where they are known (each at least 0; what is more than three times a
+/// neighbouring secant is cut to that, or the cubic would turn back); otherwise they are the weighted harmonic means of the
+/// neighbouring secants. Cost: O(log points) an evaluation, one lane at a time. Errors: `shape_error`, `domain_error`.
 class tabulated {
  public:
   static constexpr const char* citation = tabulated_ref::citation;
@@ -91,6 +92,11 @@ class tabulated {
     for (std::size_t i = 0; i < slopes_.size(); ++i)
       expects<domain_error>(slopes_[i] >= 0 && std::isfinite(slopes_[i]), "tabulated", "slopes[", i, "] is ", slopes_[i],
                             ", must be finite and not negative");
+    for (std::size_t i = 0; i + 1 < u_.size(); ++i) {
+      const double steepest = 3 * (values_[i + 1] - values_[i]) / (u_[i + 1] - u_[i]);
+      slopes_[i] = std::min(slopes_[i], steepest);
+      slopes_[i + 1] = std::min(slopes_[i + 1], steepest);
+    }
   }
 
   [[nodiscard]] tabulated_ref ref() const {

@@ -3,7 +3,7 @@
 /// Win rates under inference-time procedures, from samples of both policies.
 #pragma once
 
-#include <string>
+#include <string_view>
 
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/validate.hpp"
@@ -23,12 +23,11 @@ void check_winrate(B& on, std::string_view function, const Policy& policy, const
   expects_same_count(function, "reference_rewards", reference, "policy_rewards", policy);
   expects<shape_error>(out.size() == policy.size(), function, "out has ", out.size(), " values, but policy_rewards has ",
                        policy.size(), " groups");
-  const auto needs = [](const auto& p) {
-    return "fewer than the " + std::to_string(samples_needed(p)) + " that its procedure draws";
+  const auto expects_enough = [&](std::string_view name, const auto& groups, index_t needed) {
+    expects_group_sizes(on, function, name, groups, needed, "fewer than the ", needed, " that its procedure draws");
   };
-  expects_group_sizes(on, function, "policy_rewards", policy, samples_needed(procedure), needs(procedure));
-  expects_group_sizes(on, function, "reference_rewards", reference, samples_needed(reference_procedure),
-                      needs(reference_procedure));
+  expects_enough("policy_rewards", policy, samples_needed(procedure));
+  expects_enough("reference_rewards", reference, samples_needed(reference_procedure));
   expects_finite(on, function, "policy_rewards", policy);
   expects_finite(on, function, "reference_rewards", reference);
 }

@@ -44,15 +44,18 @@ struct group_weights {
   template <class Team, class T>
   struct prompt {
     const value_type* weights;
-    double scale;
+    double scale;  // in two factors, because their product may be beyond the range of double
+    double fine_scale;
     /// The weights at the positions `begin + at`.
     template <class At>
     INFALIGN_HD auto load(At at, index_t begin) const {
       using V = typename Team::template vec<T>;
       const V shift(0x1.0p52);  // adding and taking away 2^52 rounds to a whole number
-      return (at.load(weights + begin, T(0)) * V(scale) + shift) - shift;
+      return (at.load(weights + begin, T(0)) * V(scale) * V(fine_scale) + shift) - shift;
     }
-    INFALIGN_HD double at(index_t i) const { return (static_cast<double>(weights[i]) * scale + 0x1.0p52) - 0x1.0p52; }
+    INFALIGN_HD double at(index_t i) const {
+      return (static_cast<double>(weights[i]) * scale * fine_scale + 0x1.0p52) - 0x1.0p52;
+    }
   };
   template <class References>
   using compute = double;
@@ -68,9 +71,12 @@ struct group_weights {
     });
     using std::frexp;
     using std::ldexp;
-    int exponent = 0;
-    frexp(team.maximum(largest) * static_cast<double>(references), &exponent);
-    const prompt<Team, T> scaled{values, ldexp(1.0, 51 - exponent)};
+    int weight_exponent = 0;
+    int count_exponent = 0;
+    frexp(team.maximum(largest), &weight_exponent);
+    frexp(static_cast<double>(references), &count_exponent);
+    const int bits = 51 - weight_exponent - count_exponent;
+    const prompt<Team, T> scaled{values, ldexp(1.0, bits / 2), ldexp(1.0, bits - bits / 2)};
     V sum(0);
     team.template loop<T>(references, [&](auto at, auto) { sum = sum + scaled.load(at, 0); });
     total = team.sum(sum);

@@ -63,7 +63,8 @@ struct randomized_count {
     count[1] = at_or_below;
   }
   [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t position) const {
-    const double share = uniform_at(seed, static_cast<std::uint64_t>(position));
+    // 32 bits, so that for up to 2^20 references the numerator is exact, however a compiler or device fuses it.
+    const double share = philox4x32(static_cast<std::uint64_t>(position), 0, seed).word[0] * 0x1.0p-32;
     return (count[0] + share * (count[1] - count[0] - self)) / (total - self);
   }
 };

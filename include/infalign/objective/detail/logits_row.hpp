@@ -47,10 +47,8 @@ struct running_sum {
     sum *= factor;
     return factor;
   }
-  [[nodiscard]] INFALIGN_HD double log() const {
-    using std::log;
-    return shift + log(sum);
-  }
+  /// The shift, or 0 while everything so far is masked: something finite to measure from.
+  [[nodiscard]] INFALIGN_HD double origin() const { return shift > -infinity<double> ? shift : 0; }
 };
 
 template <class T, class Team, class L>
@@ -74,11 +72,12 @@ INFALIGN_HD double chunk_exponentials(Team& team, const L* values, index_t n, do
 /// Adds a chunk to the sums of the policy. Where e^d is 0 (masked, or far below the maximum) there is nothing to add, and
 /// 0·(-inf) must not be formed.
 template <class Terms, class T, class Team, class L>
-INFALIGN_HD void add_chunk(Team& team, const L* row, const L* base, index_t n, running_sum& policy, double& weighted_logit,
-                           double& weighted_ratio) {
+INFALIGN_HD void add_chunk(Team& team, const L* row, const L* base, index_t n, running_sum& policy, double base_origin,
+                           double& weighted_logit, double& weighted_ratio) {
   using V = typename Team::template vec<T>;
   using std::exp;
   const V top = constant<V>(policy.shift);
+  [[maybe_unused]] const V base_top = constant<V>(base_origin);
   V sum[2] = {V(0), V(0)};
   V logit[2] = {V(0), V(0)};
   V ratio[2] = {V(0), V(0)};
@@ -89,7 +88,7 @@ INFALIGN_HD void add_chunk(Team& team, const L* row, const L* base, index_t n, r
     [[maybe_unused]] const auto present = e > V(0);
     sum[k] = sum[k] + e;
     if constexpr (Terms::entropy) logit[k] = at.add_where(logit[k], present, e * d);
-    if constexpr (Terms::kl) ratio[k] = at.add_where(ratio[k], present, e * (l - at.load(base, -infinity<T>)));
+    if constexpr (Terms::kl) ratio[k] = at.add_where(ratio[k], present, e * (d - (at.load(base, -infinity<T>) - base_top)));
   });
   policy.sum += team.sum(sum[0] + sum[1]);
   if constexpr (Terms::entropy) weighted_logit += team.sum(logit[0] + logit[1]);
@@ -100,23 +99,25 @@ template <class Terms, class L>
 INFALIGN_HD row_statistics finish_row(const L* row, const L* base, std::int32_t token, const running_sum& policy,
                                       const running_sum& reference, double weighted_logit, double weighted_ratio) {
   using std::log;
-  row_statistics s{policy.log(), 0, static_cast<double>(row[token]), 0, 0, 0};
+  const double log_sum = log(policy.sum);
+  row_statistics s{policy.shift + log_sum, 0, static_cast<double>(row[token]), 0, 0, 0};
   if constexpr (Terms::entropy) {
-    const double entropy = log(policy.sum) - weighted_logit / policy.sum;
+    const double entropy = log_sum - weighted_logit / policy.sum;
     s.entropy = entropy < 0 ? 0 : entropy;
   }
   if constexpr (Terms::kl) {
-    s.base_log_normalizer = reference.log();
+    const double base_log_sum = log(reference.sum);
+    s.base_log_normalizer = reference.shift + base_log_sum;
     s.token_base_logit = static_cast<double>(base[token]);
-    const double kl = weighted_ratio / policy.sum - (s.log_normalizer - s.base_log_normalizer);
+    const double kl = weighted_ratio / policy.sum - (log_sum - base_log_sum);
     s.kl = kl < 0 ? 0 : kl;
   }
   return s;
 }
 
 /// Statistics of a row, in chunks: first the maximum of the chunk, then its exponentials while it is still in cache.
-/// With d = l - shift: log Z = shift + log Σe^d, entropy = log Σe^d - Σ e^d·d / Σe^d, and
-/// KL = Σ e^d·(l - b) / Σe^d - (log Z - log Z_base).
+/// With d = l - shift and c = b - base shift: log Z = shift + log Σe^d, entropy = log Σe^d - Σ e^d·d / Σe^d, and
+/// KL = Σ e^d·(d - c) / Σe^d - (log Σe^d - log Σe^c), in which no number is as large as the logits may be.
 template <class Terms, class Team, class L>
 INFALIGN_HD row_statistics read_row(Team& team, const L* row, const L* base, index_t columns, std::int32_t token) {
   using T = compute_t<L>;
@@ -124,21 +125,23 @@ INFALIGN_HD row_statistics read_row(Team& team, const L* row, const L* base, ind
   running_sum policy;
   running_sum reference;
   double weighted_logit = 0;  // Σ e^d·d
-  double weighted_ratio = 0;  // Σ e^d·(l - b)
+  double weighted_ratio = 0;  // Σ e^d·(d - c)
   for (index_t begin = 0; begin < columns; begin += chunk) {
     const index_t n = columns - begin < chunk ? columns - begin : chunk;
-    const double before = policy.shift;
+    const double before = policy.origin();
+    const double base_before = reference.origin();
     const double factor = policy.raise_to(chunk_maximum<T>(team, row + begin, n));
-    // d is measured from the shift, so raising the shift changes it in every term summed so far.
-    if (factor < 1 && before > -infinity<double>)
-      weighted_logit = factor * weighted_logit + policy.sum * (before - policy.shift);
-    weighted_ratio *= factor;
+    if constexpr (Terms::kl) reference.raise_to(chunk_maximum<T>(team, base + begin, n));
+    // d and c are measured from the shifts, so raising those changes d and c in every term summed so far.
+    const double moved = before - policy.origin();
+    const double base_moved = base_before - reference.origin();
+    weighted_logit = factor * weighted_logit + policy.sum * moved;
+    weighted_ratio = (factor > 0 ? factor * weighted_ratio : 0) + policy.sum * (moved - base_moved);  // it may be infinite
     if (policy.shift > -infinity<double>)
-      add_chunk<Terms, T>(team, row + begin, Terms::kl ? base + begin : nullptr, n, policy, weighted_logit, weighted_ratio);
-    if constexpr (Terms::kl) {
-      reference.raise_to(chunk_maximum<T>(team, base + begin, n));
+      add_chunk<Terms, T>(team, row + begin, Terms::kl ? base + begin : nullptr, n, policy, reference.origin(), weighted_logit,
+                          weighted_ratio);
+    if constexpr (Terms::kl)
       if (reference.shift > -infinity<double>) reference.sum += chunk_exponentials<T>(team, base + begin, n, reference.shift);
-    }
   }
   return finish_row<Terms>(row, base, token, policy, reference, weighted_logit, weighted_ratio);
 }
@@ -151,18 +154,26 @@ struct row_gradient {
   double entropy;  ///< η
 };
 
+/// `x - c` as if `c` were not rounded to the precision of the value type: for logits far from 0 that rounding alone would be
+/// larger than the error allowed in the difference.
+template <class V>
+INFALIGN_HD V minus(V x, double c) {
+  const auto high = static_cast<typename lane<V>::type>(c);
+  return (x - V(high)) - constant<V>(c - static_cast<double>(high));
+}
+
 /// Everything but the term of the sampled token, for a scalar or a batch of logits. Where p is 0 the gradient is 0, whatever
-/// the logarithms are.
+/// the logarithms are; where it is NaN, NaN.
 template <class Terms, class V>
 INFALIGN_HD V gradient_at(V logit, V base_logit, const row_statistics& s, const row_gradient& c) {
   using std::exp;
-  const V log_p = logit - constant<V>(s.log_normalizer);
+  const V log_p = minus(logit, s.log_normalizer);
   const V p = exp(log_p);
   V factor = constant<V>(c.score);
   if constexpr (Terms::entropy) factor = factor + constant<V>(c.entropy) * (log_p + constant<V>(s.entropy));
   if constexpr (Terms::kl)
-    factor = factor + constant<V>(c.kl) * (log_p - (base_logit - constant<V>(s.base_log_normalizer)) - constant<V>(s.kl));
-  return Terms::entropy || Terms::kl ? select(p > V(0), p * factor, V(0)) : p * factor;
+    factor = factor + constant<V>(c.kl) * (log_p - minus(base_logit, s.base_log_normalizer) - constant<V>(s.kl));
+  return Terms::entropy || Terms::kl ? select(p <= V(0), V(0), p * factor) : p * factor;
 }
 
 template <class Terms, class Team, class L, class G>
@@ -178,7 +189,7 @@ INFALIGN_HD void write_gradient_row(Team& team, const L* row, const L* base, ind
   // The sampled token anew from its saved logit: rounded once, also where the gradient is stored in 16 bits.
   team.once([&] {
     const double rest = gradient_at<Terms>(s.token_logit, s.token_base_logit, s, c);
-    gradient[token] = static_cast<G>(rest - c.score);
+    gradient[token] = static_cast<G>(static_cast<compute_t<G>>(rest - c.score));
   });
 }
 

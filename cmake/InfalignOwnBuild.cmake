@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+# Flags of our own examples, tests and benchmarks. The library target carries none of them.
+set(INFALIGN_ARCH "native" CACHE STRING "-march of examples, tests and benchmarks; empty for the compiler's default")
+option(INFALIGN_WERROR "Treat warnings in our own build as errors" OFF)
+set(INFALIGN_SANITIZE "" CACHE STRING "Sanitizers of our own build, for example address,undefined")
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+set(CMAKE_CXX_EXTENSIONS OFF)
+find_package(Threads REQUIRED)
+
+add_library(infalign_own_build INTERFACE)
+target_link_libraries(infalign_own_build INTERFACE infalign::infalign Threads::Threads)
+target_compile_options(infalign_own_build INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+# False positives of GCC 12 inside its own AVX-512 intrinsics and std::string (GCC bugs 105593 and 105651).
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(infalign_own_build INTERFACE -Wno-maybe-uninitialized -Wno-uninitialized -Wno-restrict)
+endif()
+if(INFALIGN_WERROR)
+  target_compile_options(infalign_own_build INTERFACE -Werror)
+endif()
+if(INFALIGN_ARCH)
+  target_compile_options(infalign_own_build INTERFACE -march=${INFALIGN_ARCH})
+endif()
+if(INFALIGN_SANITIZE)
+  target_compile_options(infalign_own_build INTERFACE -fsanitize=${INFALIGN_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(infalign_own_build INTERFACE -fsanitize=${INFALIGN_SANITIZE})
+endif()

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// frontier.svg: KL against win rate, one panel a procedure. Lines are the closed-form optimal policies, marks the trained ones.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "report.hpp"
+#include "results.hpp"
+
+namespace align {
+
+namespace detail {
+
+/// Where a panel lies on the picture, and how KL and win rate map to it.
+struct panel {
+  double left;
+  double lowest;   ///< smallest win rate shown
+  double highest;  ///< largest
+
+  static constexpr double top = 64, width = 300, height = 300, largest_kl = 1.3;
+
+  [[nodiscard]] double x(double kl) const { return left + width * kl / largest_kl; }
+  [[nodiscard]] double y(double win_rate) const { return top + height * (highest - win_rate) / (highest - lowest); }
+  [[nodiscard]] bool shows(double kl) const { return kl <= largest_kl; }
+};
+
+/// A colour of middle lightness a method: legible on white and on black.
+inline const char* colour(std::size_t method) {
+  static constexpr std::array<const char*, 7> colours = {"#8a8a8a", "#3b82d6", "#2fa36b", "#e09b2d", "#dd4f3e", "#b06fd8", "#d457a0"};
+  return colours[method % colours.size()];
+}
+
+inline std::string axis(const panel& p, std::size_t procedure) {
+  static constexpr std::array<const char*, n_procedures> titles = {"standard sampling", "best of 4", "worst of 4"};
+  std::string svg = format("<text class='title' x='%.1f' y='%.1f'>%s</text>\n", p.left, panel::top - 14, titles[procedure]);
+  for (double w = p.lowest; w < p.highest + 1e-9; w += 0.1)
+    svg += format("<line class='grid' x1='%.1f' x2='%.1f' y1='%.1f' y2='%.1f'/><text class='tick' text-anchor='end' x='%.1f' y='%.1f'>%.1f</text>\n",
+                  p.left, p.left + panel::width, p.y(w), p.y(w), p.left - 6, p.y(w) + 4, w);
+  for (double kl = 0; kl < panel::largest_kl; kl += 0.25)
+    svg += format("<text class='tick' text-anchor='middle' x='%.1f' y='%.1f'>%.2f</text>\n", p.x(kl), panel::top + panel::height + 16, kl);
+  return svg + format("<text class='label' text-anchor='middle' x='%.1f' y='%.1f'>KL to the base policy (nats)</text>\n",
+                      p.left + panel::width / 2, panel::top + panel::height + 36);
+}
+
+inline std::string polyline(const std::string& points, const char* stroke, const char* style) {
+  return format("<polyline class='%s' stroke='%s' points='", style, stroke) + points + "'/>\n";
+}
+
+/// The closed-form frontier of a method; the base policy itself is its beginning.
+inline std::string closed_form_line(const results& all, const panel& p, std::size_t method, std::size_t procedure) {
+  std::string points = format("%.1f,%.1f", p.x(0), p.y(0.5));
+  for (const closed_form_point& c : all.closed_form)
+    if (c.method == all.methods[method] && p.shows(c.kl)) points += format(" %.1f,%.1f", p.x(c.kl), p.y(c.win_rate[procedure]));
+  return polyline(points, colour(method), "optimum");
+}
+
+/// The trained policies of a method, joined in order of KL, with error bars of 1.96 standard errors in both directions.
+inline std::string trained_points(const results& all, const panel& p, std::size_t method, std::size_t procedure) {
+  std::string points, marks;
+  for (const policy_run* run : frontier(all.runs, all.methods[method])) {
+    if (!p.shows(run->kl.value)) continue;
+    const infalign::estimate& w = run->win_rate[procedure];
+    const double x = p.x(run->kl.value), y = p.y(w.value);
+    points += format("%.1f,%.1f ", x, y);
+    marks += format("<line stroke='%s' x1='%.1f' x2='%.1f' y1='%.1f' y2='%.1f'/>", colour(method), x, x,
+                    p.y(w.value - 1.96 * w.standard_error), p.y(w.value + 1.96 * w.standard_error));
+    marks += format("<line stroke='%s' x1='%.1f' x2='%.1f' y1='%.1f' y2='%.1f'/>", colour(method),
+                    p.x(run->kl.value - 1.96 * run->kl.standard_error), p.x(run->kl.value + 1.96 * run->kl.standard_error), y, y);
+    marks += format("<circle fill='%s' r='3.2' cx='%.1f' cy='%.1f'><title>%s, beta %.3g: KL %.3f, win rate %.3f</title></circle>\n",
+                    colour(method), x, y, run->method.c_str(), run->beta, run->kl.value, w.value);
+  }
+  return polyline(points, colour(method), "trained") + marks;
+}
+
+/// The win rates shown: whole tenths around everything that is drawn.
+inline std::pair<double, double> win_rate_range(const results& all, std::size_t procedure) {
+  double low = 0.5, high = 0.5;
+  const auto include = [&](double w) { low = std::min(low, w), high = std::max(high, w); };
+  for (const policy_run& run : all.runs) include(run.win_rate[procedure].value);
+  for (const closed_form_point& c : all.closed_form) include(c.win_rate[procedure]);
+  return {std::floor(10 * low) / 10, std::ceil(10 * high) / 10};
+}
+
+inline std::string legend(const results& all) {
+  std::string svg;
+  const double y = panel::top + panel::height + 66;
+  for (std::size_t m = 0; m < all.methods.size(); ++m)
+    svg += format("<circle fill='%s' r='5' cx='%.1f' cy='%.1f'/><text class='label' x='%.1f' y='%.1f'>%s</text>\n", colour(m),
+                  64 + 146.0 * static_cast<double>(m), y, 74 + 146.0 * static_cast<double>(m), y + 4, all.methods[m].c_str());
+  return svg;
+}
+
+/// Middle greys that stand out from a white and from a black page; the background stays that of the page.
+inline constexpr const char* style =
+    "<style>\n"
+    "text{font-family:sans-serif;font-size:12px;fill:#777}.title{font-size:15px;font-weight:bold}.tick{font-size:11px}\n"
+    ".grid{stroke:#888;stroke-opacity:.3}polyline{fill:none}.optimum{stroke-width:1.4;stroke-dasharray:5 3;stroke-opacity:.8}\n"
+    ".trained{stroke-width:1.8}\n"
+    "@media(prefers-color-scheme:dark){text{fill:#aaa}}\n"
+    "</style>\n";
+
+}  // namespace detail
+
+inline std::string frontier_plot(const results& all) {
+  std::string svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1110 450' width='1110' height='450' role='img'>\n";
+  svg += "<title>Win rate against KL on held-out prompts, by inference-time procedure</title>\n";
+  svg += detail::style;
+  svg += "<text x='44' y='20'>Win rate against the base policy on held-out prompts. Marks: trained policies (95 % intervals). "
+         "Dashed: closed-form optimum on base samples.</text>\n";
+  for (std::size_t procedure = 0; procedure < n_procedures; ++procedure) {
+    const auto [lowest, highest] = detail::win_rate_range(all, procedure);
+    const detail::panel p{44 + 360.0 * static_cast<double>(procedure), lowest, highest};
+    svg += detail::axis(p, procedure);
+    for (std::size_t m = 0; m < all.methods.size(); ++m) svg += detail::closed_form_line(all, p, m, procedure);
+    for (std::size_t m = 0; m < all.methods.size(); ++m) svg += detail::trained_points(all, p, m, procedure);
+  }
+  return svg + detail::legend(all) + "</svg>\n";
+}
+
+}  // namespace align

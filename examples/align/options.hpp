@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The command line.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+namespace align {
+
+struct options {
+  std::uint64_t seed = 1;
+  bool quick = false;
+  bool help = false;
+  std::string output = "results";
+  std::string words = "/usr/share/dict/words";
+  unsigned threads = 2;
+};
+
+inline constexpr const char* usage =
+    "Aligns a word-completion model for best-of-4 and worst-of-4 sampling, and compares the ways to do it.\n"
+    "\n"
+    "  --seed N       seed of everything random (default 1); one seed, one set of numbers\n"
+    "  --quick        a smoke run of a few seconds, too short for good policies\n"
+    "  --output DIR   where table.txt, results.json and frontier.svg go (default results)\n"
+    "  --words FILE   word list, one word a line (default /usr/share/dict/words)\n"
+    "  --threads N    policies trained at a time (default 2); does not change the numbers\n"
+    "  --help         this text\n";
+
+/// A whole number of at least `least`, all of `text`.
+inline std::uint64_t parse_number(const std::string& name, const std::string& text, std::uint64_t least) {
+  const bool digits = !text.empty() && text.size() <= 18 && text.find_first_not_of("0123456789") == std::string::npos;
+  if (!digits || std::stoull(text) < least)
+    throw std::invalid_argument(name + " needs a whole number of at least " + std::to_string(least) + ", not '" + text + "'");
+  return std::stoull(text);
+}
+
+/// Throws `std::invalid_argument` with one line on what is wrong.
+inline options parse_options(int argc, char** argv) {
+  options chosen;
+  for (int i = 1; i < argc; ++i) {
+    const std::string name = argv[i];
+    const auto value = [&]() -> std::string {
+      if (++i == argc) throw std::invalid_argument(name + " needs a value (see --help)");
+      return argv[i];
+    };
+    if (name == "--seed") chosen.seed = parse_number(name, value(), 0);
+    else if (name == "--threads") chosen.threads = static_cast<unsigned>(parse_number(name, value(), 1) & 0xFFFu);
+    else if (name == "--output") chosen.output = value();
+    else if (name == "--words") chosen.words = value();
+    else if (name == "--quick") chosen.quick = true;
+    else if (name == "--help") chosen.help = true;
+    else throw std::invalid_argument("unknown option '" + name + "' (see --help)");
+  }
+  return chosen;
+}
+
+}  // namespace align

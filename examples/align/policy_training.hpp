@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// KL-regularised policy gradient on the training prompts.
+#pragma once
+
+#include <cstddef>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "adam.hpp"
+#include "infalign/infalign.hpp"
+#include "methods.hpp"
+#include "rollout.hpp"
+#include "scenario.hpp"
+
+namespace align {
+
+struct training_options {
+  std::size_t prompts_per_step = 64;
+  std::size_t rollouts_per_prompt = 8;
+  double learning_rate = 3e-3;
+};
+
+/// Trains one policy, from the base policy on, for one KL weight after another.
+class policy_trainer {
+ public:
+  policy_trainer(const scenario& from, const method& how, const training_options& options, random_stream random)
+      : from_(from), how_(how), options_(options), random_(random), policy_(from.base),
+        optimizer_(policy_.parameters().size()), order_(from.prompts.train.size()) {
+    std::iota(order_.begin(), order_.end(), std::size_t{0});
+    next_prompt_ = order_.size();
+  }
+
+  [[nodiscard]] const language_model<float>& policy() const { return policy_; }
+
+  /// One step on fresh rollouts.
+  void step(double beta, double learning_rate) {
+    draw_rollouts();
+    score_rollouts();
+    policy_gradient(infalign::kl_weight(beta));
+    policy_.backward(rollouts_.at, logit_gradient_, rollouts_.n_tokens(), gradient_);
+    optimizer_.step(policy_.parameters(), gradient_, learning_rate);
+  }
+
+  /// `steps` steps, the learning rate falling to 0. Calls `done()` after each.
+  template <class Done>
+  void train(double beta, int steps, Done&& done) {
+    for (int i = 0; i < steps; ++i) {
+      step(beta, options_.learning_rate * (1 - static_cast<double>(i) / steps));
+      done();
+    }
+  }
+
+ private:
+  /// Prompts come in random order, all of them before any comes again.
+  void draw_rollouts() {
+    chosen_.clear();
+    prefixes_.clear();
+    while (chosen_.size() < options_.prompts_per_step) {
+      if (next_prompt_ == order_.size()) {
+        random_.shuffle(order_);
+        next_prompt_ = 0;
+      }
+      chosen_.push_back(order_[next_prompt_++]);
+      prefixes_.insert(prefixes_.end(), options_.rollouts_per_prompt, from_.prompts.train[chosen_.back()].prefix);
+    }
+    sample_(policy_, prefixes_, random_, rollouts_);
+  }
+
+  /// Rewards, calibrated and transformed, less the mean of the prompt's other rollouts.
+  void score_rollouts() {
+    const std::vector<float> rewards = from_.reward(rollouts_.words);
+    const std::size_t k = from_.calibration.per_prompt;
+    references_.clear();
+    for (const std::size_t p : chosen_) {
+      const auto first = from_.calibration.values.begin() + static_cast<std::ptrdiff_t>(p * k);
+      references_.insert(references_.end(), first, first + static_cast<std::ptrdiff_t>(k));
+    }
+    const auto prompts = static_cast<infalign::index_t>(chosen_.size());
+    const auto n = static_cast<infalign::index_t>(options_.rollouts_per_prompt);
+    advantages_.resize(rewards.size());
+    const infalign::rows<float> advantages(advantages_.data(), prompts, n);
+    how_.transform(on_, {references_.data(), prompts, static_cast<infalign::index_t>(k)}, {rewards.data(), prompts, n}, advantages);
+    infalign::leave_one_out_advantage(on_, advantages, advantages);
+  }
+
+  /// The gradient with respect to the logits, in the order of the activations.
+  void policy_gradient(infalign::kl_weight beta) {
+    const Index n = rollouts_.n_tokens();
+    base_.reserve(n);
+    reserve_columns(logits_, n);
+    reserve_columns(logit_gradient_, n);
+    for (Index i = 0; i < n; ++i) {
+      const Index column = rollouts_.position[static_cast<std::size_t>(i)];
+      base_.features[static_cast<std::size_t>(i)] = rollouts_.at.features[static_cast<std::size_t>(column)];
+      logits_.col(i) = rollouts_.at.logits.col(column);
+    }
+    from_.base.forward(base_, 0, n);
+    const infalign::rows<float> policy(logits_.data(), n, logit_columns);
+    const infalign::rows<const float> base(base_.logits.data(), n, logit_columns);
+    const double share = 1.0 / static_cast<double>(rollouts_.words.size());
+    infalign::sequence_policy_gradient(on_, infalign::token_logits<float>{policy, base, rollouts_.tokens}, rollouts_.offsets,
+                                       advantages_, {.kl = beta, .scale = share}, infalign::token_statistics<float>{}, policy);
+    for (Index i = 0; i < n; ++i) logit_gradient_.col(rollouts_.position[static_cast<std::size_t>(i)]) = logits_.col(i);
+  }
+
+  static void reserve_columns(activations<float>::logit_matrix& m, Index n) {
+    if (m.cols() < n) m.resize(logit_columns, n);
+  }
+
+  const scenario& from_;
+  const method& how_;
+  training_options options_;
+  random_stream random_;
+  language_model<float> policy_;
+  adam<float> optimizer_;
+  infalign::simd<> on_;
+  sampler sample_;
+
+  std::vector<std::size_t> order_;
+  std::size_t next_prompt_;
+  // Kept from step to step for their memory.
+  std::vector<std::size_t> chosen_;
+  std::vector<word> prefixes_;
+  rollouts rollouts_;
+  std::vector<float> references_, advantages_;
+  activations<float> base_;
+  activations<float>::logit_matrix logits_, logit_gradient_;
+  Eigen::VectorXf gradient_;
+};
+
+}  // namespace align

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes autograd_reference.hpp: losses and their gradients with respect to logits, differentiated by PyTorch.
+
+    python -m venv venv && venv/bin/pip install torch==2.13.0
+    venv/bin/python tests/objective/make_autograd_reference.py
+
+Logits are multiples of 1/64, so that float and double hold the same numbers. Gradients are taken in double, and in float to
+see that PyTorch itself agrees with them to 1e-5.
+"""
+
+import pathlib
+
+import torch
+
+TOKENS, COLUMNS = 5, 37
+BETA, ETA, SCALE, CLIP_LOW, CLIP_HIGH = 0.25, 0.125, 0.5, 0.2, 0.25
+OFFSETS = [0, 2, 2, 5]  # rollouts of 2, 0 and 3 tokens
+
+generator = torch.Generator().manual_seed(20)
+
+
+def on_grid(x):
+    return torch.round(x * 64) / 64
+
+
+def normal(*shape):
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+logits = on_grid(2 * normal(TOKENS, COLUMNS))
+base = on_grid(logits + normal(TOKENS, COLUMNS))
+ids = torch.randint(COLUMNS, (TOKENS,), generator=generator)
+advantages = torch.tensor([1.5, -0.75, 2.0, -1.25, 0.5], dtype=torch.float64)
+rollout_advantages = torch.tensor([0.75, -3.0, -1.5], dtype=torch.float64)
+# Ratios of about 1.65, 1.65, 0.61, 0.61 and 1: clipped, not clipped (A < 0), not clipped, clipped (A < 0), inside.
+old_log_prob = on_grid(
+    torch.log_softmax(logits, 1).gather(1, ids[:, None])[:, 0] + torch.tensor([-0.5, -0.5, 0.5, 0.5, 0.0])
+)
+
+
+def pieces(l):
+    log_p = torch.log_softmax(l, 1)
+    log_q = torch.log_softmax(base.to(l.dtype), 1)
+    kl = (log_p.exp() * (log_p - log_q)).sum(1)
+    entropy = -(log_p.exp() * log_p).sum(1)
+    return log_p.gather(1, ids[:, None])[:, 0], kl, entropy
+
+
+def reinforce(l, beta, eta, scale):
+    log_prob, kl, entropy = pieces(l)
+    return scale * (-advantages.to(l.dtype) * log_prob + beta * kl - eta * entropy).sum()
+
+
+def clipped(l):
+    log_prob, kl, entropy = pieces(l)
+    a = advantages.to(l.dtype)
+    ratio = (log_prob - old_log_prob.to(l.dtype)).exp()
+    surrogate = torch.minimum(ratio * a, ratio.clamp(1 - CLIP_LOW, 1 + CLIP_HIGH) * a)
+    return SCALE * (-surrogate + BETA * kl - ETA * entropy).sum()
+
+
+def sequence(l):
+    log_prob, kl, entropy = pieces(l)
+    total = 0
+    for r, (begin, end) in enumerate(zip(OFFSETS, OFFSETS[1:])):
+        for t in range(begin, end):
+            later = kl[t + 1 : end].sum().detach()
+            score = rollout_advantages[r].to(l.dtype) - BETA * later
+            total = total - score * log_prob[t] + BETA * kl[t] - ETA * entropy[t]
+    return SCALE * total
+
+
+CASES = {
+    "reinforce": lambda l: reinforce(l, 0, 0, 1),
+    "reinforce_kl": lambda l: reinforce(l, BETA, 0, 1),
+    "reinforce_entropy": lambda l: reinforce(l, 0, ETA, 1),
+    "reinforce_all": lambda l: reinforce(l, BETA, ETA, SCALE),
+    "clipped_all": clipped,
+    "sequence_all": sequence,
+}
+
+
+def gradient(loss, dtype):
+    l = logits.to(dtype).clone().requires_grad_()
+    loss(l).backward()
+    return l.grad.to(torch.float64)
+
+
+def array(name, values, kind="double"):
+    numbers = ", ".join(f"{v:.17g}" if kind == "double" else str(v) for v in values)
+    words, lines, line = numbers.split(" "), [], "   "
+    for word in words:
+        if len(line) + 1 + len(word) > 126:
+            lines.append(line)
+            line = "   "
+        line += " " + word
+    return f"inline const std::vector<{kind}> {name}{{\n" + "\n".join(lines + [line]) + "};\n"
+
+
+log_prob, kl, entropy = pieces(logits)
+parts = [
+    "// SPDX-License-Identifier: Apache-2.0",
+    "/// \\file",
+    f"/// Made by make_autograd_reference.py with PyTorch {torch.__version__.split('+')[0]}. Do not edit.",
+    "#pragma once",
+    "",
+    "#include <cstdint>",
+    "#include <vector>",
+    "",
+    "// clang-format off",
+    "namespace infalign::test::autograd {",
+    "",
+    f"inline constexpr int tokens = {TOKENS}, columns = {COLUMNS};",
+    f"inline constexpr double beta = {BETA}, eta = {ETA}, scale = {SCALE}, clip_low = {CLIP_LOW}, clip_high = {CLIP_HIGH};",
+    "",
+    array("ids", ids.tolist(), "std::int32_t"),
+    array("rollout_offsets", OFFSETS, "std::int64_t"),
+    array("advantages", advantages.tolist()),
+    array("rollout_advantages", rollout_advantages.tolist()),
+    array("old_log_prob", old_log_prob.tolist()),
+    array("logits", logits.flatten().tolist()),
+    array("base", base.flatten().tolist()),
+    array("log_prob", log_prob.tolist()),
+    array("kl", kl.tolist()),
+    array("entropy", entropy.tolist()),
+]
+for name, loss in CASES.items():
+    exact = gradient(loss, torch.float64)
+    assert (gradient(loss, torch.float32) - exact).abs().max() <= 1e-5 * exact.abs().max(), name
+    parts.append(array(name, exact.flatten().tolist()))
+parts.append("}  // namespace infalign::test::autograd\n// clang-format on")
+path = pathlib.Path(__file__).with_name("autograd_reference.hpp")
+path.write_text("\n".join(parts) + "\n")
+print(f"{path.name}: {path.stat().st_size} bytes")
