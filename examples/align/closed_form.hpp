@@ -59,7 +59,8 @@ class closed_form_frontier {
 
  private:
   double mean_kl(double beta) {
-    infalign::tilted_winrate(on_, table_.rows(), infalign::kl_weight(beta), infalign::standard{}, infalign::standard{}, win_rate_, kl_);
+    infalign::tilted_winrate(on_, table_.rows(), infalign::kl_weight(beta), infalign::standard{}, infalign::standard{},
+                             win_rate_, kl_);
     return mean(kl_);
   }
 

@@ -15,8 +15,8 @@
 namespace align {
 
 struct context_features {
-  static constexpr int from_end = 8;            ///< the last letters, by their distance from the end
-  static constexpr int pairs_from_end = 3;      ///< neighbouring letters, by their distance from the end
+  static constexpr int from_end = 8;              ///< the last letters, by their distance from the end
+  static constexpr int pairs_from_end = 3;        ///< neighbouring letters, by their distance from the end
   static constexpr int log2_triple_buckets = 11;  ///< the last three letters, hashed
 
   // The blocks of the tables, one after another.

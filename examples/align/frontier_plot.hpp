@@ -32,7 +32,8 @@ struct panel {
 
 /// A colour of middle lightness a method: legible on white and on black.
 inline const char* colour(std::size_t method) {
-  static constexpr std::array<const char*, 7> colours = {"#8a8a8a", "#3b82d6", "#2fa36b", "#e09b2d", "#dd4f3e", "#b06fd8", "#d457a0"};
+  static constexpr std::array<const char*, 7> colours = {"#8a8a8a", "#3b82d6", "#2fa36b", "#e09b2d",
+                                                         "#dd4f3e", "#b06fd8", "#d457a0"};
   return colours[method % colours.size()];
 }
 
@@ -40,10 +41,13 @@ inline std::string axis(const panel& p, std::size_t procedure) {
   static constexpr std::array<const char*, n_procedures> titles = {"standard sampling", "best of 4", "worst of 4"};
   std::string svg = format("<text class='title' x='%.1f' y='%.1f'>%s</text>\n", p.left, panel::top - 14, titles[procedure]);
   for (double w = p.lowest; w < p.highest + 1e-9; w += 0.1)
-    svg += format("<line class='grid' x1='%.1f' x2='%.1f' y1='%.1f' y2='%.1f'/><text class='tick' text-anchor='end' x='%.1f' y='%.1f'>%.1f</text>\n",
-                  p.left, p.left + panel::width, p.y(w), p.y(w), p.left - 6, p.y(w) + 4, w);
+    svg += format(
+        "<line class='grid' x1='%.1f' x2='%.1f' y1='%.1f' y2='%.1f'/><text class='tick' text-anchor='end' x='%.1f' "
+        "y='%.1f'>%.1f</text>\n",
+        p.left, p.left + panel::width, p.y(w), p.y(w), p.left - 6, p.y(w) + 4, w);
   for (double kl = 0; kl < panel::largest_kl; kl += 0.25)
-    svg += format("<text class='tick' text-anchor='middle' x='%.1f' y='%.1f'>%.2f</text>\n", p.x(kl), panel::top + panel::height + 16, kl);
+    svg += format("<text class='tick' text-anchor='middle' x='%.1f' y='%.1f'>%.2f</text>\n", p.x(kl),
+                  panel::top + panel::height + 16, kl);
   return svg + format("<text class='label' text-anchor='middle' x='%.1f' y='%.1f'>KL to the base policy (nats)</text>\n",
                       p.left + panel::width / 2, panel::top + panel::height + 36);
 }
@@ -70,10 +74,12 @@ inline std::string trained_points(const results& all, const panel& p, std::size_
     points += format("%.1f,%.1f ", x, y);
     marks += format("<line stroke='%s' x1='%.1f' x2='%.1f' y1='%.1f' y2='%.1f'/>", colour(method), x, x,
                     p.y(w.value - 1.96 * w.standard_error), p.y(w.value + 1.96 * w.standard_error));
-    marks += format("<line stroke='%s' x1='%.1f' x2='%.1f' y1='%.1f' y2='%.1f'/>", colour(method),
-                    p.x(run->kl.value - 1.96 * run->kl.standard_error), p.x(run->kl.value + 1.96 * run->kl.standard_error), y, y);
-    marks += format("<circle fill='%s' r='3.2' cx='%.1f' cy='%.1f'><title>%s, beta %.3g: KL %.3f, win rate %.3f</title></circle>\n",
-                    colour(method), x, y, run->method.c_str(), run->beta, run->kl.value, w.value);
+    marks +=
+        format("<line stroke='%s' x1='%.1f' x2='%.1f' y1='%.1f' y2='%.1f'/>", colour(method),
+               p.x(run->kl.value - 1.96 * run->kl.standard_error), p.x(run->kl.value + 1.96 * run->kl.standard_error), y, y);
+    marks +=
+        format("<circle fill='%s' r='3.2' cx='%.1f' cy='%.1f'><title>%s, beta %.3g: KL %.3f, win rate %.3f</title></circle>\n",
+               colour(method), x, y, run->method.c_str(), run->beta, run->kl.value, w.value);
   }
   return polyline(points, colour(method), "trained") + marks;
 }
@@ -111,8 +117,9 @@ inline std::string frontier_plot(const results& all) {
   std::string svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1110 450' width='1110' height='450' role='img'>\n";
   svg += "<title>Win rate against KL on held-out prompts, by inference-time procedure</title>\n";
   svg += detail::style;
-  svg += "<text x='44' y='20'>Win rate against the base policy on held-out prompts. Marks: trained policies (95 % intervals). "
-         "Dashed: closed-form optimum on base samples.</text>\n";
+  svg +=
+      "<text x='44' y='20'>Win rate against the base policy on held-out prompts. Marks: trained policies (95 % intervals). "
+      "Dashed: closed-form optimum on base samples.</text>\n";
   for (std::size_t procedure = 0; procedure < n_procedures; ++procedure) {
     const auto [lowest, highest] = detail::win_rate_range(all, procedure);
     const detail::panel p{44 + 360.0 * static_cast<double>(procedure), lowest, highest};

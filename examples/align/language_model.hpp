@@ -128,10 +128,22 @@ class language_model {
     using matrix = Eigen::Matrix<Scalar, Rows, Columns>;
     return Eigen::Map<std::conditional_t<std::is_const_v<Vector>, const matrix, matrix>>(parameters.data() + begin);
   }
-  template <class V> static auto tables(V& p) { return block<table_rows, context_features::count + 1>(p, 0); }
-  template <class V> static auto mixing(V& p) { return block<hidden_units, hidden_units>(p, mixing_begin); }
-  template <class V> static auto output(V& p) { return block<logit_columns, hidden_units>(p, output_begin); }
-  template <class V> static auto mixing_bias(V& p) { return block<hidden_units, 1>(p, mixing_bias_begin); }
+  template <class V>
+  static auto tables(V& p) {
+    return block<table_rows, context_features::count + 1>(p, 0);
+  }
+  template <class V>
+  static auto mixing(V& p) {
+    return block<hidden_units, hidden_units>(p, mixing_begin);
+  }
+  template <class V>
+  static auto output(V& p) {
+    return block<logit_columns, hidden_units>(p, output_begin);
+  }
+  template <class V>
+  static auto mixing_bias(V& p) {
+    return block<hidden_units, 1>(p, mixing_bias_begin);
+  }
 
   /// Uniform weights with the given standard deviation.
   template <class Matrix>

@@ -71,7 +71,8 @@ inline std::vector<double> win_rate_at(const std::vector<const policy_run*>& poi
 }
 
 /// The KL nearest to `wanted` that both frontiers span; nothing if they do not overlap.
-inline std::optional<double> common_kl(const std::vector<const policy_run*>& a, const std::vector<const policy_run*>& b, double wanted) {
+inline std::optional<double> common_kl(const std::vector<const policy_run*>& a, const std::vector<const policy_run*>& b,
+                                       double wanted) {
   if (a.size() < 2 || b.size() < 2) return std::nullopt;
   const double low = std::max(a.front()->kl.value, b.front()->kl.value);
   const double high = std::min(a.back()->kl.value, b.back()->kl.value);
@@ -80,8 +81,9 @@ inline std::optional<double> common_kl(const std::vector<const policy_run*>& a, 
 }
 
 /// Every method against `baseline`, under every procedure.
-inline std::vector<comparison> compare_at_matched_kl(const std::vector<policy_run>& runs, const std::vector<std::string>& methods,
-                                                     const std::string& baseline, double wanted_kl) {
+inline std::vector<comparison> compare_at_matched_kl(const std::vector<policy_run>& runs,
+                                                     const std::vector<std::string>& methods, const std::string& baseline,
+                                                     double wanted_kl) {
   infalign::simd on;
   std::vector<comparison> comparisons;
   const auto reference = frontier(runs, baseline);

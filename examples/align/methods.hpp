@@ -25,7 +25,8 @@ struct method {
 };
 
 inline method raw_reward(std::vector<double> betas) {
-  return {"raw", std::move(betas), [](infalign::simd<>&, method::rewards, method::rewards rewards, method::objective objective) {
+  return {"raw", std::move(betas),
+          [](infalign::simd<>&, method::rewards, method::rewards rewards, method::objective objective) {
             std::copy_n(rewards.data(), rewards.total(), objective.data());
           }};
 }

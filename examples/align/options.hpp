@@ -45,13 +45,20 @@ inline options parse_options(int argc, char** argv) {
       if (++i == argc) throw std::invalid_argument(name + " needs a value (see --help)");
       return argv[i];
     };
-    if (name == "--seed") chosen.seed = parse_number(name, value(), 0);
-    else if (name == "--threads") chosen.threads = static_cast<unsigned>(parse_number(name, value(), 1) & 0xFFFu);
-    else if (name == "--output") chosen.output = value();
-    else if (name == "--words") chosen.words = value();
-    else if (name == "--quick") chosen.quick = true;
-    else if (name == "--help") chosen.help = true;
-    else throw std::invalid_argument("unknown option '" + name + "' (see --help)");
+    if (name == "--seed")
+      chosen.seed = parse_number(name, value(), 0);
+    else if (name == "--threads")
+      chosen.threads = static_cast<unsigned>(parse_number(name, value(), 1) & 0xFFFu);
+    else if (name == "--output")
+      chosen.output = value();
+    else if (name == "--words")
+      chosen.words = value();
+    else if (name == "--quick")
+      chosen.quick = true;
+    else if (name == "--help")
+      chosen.help = true;
+    else
+      throw std::invalid_argument("unknown option '" + name + "' (see --help)");
   }
   return chosen;
 }

@@ -26,20 +26,25 @@ namespace align {
 /// How long everything is.
 struct schedule {
   int reward_steps = 150;
-  int first_steps = 7000;  ///< training at the first KL weight of a method
-  int next_steps = 2500;   ///< training at each further one, from the policy before it
+  int first_steps = 6000;  ///< training at the first KL weight of a method
+  int next_steps = 2000;   ///< training at each further one, from the policy before it
   sample_counts samples;
 };
 
-inline schedule quick_schedule() { return {150, 40, 20, {32, 16, 64}}; }
+inline schedule quick_schedule() {
+  return {150, 40, 20, {32, 16, 64}};
+}
 
 /// The KLs for which closed-form policies are computed.
-inline constexpr std::array<double, 15> closed_form_kl = {0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3};
+inline constexpr std::array<double, 15> closed_form_kl = {0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6,
+                                                          0.7,  0.8,  0.9, 1.0, 1.1, 1.2, 1.3};
 
 class pipeline {
  public:
   pipeline(const std::vector<word>& words, const schedule& plan, std::uint64_t seed)
-      : plan_(plan), random_(seed), from_(prepare(words, plan.samples, plan.reward_steps, random_)),
+      : plan_(plan),
+        random_(seed),
+        from_(prepare(words, plan.samples, plan.reward_steps, random_)),
         methods_(all_methods(plan.samples.calibration)) {
     found_.seed = seed;
     found_.train_prompts = from_.prompts.train.size();
@@ -78,7 +83,8 @@ class pipeline {
     for (std::size_t b = 0; b < how.betas.size(); ++b)
       stages.push_back([this, trainer, &how, &runs, &bar, m, b] {
         trainer->train(how.betas[b], b == 0 ? plan_.first_steps : plan_.next_steps, [&] { bar.advance(); });
-        runs.push_back(summarize_run(how.name, how.betas[b], evaluate(trainer->policy(), from_, random_.child(1000 + 10 * m + b))));
+        runs.push_back(
+            summarize_run(how.name, how.betas[b], evaluate(trainer->policy(), from_, random_.child(1000 + 10 * m + b))));
       });
     return stages;
   }

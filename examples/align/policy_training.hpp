@@ -26,8 +26,13 @@ struct training_options {
 class policy_trainer {
  public:
   policy_trainer(const scenario& from, const method& how, const training_options& options, random_stream random)
-      : from_(from), how_(how), options_(options), random_(random), policy_(from.base),
-        optimizer_(policy_.parameters().size()), order_(from.prompts.train.size()) {
+      : from_(from),
+        how_(how),
+        options_(options),
+        random_(random),
+        policy_(from.base),
+        optimizer_(policy_.parameters().size()),
+        order_(from.prompts.train.size()) {
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     next_prompt_ = order_.size();
   }
@@ -81,7 +86,8 @@ class policy_trainer {
     const auto n = static_cast<infalign::index_t>(options_.rollouts_per_prompt);
     advantages_.resize(rewards.size());
     const infalign::rows<float> advantages(advantages_.data(), prompts, n);
-    how_.transform(on_, {references_.data(), prompts, static_cast<infalign::index_t>(k)}, {rewards.data(), prompts, n}, advantages);
+    how_.transform(on_, {references_.data(), prompts, static_cast<infalign::index_t>(k)}, {rewards.data(), prompts, n},
+                   advantages);
     infalign::leave_one_out_advantage(on_, advantages, advantages);
   }
 

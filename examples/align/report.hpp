@@ -25,7 +25,8 @@ namespace align {
 namespace detail {
 
 inline std::string policies_table(const results& all) {
-  std::string text = format("%-15s %6s   %-14s %-14s %-14s %-14s\n", "method", "beta", "KL", "standard", "best of 4", "worst of 4");
+  std::string text =
+      format("%-15s %6s   %-14s %-14s %-14s %-14s\n", "method", "beta", "KL", "standard", "best of 4", "worst of 4");
   std::string previous;
   for (const policy_run& run : all.runs) {
     if (!previous.empty() && run.method != previous) text += "\n";
@@ -38,13 +39,14 @@ inline std::string policies_table(const results& all) {
 }
 
 inline std::string comparisons_table(const results& all) {
-  std::string text = format("%-12s %-15s %-10s %6s   %9s   %s\n", "procedure", "method", "baseline", "KL", "points", "95 % interval");
+  std::string text =
+      format("%-12s %-15s %-10s %6s   %9s   %s\n", "procedure", "method", "baseline", "KL", "points", "95 % interval");
   std::string previous;
   for (const comparison& c : all.comparisons) {
     if (!previous.empty() && c.procedure + c.baseline != previous) text += "\n";
     const auto interval = c.difference.interval(0.95);
-    text += format("%-12s %-15s %-10s %6.3f   %+9.2f   %+6.2f \u2026 %+6.2f\n", c.procedure.c_str(), c.method.c_str(), c.baseline.c_str(),
-                   c.kl, 100 * c.difference.value, 100 * interval.low, 100 * interval.high);
+    text += format("%-12s %-15s %-10s %6.3f   %+9.2f   %+6.2f \u2026 %+6.2f\n", c.procedure.c_str(), c.method.c_str(),
+                   c.baseline.c_str(), c.kl, 100 * c.difference.value, 100 * interval.low, 100 * interval.high);
     previous = c.procedure + c.baseline;
   }
   return text;
@@ -54,7 +56,8 @@ inline std::string closed_form_table(const results& all) {
   std::string text = format("%-15s %10s %6s   %9s %9s %9s\n", "method", "beta", "KL", "standard", "best of 4", "worst of 4");
   for (const std::string& method : all.methods) {
     const closed_form_point& p = closed_form_at(all, method, matched_kl);
-    text += format("%-15s %10.4f %6.3f   %9.3f %9.3f %9.3f\n", method.c_str(), p.beta, p.kl, p.win_rate[0], p.win_rate[1], p.win_rate[2]);
+    text += format("%-15s %10.4f %6.3f   %9.3f %9.3f %9.3f\n", method.c_str(), p.beta, p.kl, p.win_rate[0], p.win_rate[1],
+                   p.win_rate[2]);
   }
   return text;
 }
@@ -75,32 +78,39 @@ inline std::string json_run(const policy_run& run) {
   for (std::size_t i = 0; i < n_procedures; ++i)
     win_rates += format("%s\"%s\": {\"value\": %.6f, \"standard_error\": %.6f}", i == 0 ? "" : ", ", procedure_names[i],
                         run.win_rate[i].value, run.win_rate[i].standard_error);
-  return format("{\"method\": \"%s\", \"beta\": %.6g, \"kl\": %.6f, \"kl_standard_error\": %.6f, \"win_rate\": {", run.method.c_str(),
-                run.beta, run.kl.value, run.kl.standard_error) + win_rates + "}}";
+  return format("{\"method\": \"%s\", \"beta\": %.6g, \"kl\": %.6f, \"kl_standard_error\": %.6f, \"win_rate\": {",
+                run.method.c_str(), run.beta, run.kl.value, run.kl.standard_error) +
+         win_rates + "}}";
 }
 
 inline std::string json_comparison(const comparison& c) {
   const auto interval = c.difference.interval(0.95);
-  return format("{\"procedure\": \"%s\", \"method\": \"%s\", \"baseline\": \"%s\", \"kl\": %.6f, \"difference\": %.6f, "
-                "\"confidence_interval\": [%.6f, %.6f]}",
-                c.procedure.c_str(), c.method.c_str(), c.baseline.c_str(), c.kl, c.difference.value, interval.low, interval.high);
+  return format(
+      "{\"procedure\": \"%s\", \"method\": \"%s\", \"baseline\": \"%s\", \"kl\": %.6f, \"difference\": %.6f, "
+      "\"confidence_interval\": [%.6f, %.6f]}",
+      c.procedure.c_str(), c.method.c_str(), c.baseline.c_str(), c.kl, c.difference.value, interval.low, interval.high);
 }
 
 inline std::string json_closed_form(const closed_form_point& p) {
   std::string win_rates;
   for (std::size_t i = 0; i < n_procedures; ++i)
     win_rates += format("%s\"%s\": %.6f", i == 0 ? "" : ", ", procedure_names[i], p.win_rate[i]);
-  return format("{\"method\": \"%s\", \"beta\": %.6g, \"kl\": %.6f, \"win_rate\": {", p.method.c_str(), p.beta, p.kl) + win_rates + "}}";
+  return format("{\"method\": \"%s\", \"beta\": %.6g, \"kl\": %.6f, \"win_rate\": {", p.method.c_str(), p.beta, p.kl) +
+         win_rates + "}}";
 }
 
 }  // namespace detail
 
 /// What a reader needs: the trained policies, the comparison at matched KL, and what the closed form says is possible.
 inline std::string table(const results& all) {
-  return format("%zu training prompts, %zu held out; the reward model ranks %.1f %% of held-out preferences as the dictionary does\n\n",
-                all.train_prompts, all.held_out_prompts, 100 * all.preference_accuracy) +
-         "Trained policies against the base policy, held-out prompts: win rate \u00b1 standard error\n\n" + detail::policies_table(all) +
-         "\nDifference in win rate at matched KL, paired over held-out prompts, in percentage points\n\n" + detail::comparisons_table(all) +
+  return format(
+             "%zu training prompts, %zu held out; the reward model ranks %.1f %% of held-out preferences as the dictionary "
+             "does\n\n",
+             all.train_prompts, all.held_out_prompts, 100 * all.preference_accuracy) +
+         "Trained policies against the base policy, held-out prompts: win rate \u00b1 standard error\n\n" +
+         detail::policies_table(all) +
+         "\nDifference in win rate at matched KL, paired over held-out prompts, in percentage points\n\n" +
+         detail::comparisons_table(all) +
          format("\nClosed-form optimal policies on base samples of the held-out prompts, at KL %.1f\n\n", matched_kl) +
          detail::closed_form_table(all);
 }

@@ -21,7 +21,7 @@ namespace align {
 /// Activations are stored step by step: all first tokens, then all second tokens … Everything else is ordered by rollout: the
 /// tokens of rollout `r` are `offsets[r] … offsets[r+1]`, and the activations of token `i` are column `position[i]`.
 struct rollouts {
-  std::vector<word> words;             ///< prompt and response of each rollout
+  std::vector<word> words;  ///< prompt and response of each rollout
   std::vector<std::int32_t> tokens;
   std::vector<infalign::index_t> offsets;
   std::vector<Index> position;

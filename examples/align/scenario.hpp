@@ -54,8 +54,8 @@ inline reward_table sample_rewards(const language_model<float>& policy, const re
   for (std::size_t begin = 0; begin < prompts.size(); begin += prompts_at_once) {
     const std::size_t end = std::min(begin + prompts_at_once, prompts.size());
     const auto first = prompts.begin();
-    sample(policy, repeat_prefixes(first + static_cast<std::ptrdiff_t>(begin), first + static_cast<std::ptrdiff_t>(end), n), random,
-           drawn);
+    sample(policy, repeat_prefixes(first + static_cast<std::ptrdiff_t>(begin), first + static_cast<std::ptrdiff_t>(end), n),
+           random, drawn);
     const std::vector<float> rewards = reward(drawn.words);
     table.values.insert(table.values.end(), rewards.begin(), rewards.end());
   }
@@ -63,7 +63,8 @@ inline reward_table sample_rewards(const language_model<float>& policy, const re
 }
 
 /// Trains base policy and reward model, then samples the base policy. Each part has its own random stream.
-inline scenario prepare(const std::vector<word>& words, const sample_counts& counts, int reward_steps, const random_stream& random) {
+inline scenario prepare(const std::vector<word>& words, const sample_counts& counts, int reward_steps,
+                        const random_stream& random) {
   constexpr double held_out_share = 0.17;
   random_stream split_stream = random.child(1);
   prompt_split prompts = split_prompts(words, held_out_share, split_stream);
@@ -72,7 +73,8 @@ inline scenario prepare(const std::vector<word>& words, const sample_counts& cou
   reward_table calibration = sample_rewards(base, reward, prompts.train, counts.calibration, random.child(4));
   reward_table evaluation = sample_rewards(base, reward, prompts.held_out, counts.evaluation, random.child(5));
   reward_table closed_form = sample_rewards(base, reward, prompts.held_out, counts.closed_form, random.child(6));
-  return {std::move(prompts), std::move(base), std::move(reward), std::move(calibration), std::move(evaluation), std::move(closed_form)};
+  return {std::move(prompts),     std::move(base),       std::move(reward),
+          std::move(calibration), std::move(evaluation), std::move(closed_form)};
 }
 
 }  // namespace align

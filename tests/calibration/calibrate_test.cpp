@@ -37,7 +37,8 @@ prompts<T> make_prompts(const std::vector<index_t>& sizes, std::uint64_t seed, i
 template <class C, class T>
 std::vector<T> run_ragged(const prompts<T>& references, const prompts<T>& rewards, const calibration_options& options) {
   typename C::backend on;
-  typename C::template array<T> z(packed(references)), y(packed(rewards)), u(static_cast<index_t>(packed(rewards).size()), T(-9));
+  typename C::template array<T> z(packed(references)), y(packed(rewards)),
+      u(static_cast<index_t>(packed(rewards).size()), T(-9));
   typename C::template array<index_t> z_offsets(offsets_of(sizes_of(references))), y_offsets(offsets_of(sizes_of(rewards)));
   infalign::calibrate(on, z.ragged(z_offsets), y.ragged(y_offsets), u.ragged(y_offsets), options);
   return u.host();
@@ -120,7 +121,8 @@ TEST_CASE_TEMPLATE("references, rewards and out may differ in view, stride and t
     return values;
   };
   typename C::backend on;
-  typename C::template array<T> z_strided(padded(references)), y_strided(padded(rewards)), z(packed(references)), y(packed(rewards));
+  typename C::template array<T> z_strided(padded(references)), y_strided(padded(rewards)), z(packed(references)),
+      y(packed(rewards));
   typename C::template array<index_t> offsets(offsets_of(std::vector<index_t>(n, m)));
   for (const rank_algorithm algorithm : all_algorithms)
     for (const tie_rule& ties : all_rules) {
@@ -128,7 +130,8 @@ TEST_CASE_TEMPLATE("references, rewards and out may differ in view, stride and t
       const calibration_options options{ties, algorithm};
 
       typename C::template array<T> strided(n * (m + gap), T(-9));
-      infalign::calibrate(on, z_strided.rows(n, k, k + gap), y_strided.rows(n, m, m + gap), strided.rows(n, m, m + gap), options);
+      infalign::calibrate(on, z_strided.rows(n, k, k + gap), y_strided.rows(n, m, m + gap), strided.rows(n, m, m + gap),
+                          options);
       const std::vector<T> result = strided.host();
       for (index_t p = 0; p < n; ++p)
         for (index_t j = 0; j < m + gap; ++j) {

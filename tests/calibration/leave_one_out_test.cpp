@@ -35,7 +35,8 @@ TEST_CASE_TEMPLATE("leaving one out equals a brute-force count over the others",
 
 TEST_CASE_TEMPLATE("leaving one out of ragged prompts", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  const prompts<T> rewards{tied_values<T>(2, 1, 5), tied_values<T>(40, 2, 5), tied_values<T>(3, 3, 5), tied_values<T>(17, 4, 5)};
+  const prompts<T> rewards{tied_values<T>(2, 1, 5), tied_values<T>(40, 2, 5), tied_values<T>(3, 3, 5),
+                           tied_values<T>(17, 4, 5)};
   for (const tie_rule& ties : all_rules)
     for (const rank_algorithm algorithm : all_algorithms) {
       typename C::backend on;

@@ -143,7 +143,8 @@ TEST_CASE_TEMPLATE("equal weights are no weights, and weight 0 is no reference",
   }
 }
 
-TEST_CASE_TEMPLATE("importance weights turn references from another policy into the base policy's", C, INFALIGN_CONFIGURATIONS) {
+TEST_CASE_TEMPLATE("importance weights turn references from another policy into the base policy's", C,
+                   INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   // Base: uniform on {0, 1, 2, 3}. References from q, proportional to (1, 2, 3, 4), in just those numbers: exact.
   const prompts<T> references{{0, 1, 1, 2, 2, 2, 3, 3, 3, 3}};

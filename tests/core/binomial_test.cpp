@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -45,4 +46,51 @@ TEST_CASE("choose_ratio of a million neither overflows nor loses its digits") {
       const auto expected = static_cast<double>(std::exp(sum));
       CHECK(std::abs(choose_ratio(c, m, n) - expected) <= 1e-9 * expected);
     }
+}
+
+namespace {
+/// The ratio as the shorter of its two products, in long double: relative error below 2⁻⁶³ a factor, and a range of 1e±4932.
+long double product(index_t c, index_t m, index_t n) {
+  if (c < n) return 0;
+  const index_t factors = std::min(n, m - c), removed = std::max(n, m - c);
+  long double ratio = 1;
+  for (index_t k = 0; k < factors && ratio > 0; ++k)
+    ratio *= static_cast<long double>(m - removed - k) / static_cast<long double>(m - k);
+  return ratio;
+}
+}  // namespace
+
+TEST_CASE("choose_ratio of a million equals long double products for every n") {
+  const index_t m = 1'000'000;
+  for (const index_t n : {1, 63, 64, 65, 66, 1000, 31'623, 250'000, 500'000, 750'000, 999'000, 999'935, 999'936, 999'999})
+    for (const index_t distance : {0, 1, 15, 16, 17, 63, 64, 65, 100, 1000, 10'000, 400'000})
+      for (const index_t c : {m - distance, n + distance}) {
+        if (c < n || c > m) continue;
+        const auto expected = static_cast<double>(product(c, m, n));
+        if (expected < 1e-300) {
+          CHECK(choose_ratio(c, m, n) <= 1.1e-300);
+          continue;
+        }
+        CAPTURE(n);
+        CAPTURE(c);
+        const double allowed = std::min(n, m - c) <= 64 ? 2e-14 : 1e-9;
+        CHECK(std::abs(choose_ratio(c, m, n) - expected) <= allowed * expected);
+      }
+}
+
+TEST_CASE("choose_ratio increases with c from 0 to 1") {
+  // Also where the product gives way to logarithms.
+  for (const auto& [m, n] : {std::pair<index_t, index_t>(1'000'000, 500'000), {1'000'000, 65}, {10'000, 9'900}, {300, 70}}) {
+    CHECK(choose_ratio(n - 1, m, n) == 0.0);
+    CHECK(choose_ratio(m, m, n) == 1.0);
+    const index_t step = std::max<index_t>(1, (m - n) / 5000);
+    const auto check = [m = m, n = n](index_t below, index_t above) {
+      const double low = choose_ratio(below, m, n), high = choose_ratio(above, m, n);
+      REQUIRE(std::isfinite(high));
+      REQUIRE((low < high || (low == high && high < 1e-300)));
+    };
+    for (index_t c = n; c + step <= m; c += step) check(c, c + step);
+    for (index_t c = n; c < std::min(m, n + 40); ++c) check(c, c + 1);
+    for (index_t c = std::max(n, m - 100); c < m; ++c) check(c, c + 1);
+  }
 }

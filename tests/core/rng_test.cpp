@@ -61,7 +61,10 @@ TEST_CASE("uniform_at is uniform, and independent between neighbours and seeds")
     double a, b;
   };
   const double bound = 6 * std::sqrt(510.0);
-  CHECK(std::abs(chi_square([](std::uint64_t i) { return two{uniform_at(1, 2 * i), uniform_at(1, 2 * i + 1)}; }) - 255) < bound);
+  CHECK(std::abs(chi_square([](std::uint64_t i) {
+                   return two{uniform_at(1, 2 * i), uniform_at(1, 2 * i + 1)};
+                 }) -
+                 255) < bound);
   CHECK(std::abs(chi_square([](std::uint64_t i) { return two{uniform_at(1, i), uniform_at(2, i)}; }) - 255) < bound);
   CHECK(std::abs(chi_square([](std::uint64_t i) { return two{uniform_at(i, 0), uniform_at(i, 1ull << 32)}; }) - 255) < bound);
 }

@@ -30,7 +30,9 @@ struct counting_resource {
 
 using counted_workspace = infalign::basic_workspace<counting_resource>;
 
-bool aligned(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % 64 == 0; }
+bool aligned(const void* p) {
+  return reinterpret_cast<std::uintptr_t>(p) % 64 == 0;
+}
 
 /// What an algorithm does: an outer frame, an inner one in a function it calls, one more array afterwards.
 void use(counted_workspace& space, index_t n) {

@@ -98,7 +98,8 @@ TEST_CASE("language model: a block of contexts gets the logits that it gets alon
   const double_model::logit_matrix together = at.logits;
   model.forward(at, 2, n - 2);
   CHECK(at.logits.topRows(align::vocabulary).isApprox(together.topRows(align::vocabulary), 1e-13));
-  CHECK((at.logits.bottomRows(align::logit_columns - align::vocabulary).array() == -std::numeric_limits<double>::infinity()).all());
+  CHECK((at.logits.bottomRows(align::logit_columns - align::vocabulary).array() == -std::numeric_limits<double>::infinity())
+            .all());
   CHECK(together.col(0) == together.col(1));
 }
 

@@ -70,7 +70,7 @@ TEST_CASE_TEMPLATE("the clipped surrogate equals PyTorch", C, INFALIGN_CONFIGURA
   test::loaded_batch<C> batch(reference_batch<C>());
   typename C::template array<T> old(std::vector<T>(autograd::old_log_prob.begin(), autograd::old_log_prob.end()));
   const infalign::clipped_surrogate<T, typename C::backend::memory_space> loss(old.span(), autograd::clip_low,
-                                                                              autograd::clip_high);
+                                                                               autograd::clip_high);
   policy_gradient(on, loss, batch.with_base(), batch.advantages.span(), {beta, eta, autograd::scale}, batch.statistics(),
                   batch.gradient());
   check_close(batch.gradient_values.host(), autograd::clipped_all);

@@ -187,8 +187,7 @@ TEST_CASE_TEMPLATE("a user's own loss", C, INFALIGN_CONFIGURATIONS) {
   typename C::backend on;
   test::token_batch<C> batch(3, 21);
   test::loaded_batch<C> loaded(batch);
-  policy_gradient(on, cubic{}, loaded.with_base(), loaded.advantages.span(), all_terms, loaded.statistics(),
-                  loaded.gradient());
+  policy_gradient(on, cubic{}, loaded.with_base(), loaded.advantages.span(), all_terms, loaded.statistics(), loaded.gradient());
   const auto policy_loss = [&](index_t t) {
     return [a = static_cast<long double>(batch.advantages[static_cast<std::size_t>(t)])](long double log_prob) {
       return -a * log_prob * log_prob * log_prob;
@@ -286,8 +285,7 @@ TEST_CASE_TEMPLATE("a sampled token that is masked", C, INFALIGN_CONFIGURATIONS)
   batch.advantages = {T(0.5)};
   batch.row(0)[2] = -infinity<T>;
   test::loaded_batch<C> loaded(batch);
-  policy_gradient(on, reinforce{}, loaded.without_base(), loaded.advantages.span(), {}, loaded.statistics(),
-                  loaded.gradient());
+  policy_gradient(on, reinforce{}, loaded.without_base(), loaded.advantages.span(), {}, loaded.statistics(), loaded.gradient());
   CHECK(loaded.log_prob.host()[0] == -infinity<T>);
   CHECK(loaded.loss.host()[0] == infinity<T>);
   // p·w - w·1{j = a}, with p of the token 0: as PyTorch's log_softmax has it.
@@ -338,8 +336,7 @@ TEST_CASE_TEMPLATE("without KL weight the base does not enter the gradient", C, 
   // Nor where the KL is infinite, though it is reported; with KL weight the gradient of that row, and of no other, is NaN.
   batch.base_row(1)[7] = -infinity<T>;
   test::loaded_batch<C> loaded(batch);
-  policy_gradient(on, reinforce{}, loaded.with_base(), loaded.advantages.span(), no_kl, loaded.statistics(),
-                  loaded.gradient());
+  policy_gradient(on, reinforce{}, loaded.with_base(), loaded.advantages.span(), no_kl, loaded.statistics(), loaded.gradient());
   CHECK(test::same_bits(loaded.gradient_values.host(), expected));
   CHECK(loaded.kl.host()[1] == infinity<T>);
   const auto with_kl = plain_gradient(batch, all_terms);
@@ -354,9 +351,8 @@ TEST_CASE_TEMPLATE("NaN logits spoil their row alone, and all of it", C, INFALIG
   using T = typename C::value;
   for (const index_t v : {3, 16, 40, 9000})
     for (const index_t place : {index_t{0}, v - 1})
-      for (const auto& [weights, with_base] :
-           {std::pair(objective_weights{}, false), std::pair(all_terms, true),
-            std::pair(objective_weights{kl_weight(0), entropy_weight(1)}, false)}) {
+      for (const auto& [weights, with_base] : {std::pair(objective_weights{}, false), std::pair(all_terms, true),
+                                               std::pair(objective_weights{kl_weight(0), entropy_weight(1)}, false)}) {
         CAPTURE(v);
         test::token_batch<C> batch(3, v);
         const auto clean = plain_gradient(batch, weights, with_base);
@@ -384,12 +380,12 @@ TEST_CASE_TEMPLATE("the gradient of 16-bit logits is rounded once", C, INFALIGN_
       const auto wide = plain_gradient(batch, all_terms);
       typename C::template array<Storage> stored(policy), stored_base(base);
       test::loaded_batch<C> loaded(batch);
-      policy_gradient(
-          on, reinforce{},
-          infalign::token_logits<Storage, space>{stored.rows(3, 37), stored_base.rows(3, 37), loaded.ids.span()},
-          loaded.advantages.span(), all_terms, loaded.statistics(), stored.rows(3, 37));
+      policy_gradient(on, reinforce{},
+                      infalign::token_logits<Storage, space>{stored.rows(3, 37), stored_base.rows(3, 37), loaded.ids.span()},
+                      loaded.advantages.span(), all_terms, loaded.statistics(), stored.rows(3, 37));
       const auto narrow = stored.host();
-      for (std::size_t i = 0; i < wide.size(); ++i) CHECK(static_cast<float>(narrow[i]) == static_cast<float>(Storage(wide[i])));
+      for (std::size_t i = 0; i < wide.size(); ++i)
+        CHECK(static_cast<float>(narrow[i]) == static_cast<float>(Storage(wide[i])));
     };
     check(infalign::bfloat16{});
     check(infalign::half{});

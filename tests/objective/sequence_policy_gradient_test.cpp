@@ -27,8 +27,8 @@ const objective_weights all_terms{kl_weight(0.3), entropy_weight(0.2), 1.7};
 
 /// The sequence gradient of a batch cut into rollouts.
 template <class C>
-void run(test::loaded_batch<C>& batch, const std::vector<index_t>& offsets,
-         const std::vector<typename C::value>& advantages, const objective_weights& weights, bool with_base = true) {
+void run(test::loaded_batch<C>& batch, const std::vector<index_t>& offsets, const std::vector<typename C::value>& advantages,
+         const objective_weights& weights, bool with_base = true) {
   typename C::backend on;
   typename C::template array<index_t> cuts(offsets);
   typename C::template array<typename C::value> a(advantages);
@@ -84,7 +84,9 @@ long double log_prob(const language_model& model, const tokens& response) {
 }
 
 /// What the response is worth: anything that does not split over its tokens.
-long double reward(const tokens& response) { return std::sin(static_cast<long double>(prefix_id(response, response.size()))); }
+long double reward(const tokens& response) {
+  return std::sin(static_cast<long double>(prefix_id(response, response.size())));
+}
 
 /// `-E[reward] + β·KL(π‖π₀)`, the KL that of whole responses: `Σ_y π(y)·(log π(y) - log π₀(y))`.
 long double exact_objective(const language_model& policy, const language_model& base, long double beta) {
@@ -307,12 +309,12 @@ TEST_CASE_TEMPLATE("bad input is named, and nothing is written", C, INFALIGN_CON
   CHECK(call({0, 2}, {1}) == "sequence_policy_gradient: rollout_offsets[1] is 2, but there are 3 values");
   CHECK(call({0, 2, 1, 3}, {1, 1, 1}) ==
         "sequence_policy_gradient: rollout_offsets[2] is 1, less than the offset before it, 2");
-  CHECK(call({0, 3}, {1}, {kl_weight(0.25)}, false) ==
-        "sequence_policy_gradient: weights.kl is 0.25, needs base logits");
+  CHECK(call({0, 3}, {1}, {kl_weight(0.25)}, false) == "sequence_policy_gradient: weights.kl is 0.25, needs base logits");
   batch.ids[1] = -3;
   test::loaded_batch<C> bad(batch);
-  CHECK(test::message_of<infalign::domain_error>([&] { run(bad, {0, 3}, {1}, {}); }) ==
-        "sequence_policy_gradient: tokens[1] is -3, must be in [0, 4]");
+  CHECK(test::message_of<infalign::domain_error>([&] {
+          run(bad, {0, 3}, {1}, {});
+        }) == "sequence_policy_gradient: tokens[1] is -3, must be in [0, 4]");
   for (const auto* used : {&loaded, &bad}) {
     CHECK(used->gradient_values.host() == std::vector<T>(15, T(-99)));
     for (const auto& values : {used->loss.host(), used->log_prob.host(), used->kl.host(), used->entropy.host()})

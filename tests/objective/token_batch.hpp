@@ -104,9 +104,7 @@ struct loaded_batch {
         kl(tokens, T(-99)),
         entropy(tokens, T(-99)) {}
 
-  logits_of<C> with_base() {
-    return {policy_values.rows(tokens, columns), base_values.rows(tokens, columns), ids.span()};
-  }
+  logits_of<C> with_base() { return {policy_values.rows(tokens, columns), base_values.rows(tokens, columns), ids.span()}; }
   logits_of<C> without_base() { return {policy_values.rows(tokens, columns), {}, ids.span()}; }
   statistics_of<C> statistics() { return {loss.span(), log_prob.span(), kl.span(), entropy.span()}; }
   rows<T, space> gradient() { return gradient_values.rows(tokens, columns); }

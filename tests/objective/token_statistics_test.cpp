@@ -206,9 +206,9 @@ TEST_CASE_TEMPLATE("NaN stays in its row", C, INFALIGN_CONFIGURATIONS) {
       batch.row(1)[place] = test::not_a_number<T>;
       test::loaded_batch<C> loaded(batch);
       compute_token_statistics(on, loaded.with_base(), loaded.statistics());
-      for (const auto& [spoilt, whole] : {std::pair(loaded.log_prob.host(), clean.log_prob.host()),
-                                          std::pair(loaded.kl.host(), clean.kl.host()),
-                                          std::pair(loaded.entropy.host(), clean.entropy.host())}) {
+      for (const auto& [spoilt, whole] :
+           {std::pair(loaded.log_prob.host(), clean.log_prob.host()), std::pair(loaded.kl.host(), clean.kl.host()),
+            std::pair(loaded.entropy.host(), clean.entropy.host())}) {
         CHECK(std::isnan(spoilt[1]));
         CHECK(spoilt[0] == whole[0]);
         CHECK(spoilt[2] == whole[2]);
@@ -306,8 +306,7 @@ TEST_CASE_TEMPLATE("bad batches are named, and nothing is written", C, INFALIGN_
   const auto ids_with = [&](std::int32_t id) {
     test::loaded_batch<C> bad(batch);
     bad.ids = typename C::template array<std::int32_t>(std::vector<std::int32_t>{1, id, 2});
-    return test::message_of<infalign::domain_error>(
-        [&] { compute_token_statistics(on, bad.with_base(), statistics); });
+    return test::message_of<infalign::domain_error>([&] { compute_token_statistics(on, bad.with_base(), statistics); });
   };
   CHECK(ids_with(5) == "compute_token_statistics: tokens[1] is 5, must be in [0, 4]");
   CHECK(ids_with(-1) == "compute_token_statistics: tokens[1] is -1, must be in [0, 4]");
@@ -326,8 +325,7 @@ TEST_CASE_TEMPLATE("bad batches are named, and nothing is written", C, INFALIGN_
   CHECK(shape(no_columns, statistics) == "compute_token_statistics: logits has 0 columns, needs at least 1");
   auto short_kl = statistics;
   short_kl.kl = {short_kl.kl.data(), 2};
-  CHECK(shape(loaded.with_base(), short_kl) ==
-        "compute_token_statistics: statistics.kl has 2 values, but there are 3 tokens");
+  CHECK(shape(loaded.with_base(), short_kl) == "compute_token_statistics: statistics.kl has 2 values, but there are 3 tokens");
   for (const auto& values : {loaded.log_prob.host(), loaded.kl.host(), loaded.entropy.host()})
     CHECK(values == std::vector<T>(3, T(-99)));
 }

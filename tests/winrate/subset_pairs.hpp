@@ -27,9 +27,15 @@ T serve(const standard&, const std::vector<T>& subset) {
   return subset.front();
 }
 
-inline int drawn(const best_of& procedure) { return static_cast<int>(procedure.n); }
-inline int drawn(const worst_of& procedure) { return static_cast<int>(procedure.n); }
-inline int drawn(const standard&) { return 1; }
+inline int drawn(const best_of& procedure) {
+  return static_cast<int>(procedure.n);
+}
+inline int drawn(const worst_of& procedure) {
+  return static_cast<int>(procedure.n);
+}
+inline int drawn(const standard&) {
+  return 1;
+}
 
 /// What the procedure serves from each subset of its size.
 template <class T, class Procedure>

@@ -30,8 +30,9 @@ INFALIGN_HD inline double log_choose_ratio(double c, double m, double n) {
 }  // namespace detail
 
 /// `binom(c,n) / binom(m,n)` for `0 <= c <= m`, `0 <= n <= m`: the probability that n draws without replacement from m all fall
-/// among a given c. 0 for `c < n`. A product of at most 64 factors where that is enough, otherwise in log space: relative error
-/// below 1e-14 for the product, and below 1e-9 for results above 1e-300 in log space at m = 10^6.
+/// among a given c. 0 for `c < n`. A product where at most 64 factors are enough, or where `c - n` is too small for Stirling's
+/// formula; otherwise in log space. Relative error of results above 1e-300: below 2e-14 for the product of 64, and in log space
+/// below 1e-9 at m = 10^6, growing as m. Increases with c.
 INFALIGN_HD inline double choose_ratio(index_t c, index_t m, index_t n) {
   if (c < n) return 0;
   // Choosing n among c, or the m-c others among the m-n not chosen: the same number by the shorter product.
