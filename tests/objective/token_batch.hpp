@@ -3,6 +3,9 @@
 /// Batches of tokens for the tests of the objectives.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <random>
@@ -18,6 +21,17 @@ namespace infalign::test {
 /// The relative accuracy asked of gradients and statistics: 1e-7 against finite differences in double, 1e-5 in float.
 template <class T>
 inline constexpr double accuracy = std::is_same_v<T, float> ? 1e-5 : 1e-7;
+
+/// Equal up to `accuracy`, relative to the largest value.
+template <class T>
+bool close(const std::vector<T>& a, const std::vector<T>& b) {
+  T largest(0), error(0);
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    largest = std::max(largest, std::abs(b[i]));
+    error = std::max(error, std::abs(a.at(i) - b[i]));
+  }
+  return a.size() == b.size() && static_cast<double>(error) <= accuracy<T> * static_cast<double>(largest);
+}
 
 template <class T>
 inline constexpr T not_a_number = std::numeric_limits<T>::quiet_NaN();

@@ -31,6 +31,7 @@
 /// | `sum(v)`, `maximum(v)`  | reduction of a `vec` over the lanes, as a `double`, in all lanes                          |
 /// | `once(f)`               | `f()` by one lane                                                                        |
 /// | `chunk<T>()`            | a constant: how many elements to work through between two reductions, to stay in cache   |
+/// | `keeps_exponentials`    | a constant: is it cheaper to write exponentials out and read them back than to take them twice? |
 ///
 /// `at.load(p, pad)` is the vec at `p[position]` (`pad` where the positions end), converted from the stored type to `T`;
 /// `at.store(p, v)` is its counterpart. `at.add_where(sum, mask, v)` is `sum + v` where the mask is set, else `sum`.
@@ -68,7 +69,7 @@ struct kernel {
     team.template loop<float>(1, [&](auto at, auto) { v = v + at.load(static_cast<const float*>(nullptr), 0.0f); });
     const double total = team.sum(v) + team.maximum(v) + team.sum_items(1, [](index_t) { return 1.0; });
     team.items(1, [](index_t) {});
-    constexpr index_t chunk = Team::template chunk<float>();
+    constexpr index_t chunk = Team::template chunk<float>() + Team::keeps_exponentials;
     team.once([&] { *static_cast<double*>(nullptr) = total + static_cast<double>(chunk); });
   }
 };

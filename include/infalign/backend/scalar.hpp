@@ -60,6 +60,8 @@ struct scalar_team {
   [[nodiscard]] static constexpr index_t chunk() {
     return 1 << 12;
   }
+  /// No memory is spared here, and nothing rounded in between.
+  static constexpr bool keeps_exponentials = false;
 };
 
 /// Backend of plain loops on host memory. See `backend.hpp` for the meaning of its members.

@@ -15,6 +15,14 @@
 #define INFALIGN_HD
 #endif
 
+/// For functions that are one hot loop: whatever the loop calls becomes part of it, however large the translation unit. Compilers
+/// give up inlining in large ones, and a call of an exponential left in the loop would spill every accumulator.
+#if defined(__GNUC__) && !defined(__CUDACC__)
+#define INFALIGN_FLATTEN [[gnu::flatten]]
+#else
+#define INFALIGN_FLATTEN
+#endif
+
 namespace infalign {
 
 /// Signed 64-bit sizes and positions: a batch of logits passes 2^31 elements in ordinary use, and differences of

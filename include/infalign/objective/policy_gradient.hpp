@@ -41,12 +41,13 @@ struct policy_gradient_kernel {
     const L* row = batch.policy[t].data();
     const L* base = batch.base[t].data();
     const index_t columns = batch.policy.columns();
-    const auto s = read_row<Terms>(team, row, base, columns, batch.tokens[t]);
+    auto kept = room_for_exponentials<Team>(row, gradient[t].data());
+    const auto s = read_row<Terms>(team, row, base, columns, batch.tokens[t], kept);
     const auto advantage = static_cast<double>(advantages[t]);
     row_gradient c = weights;
     c.score = scale * loss.score_weight(s.log_prob(), advantage, t);
     team.once([&] { statistics.store(t, s, loss, advantage); });
-    write_gradient<Terms>(team, row, base, columns, batch.tokens[t], s, c, gradient[t].data());
+    write_gradient<Terms>(team, row, base, columns, batch.tokens[t], s, c, kept, gradient[t].data());
   }
 };
 
@@ -77,7 +78,8 @@ inline row_gradient scaled_weights(const objective_weights& weights) {
 ///
 /// - `loss`: `reinforce{}`, `clipped_surrogate(old_log_prob, 0.2, 0.2)`, or a type of your own (see `policy_loss.hpp`).
 /// - Shapes: `batch` T×V logits, any V; `advantages` T values; `gradient` T×V, rows possibly strided; non-empty spans of
-///   `statistics` T values. `gradient` may be the policy's logits themselves: it then replaces them.
+///   `statistics` T values. `gradient` may be the policy's logits themselves: it then replaces them, and takes
+///   longer (the exponentials, kept in the gradient between the passes otherwise, are computed twice).
 /// - The KL is exact (whole vocabulary) and its gradient is that of each token's own term. Tokens sampled from the policy
 ///   also decide the KL of the tokens that follow them; for that, use `sequence_policy_gradient`.
 /// - -inf logits are masked tokens: probability and gradient 0; one that was sampled all the same gets `-scale·w`. NaN logits

@@ -26,7 +26,7 @@ struct gradient_kernel {
     row_gradient c = weights;
     c.score = score[t];
     write_gradient<Terms>(team, batch.policy[t].data(), batch.base[t].data(), batch.policy.columns(), batch.tokens[t],
-                          statistics[t], c, gradient[t].data());
+                          statistics[t], c, kept_exponentials<compute_t<L>>{}, gradient[t].data());
   }
 };
 

@@ -92,8 +92,9 @@ struct statistics_kernel {
   row_statistics* rows_out;
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t t) const {
+    kept_exponentials<compute_t<L>> none;
     const auto row =
-        read_row<Terms>(team, batch.policy[t].data(), batch.base[t].data(), batch.policy.columns(), batch.tokens[t]);
+        read_row<Terms>(team, batch.policy[t].data(), batch.base[t].data(), batch.policy.columns(), batch.tokens[t], none);
     team.once([&] {
       out.store(t, row, no_policy_loss{}, 0.0);
       if (rows_out != nullptr) rows_out[t] = row;

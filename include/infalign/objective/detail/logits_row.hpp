@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 
 #include "infalign/core/math.hpp"
@@ -33,7 +34,7 @@ struct no_policy_loss {
   INFALIGN_HD double loss(double, double, index_t) const { return 0; }
 };
 
-/// Σ exp(l_j - shift) with a shift that follows the maximum from chunk to chunk.
+/// Σ exp(l_j - shift) with a shift that follows the maximum at a distance.
 struct running_sum {
   double shift = -infinity<double>;
   double sum = 0;
@@ -49,7 +50,45 @@ struct running_sum {
   }
   /// The shift, or 0 while everything so far is masked: something finite to measure from.
   [[nodiscard]] INFALIGN_HD double origin() const { return shift > -infinity<double> ? shift : 0; }
+  /// Whether e^(top - shift) is so large that a sum of such terms could leave the range of `float`.
+  [[nodiscard]] INFALIGN_HD bool is_far_below(double top) const { return top > shift + 32; }
 };
+
+/// The sums over a row, with d = l - shift and c = b - base shift.
+struct row_sums {
+  running_sum policy;
+  running_sum reference;
+  double weighted_logit = 0;  ///< Σ e^d·d
+  double weighted_ratio = 0;  ///< Σ e^d·(d - c)
+
+  /// d and c are measured from the shifts, so raising those changes d and c in every term summed so far.
+  INFALIGN_HD void raise_to(double maximum, double base_maximum) {
+    const double before = policy.origin();
+    const double base_before = reference.origin();
+    const double factor = policy.raise_to(maximum);
+    reference.raise_to(base_maximum);
+    const double moved = before - policy.origin();
+    const double base_moved = base_before - reference.origin();
+    weighted_logit = factor * weighted_logit + policy.sum * moved;
+    weighted_ratio = (factor > 0 ? factor * weighted_ratio : 0) + policy.sum * (moved - base_moved);  // it may be infinite
+  }
+};
+
+/// Exponentials of a row, left by the first pass for the second: `values[j] = exp(l_j - origin)`, or null for none.
+template <class T>
+struct kept_exponentials {
+  T* values = nullptr;
+  double origin = 0;
+};
+
+/// Room for them in the row of the gradient, if its type holds them unrounded, the team prefers reading them back to computing
+/// them again, and the logits do not lie there themselves.
+template <class Team, class L, class G>
+INFALIGN_HD kept_exponentials<compute_t<L>> room_for_exponentials(const L* row, G* gradient) {
+  if constexpr (Team::keeps_exponentials && std::same_as<G, compute_t<L>>)
+    if (static_cast<const void*>(row) != gradient) return {gradient};
+  return {};
+}
 
 template <class T, class Team, class L>
 INFALIGN_HD double chunk_maximum(Team& team, const L* values, index_t n) {
@@ -59,91 +98,105 @@ INFALIGN_HD double chunk_maximum(Team& team, const L* values, index_t n) {
   return team.maximum(max(max(top[0], top[1]), max(top[2], top[3])));
 }
 
-template <class T, class Team, class L>
-INFALIGN_HD double chunk_exponentials(Team& team, const L* values, index_t n, double shift) {
-  using V = typename Team::template vec<T>;
-  using std::exp;
-  const V top = constant<V>(shift);
-  V sum[2] = {V(0), V(0)};
-  team.template loop<T, 2>(n, [&](auto at, auto k) { sum[k] = sum[k] + V(exp(at.load(values, -infinity<T>) - top)); });
-  return team.sum(sum[0] + sum[1]);
-}
+/// What one chunk adds to the sums of a row, and its largest logits.
+struct chunk_sums {
+  double top = 0;
+  double base_top = 0;
+  double sum = 0;
+  double base_sum = 0;
+  double weighted_logit = 0;
+  double weighted_ratio = 0;
+};
 
-/// Adds a chunk to the sums of the policy. Where e^d is 0 (masked, or far below the maximum) there is nothing to add, and
-/// 0·(-inf) must not be formed.
+/// One pass over a chunk. Where e^d is 0 (masked, or far below the maximum) there is nothing to add, and 0·(-inf) must not be
+/// formed. `keep`, where not null, receives e^d.
 template <class Terms, class T, class Team, class L>
-INFALIGN_HD void add_chunk(Team& team, const L* row, const L* base, index_t n, running_sum& policy, double base_origin,
-                           double& weighted_logit, double& weighted_ratio) {
+INFALIGN_FLATTEN INFALIGN_HD chunk_sums sum_chunk(Team& team, const L* row, const L* base, index_t n, double origin,
+                                                  double base_origin, T* keep) {
   using V = typename Team::template vec<T>;
   using std::exp;
-  const V top = constant<V>(policy.shift);
-  [[maybe_unused]] const V base_top = constant<V>(base_origin);
-  V sum[2] = {V(0), V(0)};
-  V logit[2] = {V(0), V(0)};
-  V ratio[2] = {V(0), V(0)};
-  team.template loop<T, 2>(n, [&](auto at, auto k) {
+  const V zero = constant<V>(origin);
+  [[maybe_unused]] const V base_zero = constant<V>(base_origin);
+  V top(-infinity<T>), base_top(-infinity<T>), sum(0), base_sum(0), logit(0), ratio(0);
+  team.template loop<T>(n, [&](auto at, auto) {
     const V l = at.load(row, -infinity<T>);
-    const V d = l - top;
+    const V d = l - zero;
     const V e = exp(d);
     [[maybe_unused]] const auto present = e > V(0);
-    sum[k] = sum[k] + e;
-    if constexpr (Terms::entropy) logit[k] = at.add_where(logit[k], present, e * d);
-    if constexpr (Terms::kl) ratio[k] = at.add_where(ratio[k], present, e * (d - (at.load(base, -infinity<T>) - base_top)));
+    top = max(top, l);
+    sum = sum + e;
+    if (keep != nullptr) at.store(keep, e);
+    if constexpr (Terms::entropy) logit = at.add_where(logit, present, e * d);
+    if constexpr (Terms::kl) {
+      const V b = at.load(base, -infinity<T>);
+      const V c = b - base_zero;
+      base_top = max(base_top, b);
+      base_sum = base_sum + V(exp(c));
+      ratio = at.add_where(ratio, present, e * (d - c));
+    }
   });
-  policy.sum += team.sum(sum[0] + sum[1]);
-  if constexpr (Terms::entropy) weighted_logit += team.sum(logit[0] + logit[1]);
-  if constexpr (Terms::kl) weighted_ratio += team.sum(ratio[0] + ratio[1]);
+  chunk_sums s;
+  s.top = team.maximum(top);
+  s.sum = team.sum(sum);
+  if constexpr (Terms::entropy) s.weighted_logit = team.sum(logit);
+  if constexpr (Terms::kl) {
+    s.base_top = team.maximum(base_top);
+    s.base_sum = team.sum(base_sum);
+    s.weighted_ratio = team.sum(ratio);
+  }
+  return s;
 }
 
 template <class Terms, class L>
-INFALIGN_HD row_statistics finish_row(const L* row, const L* base, std::int32_t token, const running_sum& policy,
-                                      const running_sum& reference, double weighted_logit, double weighted_ratio) {
+INFALIGN_HD row_statistics finish_row(const L* row, const L* base, std::int32_t token, const row_sums& sums) {
   using std::log;
-  const double log_sum = log(policy.sum);
-  row_statistics s{policy.shift + log_sum, 0, static_cast<double>(row[token]), 0, 0, 0};
+  const double log_sum = log(sums.policy.sum);
+  row_statistics s{sums.policy.shift + log_sum, 0, static_cast<double>(row[token]), 0, 0, 0};
   if constexpr (Terms::entropy) {
-    const double entropy = log_sum - weighted_logit / policy.sum;
+    const double entropy = log_sum - sums.weighted_logit / sums.policy.sum;
     s.entropy = entropy < 0 ? 0 : entropy;
   }
   if constexpr (Terms::kl) {
-    const double base_log_sum = log(reference.sum);
-    s.base_log_normalizer = reference.shift + base_log_sum;
+    const double base_log_sum = log(sums.reference.sum);
+    s.base_log_normalizer = sums.reference.shift + base_log_sum;
     s.token_base_logit = static_cast<double>(base[token]);
-    const double kl = weighted_ratio / policy.sum - (log_sum - base_log_sum);
+    const double kl = sums.weighted_ratio / sums.policy.sum - (log_sum - base_log_sum);
     s.kl = kl < 0 ? 0 : kl;
   }
   return s;
 }
 
-/// Statistics of a row, in chunks: first the maximum of the chunk, then its exponentials while it is still in cache.
+/// Statistics of a row in one pass. The shift is the maximum of the first chunk; a chunk that reaches far above it (and few do)
+/// raises it and is summed again.
 /// With d = l - shift and c = b - base shift: log Z = shift + log Σe^d, entropy = log Σe^d - Σ e^d·d / Σe^d, and
 /// KL = Σ e^d·(d - c) / Σe^d - (log Σe^d - log Σe^c), in which no number is as large as the logits may be.
 template <class Terms, class Team, class L>
-INFALIGN_HD row_statistics read_row(Team& team, const L* row, const L* base, index_t columns, std::int32_t token) {
+INFALIGN_HD row_statistics read_row(Team& team, const L* row, const L* base, index_t columns, std::int32_t token,
+                                    kept_exponentials<compute_t<L>>& kept) {
   using T = compute_t<L>;
   constexpr index_t chunk = Team::template chunk<T>();
-  running_sum policy;
-  running_sum reference;
-  double weighted_logit = 0;  // Σ e^d·d
-  double weighted_ratio = 0;  // Σ e^d·(d - c)
+  row_sums sums;
+  const index_t head = columns < chunk ? columns : chunk;
+  sums.raise_to(chunk_maximum<T>(team, row, head), Terms::kl ? chunk_maximum<T>(team, base, head) : 0);
   for (index_t begin = 0; begin < columns; begin += chunk) {
-    const index_t n = columns - begin < chunk ? columns - begin : chunk;
-    const double before = policy.origin();
-    const double base_before = reference.origin();
-    const double factor = policy.raise_to(chunk_maximum<T>(team, row + begin, n));
-    if constexpr (Terms::kl) reference.raise_to(chunk_maximum<T>(team, base + begin, n));
-    // d and c are measured from the shifts, so raising those changes d and c in every term summed so far.
-    const double moved = before - policy.origin();
-    const double base_moved = base_before - reference.origin();
-    weighted_logit = factor * weighted_logit + policy.sum * moved;
-    weighted_ratio = (factor > 0 ? factor * weighted_ratio : 0) + policy.sum * (moved - base_moved);  // it may be infinite
-    if (policy.shift > -infinity<double>)
-      add_chunk<Terms, T>(team, row + begin, Terms::kl ? base + begin : nullptr, n, policy, reference.origin(), weighted_logit,
-                          weighted_ratio);
-    if constexpr (Terms::kl)
-      if (reference.shift > -infinity<double>) reference.sum += chunk_exponentials<T>(team, base + begin, n, reference.shift);
+    const auto sum = [&] {
+      const index_t n = columns - begin < chunk ? columns - begin : chunk;
+      return sum_chunk<Terms, T>(team, row + begin, Terms::kl ? base + begin : nullptr, n, sums.policy.origin(),
+                                 sums.reference.origin(), kept.values != nullptr ? kept.values + begin : nullptr);
+    };
+    chunk_sums s = sum();
+    if (sums.policy.is_far_below(s.top) || (Terms::kl && sums.reference.is_far_below(s.base_top))) {
+      if (sums.policy.sum > 0) kept.values = nullptr;  // what was kept is measured from the old shift
+      sums.raise_to(s.top, s.base_top);
+      s = sum();
+    }
+    sums.policy.sum += s.sum;
+    sums.reference.sum += s.base_sum;
+    sums.weighted_logit += s.weighted_logit;
+    sums.weighted_ratio += s.weighted_ratio;
   }
-  return finish_row<Terms>(row, base, token, policy, reference, weighted_logit, weighted_ratio);
+  kept.origin = sums.policy.origin();
+  return finish_row<Terms>(row, base, token, sums);
 }
 
 /// Coefficients of the gradient of one row, for the loss `-w·log π(a) + β·KL - η·H`:
@@ -157,38 +210,70 @@ struct row_gradient {
 /// `x - c` as if `c` were not rounded to the precision of the value type: for logits far from 0 that rounding alone would be
 /// larger than the error allowed in the difference.
 template <class V>
-INFALIGN_HD V minus(V x, double c) {
-  const auto high = static_cast<typename lane<V>::type>(c);
-  return (x - V(high)) - constant<V>(c - static_cast<double>(high));
-}
+struct precise_minus {
+  V high;
+  V low;
+  INFALIGN_HD explicit precise_minus(double c) : high(constant<V>(c)), low(0) {
+    low = constant<V>(c - static_cast<double>(static_cast<typename lane<V>::type>(c)));
+  }
+  INFALIGN_HD V operator()(V x) const { return (x - high) - low; }
+};
 
-/// Everything but the term of the sampled token, for a scalar or a batch of logits. Where p is 0 the gradient is 0, whatever
-/// the logarithms are; where it is NaN, NaN.
+/// Everything but the term of the sampled token, for scalars or batches, with its constants at hand. Where p is 0 the gradient is
+/// 0, whatever the logarithms are; where it is NaN, NaN.
 template <class Terms, class V>
-INFALIGN_HD V gradient_at(V logit, V base_logit, const row_statistics& s, const row_gradient& c) {
-  using std::exp;
-  const V log_p = minus(logit, s.log_normalizer);
-  const V p = exp(log_p);
-  V factor = constant<V>(c.score);
-  if constexpr (Terms::entropy) factor = factor + constant<V>(c.entropy) * (log_p + constant<V>(s.entropy));
-  if constexpr (Terms::kl)
-    factor = factor + constant<V>(c.kl) * (log_p - minus(base_logit, s.base_log_normalizer) - constant<V>(s.kl));
-  return Terms::entropy || Terms::kl ? select(p <= V(0), V(0), p * factor) : p * factor;
-}
+struct gradient_formula {
+  precise_minus<V> log_p;
+  precise_minus<V> log_q;
+  V score;
+  V kl_weight;
+  V kl;
+  V entropy_weight;
+  V entropy;
+
+  INFALIGN_HD gradient_formula(const row_statistics& s, const row_gradient& c)
+      : log_p(s.log_normalizer),
+        log_q(s.base_log_normalizer),
+        score(constant<V>(c.score)),
+        kl_weight(constant<V>(c.kl)),
+        kl(constant<V>(s.kl)),
+        entropy_weight(constant<V>(c.entropy)),
+        entropy(constant<V>(s.entropy)) {}
+
+  INFALIGN_HD V operator()(V p, V logit, V base_logit) const {
+    V factor = score;
+    if constexpr (Terms::entropy) factor = factor + entropy_weight * (log_p(logit) + entropy);
+    if constexpr (Terms::kl) factor = factor + kl_weight * (log_p(logit) - log_q(base_logit) - kl);
+    return Terms::entropy || Terms::kl ? select(p <= V(0), V(0), p * factor) : p * factor;
+  }
+};
 
 template <class Terms, class Team, class L, class G>
-INFALIGN_HD void write_gradient_row(Team& team, const L* row, const L* base, index_t columns, std::int32_t token,
-                                    const row_statistics& s, const row_gradient& c, G* gradient) {
+INFALIGN_FLATTEN INFALIGN_HD void write_gradient_row(Team& team, const L* row, const L* base, index_t columns,
+                                                     std::int32_t token, const row_statistics& s, const row_gradient& c,
+                                                     const kept_exponentials<compute_t<L>>& kept, G* gradient) {
   using T = compute_t<L>;
   using V = typename Team::template vec<T>;
-  team.template loop<T>(columns, [&](auto at, auto) {
-    V b(0);
-    if constexpr (Terms::kl) b = at.load(base);
-    at.store(gradient, gradient_at<Terms>(at.load(row), b, s, c));
-  });
+  using std::exp;
+  const gradient_formula<Terms, V> formula(s, c);
+  const auto write = [&](auto probability) {
+    team.template loop<T>(columns, [=](auto at, auto) {
+      const V l = at.load(row);
+      V b(0);
+      if constexpr (Terms::kl) b = at.load(base);
+      at.store(gradient, formula(V(probability(at, l)), l, b));
+    });
+  };
+  if (kept.values != nullptr)
+    write([kept = kept.values, share = constant<V>(exp(kept.origin - s.log_normalizer))](auto at, const V&) {
+      return at.load(kept) * share;
+    });
+  else
+    write([log_p = formula.log_p](auto, const V& l) { return exp(log_p(l)); });
   // The sampled token anew from its saved logit: rounded once, also where the gradient is stored in 16 bits.
   team.once([&] {
-    const double rest = gradient_at<Terms>(s.token_logit, s.token_base_logit, s, c);
+    const gradient_formula<Terms, double> exact(s, c);
+    const double rest = exact(exp(s.log_prob()), s.token_logit, s.token_base_logit);
     gradient[token] = static_cast<G>(static_cast<compute_t<G>>(rest - c.score));
   });
 }
@@ -197,11 +282,12 @@ INFALIGN_HD void write_gradient_row(Team& team, const L* row, const L* base, ind
 /// turn into 0·inf.
 template <class Terms, class Team, class L, class G>
 INFALIGN_HD void write_gradient(Team& team, const L* row, const L* base, index_t columns, std::int32_t token,
-                                const row_statistics& s, const row_gradient& c, G* gradient) {
+                                const row_statistics& s, const row_gradient& c, const kept_exponentials<compute_t<L>>& kept,
+                                G* gradient) {
   if (Terms::kl && c.kl != 0)
-    write_gradient_row<Terms>(team, row, base, columns, token, s, c, gradient);
+    write_gradient_row<Terms>(team, row, base, columns, token, s, c, kept, gradient);
   else
-    write_gradient_row<row_terms<false, Terms::entropy>>(team, row, base, columns, token, s, c, gradient);
+    write_gradient_row<row_terms<false, Terms::entropy>>(team, row, base, columns, token, s, c, kept, gradient);
 }
 
 }  // namespace infalign::detail
