@@ -16,8 +16,9 @@
 #endif
 
 /// For functions that are one hot loop: whatever the loop calls becomes part of it, however large the translation unit. Compilers
-/// give up inlining in large ones, and a call of an exponential left in the loop would spill every accumulator.
-#if defined(__GNUC__) && !defined(__CUDACC__)
+/// give up inlining in large ones, and a call of an exponential left in the loop would spill every accumulator. Not for code
+/// that a sanitizer instruments: flattened, that takes minutes to compile.
+#if defined(__GNUC__) && !defined(__CUDACC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define INFALIGN_FLATTEN [[gnu::flatten]]
 #else
 #define INFALIGN_FLATTEN
