@@ -24,6 +24,7 @@ auto as_rows(const Eigen::PlainObjectBase<Derived>& matrix) {
 template <class Plain, int Options, class Stride>
 auto as_rows(const Eigen::Map<Plain, Options, Stride>& matrix) {
   static_assert(Eigen::Map<Plain, Options, Stride>::IsRowMajor, "as_rows needs a row-major map");
+  static_assert(Eigen::Map<Plain, Options, Stride>::InnerStrideAtCompileTime == 1, "as_rows needs rows without gaps");
   using T = std::remove_pointer_t<decltype(matrix.data())>;
   return rows<T>(const_cast<T*>(matrix.data()), matrix.rows(), matrix.cols(), matrix.outerStride());
 }

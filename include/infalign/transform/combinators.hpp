@@ -78,7 +78,8 @@ struct clamped {
   /// 0 outside the bounds.
   template <class V>
   INFALIGN_HD V derivative(V u) const {
-    return select((u < constant<V>(lower)) | (u > constant<V>(upper)), constant<V>(0), inner.derivative(bounded(u)));
+    const V inside = bounded(u);
+    return select(inside == u, inner.derivative(inside), constant<V>(0));
   }
   [[nodiscard]] std::string name() const {
     return "clamped:" + detail::format_parameter(lower) + ":" + detail::format_parameter(upper) + ":" + inner.name();

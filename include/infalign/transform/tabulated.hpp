@@ -54,8 +54,11 @@ struct tabulated_ref {
     INFALIGN_HD double operator()(double x) const {
       const auto [i, h, s] = table.locate(x);
       const double r = 1 - s;
-      return table.value[i] * r * r * (1 + 2 * s) + table.value[i + 1] * s * s * (3 - 2 * s) +
-             h * s * r * (table.slope[i] * r - table.slope[i + 1] * s);
+      const double rise = table.value[i + 1] - table.value[i];
+      // From the nearer point, so that points and flat stretches come out exactly.
+      const double line =
+          s < 0.5 ? table.value[i] + rise * s * s * (3 - 2 * s) : table.value[i + 1] - rise * r * r * (3 - 2 * r);
+      return line + h * s * r * (table.slope[i] * r - table.slope[i + 1] * s);
     }
   };
   struct interpolant_slope {

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infalign/calibration/uncertainty.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "support/configurations.hpp"
+#include "support/samples.hpp"
+
+using namespace infalign;
+using infalign::test::message_of;
+
+TEST_CASE("the standard error is that of a proportion") {
+  CHECK(calibration_standard_error(0.5, 100) == doctest::Approx(0.05).epsilon(1e-15));
+  CHECK(calibration_standard_error(0.1, 400) == doctest::Approx(0.015).epsilon(1e-15));
+  CHECK(calibration_standard_error(0, 7) == 0);
+  CHECK(message_of<domain_error>([] { (void)calibration_standard_error(1.5, 7); }) ==
+        "calibration_standard_error: u is 1.5, must be in [0, 1]");
+  CHECK(message_of<domain_error>([] { (void)calibration_standard_error(0.5, 0); }) ==
+        "calibration_standard_error: references is 0, must be at least 1");
+}
+
+TEST_CASE_TEMPLATE("the standard error of every value takes the references of its prompt", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on;
+  typename C::template array<T> u(std::vector<T>{0, 0.5, 1, 0.25, 0.5}), z(9), out(5, T(-9));
+  typename C::template array<index_t> u_offsets(std::vector<index_t>{0, 3, 5}), z_offsets(std::vector<index_t>{0, 4, 9});
+  calibration_standard_error(on, u.ragged(u_offsets), z.ragged(z_offsets), out.ragged(u_offsets));
+  const double expected[] = {0, 0.25, 0, std::sqrt(0.1875 / 5), std::sqrt(0.25 / 5)};
+  for (std::size_t i = 0; i < 5; ++i) CHECK(static_cast<double>(out.host()[i]) == doctest::Approx(expected[i]).epsilon(1e-6));
+}
+
+TEST_CASE("standard error and band hold in simulation") {
+  // Calibrate one reward at the true quantile 0.3, and the whole CDF, against 50 uniform references, 20,000 times.
+  std::mt19937_64 generator(1);
+  std::uniform_real_distribution<double> uniform;
+  const int repetitions = 20'000, k = 50;
+  double sum = 0, squares = 0;
+  int outside = 0;
+  std::vector<double> z(k);
+  for (int r = 0; r < repetitions; ++r) {
+    for (double& v : z) v = uniform(generator);
+    std::sort(z.begin(), z.end());
+    double distance = 0;
+    for (int i = 0; i < k; ++i)
+      distance =
+          std::max({distance, (i + 1.0) / k - z[static_cast<std::size_t>(i)], z[static_cast<std::size_t>(i)] - i * 1.0 / k});
+    outside += distance > dkw_band(k, 0.9);
+    const double u = static_cast<double>(std::count_if(z.begin(), z.end(), [](double v) { return v < 0.3; })) / k;
+    sum += u;
+    squares += u * u;
+  }
+  const double mean = sum / repetitions;
+  CHECK(std::abs(mean - 0.3) < 4 * calibration_standard_error(0.3, k) / std::sqrt(repetitions));
+  CHECK(std::sqrt(squares / repetitions - mean * mean) == doctest::Approx(calibration_standard_error(0.3, k)).epsilon(0.02));
+  CHECK(outside < 0.1 * repetitions);   // the promise
+  CHECK(outside > 0.05 * repetitions);  // and not by being far too wide
+}
+
+TEST_CASE("counts of references are the smallest that do") {
+  CHECK(dkw_band(100, 0.95) == doctest::Approx(0.13581015).epsilon(1e-6));  // √(log 40 / 200)
+  for (const double error : {0.3, 0.05, 0.01, 0.0123}) {
+    const index_t band = references_for_band(error, 0.95);
+    CHECK(dkw_band(band, 0.95) <= error);
+    if (band > 1) CHECK(dkw_band(band - 1, 0.95) > error);
+    const index_t single = references_for_standard_error(error);
+    CHECK(calibration_standard_error(0.5, single) <= error);
+    if (single > 1) CHECK(calibration_standard_error(0.5, single - 1) > error);
+  }
+  CHECK(references_for_standard_error(0.05) == 100);
+  CHECK(message_of<domain_error>([] { (void)references_for_band(0, 0.95); }) ==
+        "references_for_band: error is 0, must be in (0, 1]");
+  CHECK(message_of<domain_error>([] { (void)references_for_band(0.1, 1); }) ==
+        "references_for_band: confidence is 1, must be in (0, 1)");
+  CHECK(message_of<domain_error>([] { (void)dkw_band(0, 0.9); }) == "dkw_band: references is 0, must be at least 1");
+  CHECK(message_of<domain_error>([] { (void)references_for_standard_error(0.75); }) ==
+        "references_for_standard_error: error is 0.75, must be in (0, 0.5]");
+}
+
+TEST_CASE("weighted references are worth Kish's count") {
+  const std::vector<double> equal(7, 0.3), lone{0, 5, 0}, mixed{1, 2, 3}, huge{1e300, 1e300}, none{0, 0}, bad{1, -1};
+  CHECK(effective_references(equal) == doctest::Approx(7).epsilon(1e-15));
+  CHECK(effective_references(lone) == 1);
+  CHECK(effective_references(mixed) == doctest::Approx(36.0 / 14).epsilon(1e-15));
+  CHECK(effective_references(huge) == 2);
+  CHECK(message_of<domain_error>([&] { (void)effective_references(none); }) ==
+        "effective_references: sum of weights is 0, must be positive");
+  CHECK(message_of<domain_error>([&] { (void)effective_references(bad); }) ==
+        "effective_references: weights[1] is -1, must be finite and not negative");
+}

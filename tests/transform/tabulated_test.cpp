@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infalign/transform/tabulated.hpp"
+
+#include "support/samples.hpp"
+#include "transform/transform_checks.hpp"
+
+using infalign::domain_error;
+using infalign::shape_error;
+using infalign::tabulated;
+using infalign::test::check_transform;
+using infalign::test::message_of;
+
+TEST_CASE("tabulated passes through its points, increases, and knows its slope") {
+  const std::vector<double> u{0, 0.1, 0.2, 0.5, 0.75, 1}, values{-3, -1, -1, 0, 4, 4.5};
+  const tabulated transform(u, values);
+  check_transform(transform, "tabulated:6", u);
+  for (std::size_t i = 0; i < u.size(); ++i) CHECK(transform(u[i]) == values[i]);
+  CHECK(transform(0.15) == -1);  // between equal values nothing overshoots
+  CHECK(transform.derivative(0.15) == 0);
+}
+
+TEST_CASE("tabulated converges with the third power of the step, or the fourth where the slopes are given") {
+  const auto error = [](int intervals, bool with_slopes) {
+    std::vector<double> u, values, slopes;
+    for (int i = 0; i <= intervals; ++i) {
+      u.push_back(static_cast<double>(i) / intervals);
+      values.push_back(std::exp(2 * u.back()));
+      slopes.push_back(2 * values.back());
+    }
+    const tabulated transform = with_slopes ? tabulated(u, values, slopes) : tabulated(u, values);
+    double largest = 0;
+    for (int i = 0; i <= 1000; ++i) largest = std::max(largest, std::abs(transform(i / 1000.0) - std::exp(i / 500.0)));
+    return largest;
+  };
+  CHECK(error(40, false) < error(20, false) / 6);
+  CHECK(error(40, true) < error(20, true) / 14);
+  CHECK(error(40, true) < 1e-6);
+}
+
+TEST_CASE("slopes that would make tabulated turn back are cut") {
+  const tabulated transform({0, 0.5, 1}, {0, 0.1, 0.2}, {50, 50, 50});
+  infalign::test::check_slope(transform, {0.5});
+}
+
+TEST_CASE("bad points are named") {
+  const auto shape = [](auto&&... points) { return message_of<shape_error>([&] { (void)tabulated(points...); }); };
+  const auto domain = [](auto&&... points) { return message_of<domain_error>([&] { (void)tabulated(points...); }); };
+  using list = std::vector<double>;
+  CHECK(shape(list{0}, list{0}) == "tabulated: u has 1 points, needs at least 2");
+  CHECK(shape(list{0, 1}, list{0, 1, 2}) == "tabulated: values has 3 values, but u has 2");
+  CHECK(shape(list{0, 1}, list{0, 1}, list{0}) == "tabulated: slopes has 1 values, but u has 2");
+  CHECK(domain(list{0.25, 1}, list{0, 1}) == "tabulated: u[0] is 0.25, must be 0");
+  CHECK(domain(list{0, 0.75}, list{0, 1}) == "tabulated: u[1] is 0.75, must be 1");
+  CHECK(domain(list{0, 0.5, 0.5, 1}, list{0, 1, 2, 3}) == "tabulated: u[2] is 0.5, must be above the one before it");
+  CHECK(domain(list{0, 0.5, 1}, list{0, 1, 0.5}) == "tabulated: values[2] is 0.5, must not be below the one before it");
+  CHECK(domain(list{0, 1}, list{0, INFINITY}) == "tabulated: values[1] is inf, must be finite");
+  CHECK(domain(list{0, 1}, list{0, 1}, list{1, -1}) == "tabulated: slopes[1] is -1, must be finite and not negative");
+}
