@@ -9,7 +9,6 @@
 /// | member                         | meaning                                                                          |
 /// |--------------------------------|----------------------------------------------------------------------------------|
 /// | `memory_space`                 | the memory its views must live in                                                |
-/// | `vec<T>`                       | the value that one lane group holds of a `T`: `double`, a SIMD batch, a register  |
 /// | `map<T>(n, f)`                 | `f(at)` for positions `0 … n-1`, several at a time                               |
 /// | `groups(n, cost, kernel)`      | `kernel(team, g)` for every group `g`; `cost` ≈ element operations in all of them |
 /// | `first<T>(n, p)`               | the smallest position whose mask `p(at)` is set, or `n`; waits for the answer    |
@@ -25,6 +24,7 @@
 ///
 /// | member                  | meaning                                                                                   |
 /// |-------------------------|-------------------------------------------------------------------------------------------|
+/// | `vec<T>`                | what the lanes hold of a `T` together: a `double`, a SIMD batch, a register of each thread |
 /// | `loop<T, U>(n, f)`      | `f(at, k)` over positions `0 … n-1`; `k < U` tells which of `U` independent accumulators  |
 /// | `items(n, f)`           | `f(i)` for single positions, spread over the lanes                                        |
 /// | `sum_items(n, f)`       | the sum of the doubles `f(i)`, in all lanes                                               |

@@ -69,9 +69,6 @@ template <class Executor = sequential>
 class scalar : public detail::host_backend<scalar<Executor>, Executor> {
  public:
   using team_type = scalar_team;
-  template <class T>
-  using vec = scalar_team::vec<T>;
-
   explicit scalar(Executor executor = {}) : detail::host_backend<scalar, Executor>(std::move(executor)) {}
 
   template <class T, class F>

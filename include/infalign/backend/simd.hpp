@@ -179,9 +179,6 @@ template <class Executor = sequential, class Arch = xsimd::default_arch>
 class simd : public detail::host_backend<simd<Executor, Arch>, Executor> {
  public:
   using team_type = simd_team<Arch>;
-  template <class T>
-  using vec = xsimd::batch<T, Arch>;
-
   explicit simd(Executor executor = {}) : detail::host_backend<simd, Executor>(std::move(executor)) {}
 
   template <class T, class F>
