@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "support/workload.hpp"
+#include "support.hpp"
 
 namespace {
 
