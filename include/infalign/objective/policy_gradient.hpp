@@ -39,7 +39,7 @@ struct policy_gradient_kernel {
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t t) const {
     const L* row = batch.policy[t].data();
-    const L* base = batch.base[t].data();
+    const L* base = batch.base_row(t);
     const index_t columns = batch.policy.columns();
     auto kept = room_for_exponentials<Team>(row, gradient[t].data());
     const auto s = read_row<Terms>(team, row, base, columns, batch.tokens[t], kept);

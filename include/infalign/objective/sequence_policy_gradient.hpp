@@ -25,7 +25,7 @@ struct gradient_kernel {
   INFALIGN_HD void operator()(Team& team, index_t t) const {
     row_gradient c = weights;
     c.score = score[t];
-    write_gradient<Terms>(team, batch.policy[t].data(), batch.base[t].data(), batch.policy.columns(), batch.tokens[t],
+    write_gradient<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t],
                           statistics[t], c, kept_exponentials<compute_t<L>>{}, gradient[t].data());
   }
 };

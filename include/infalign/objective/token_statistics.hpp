@@ -30,6 +30,9 @@ struct token_logits {
   rows<const L, Space> policy;             ///< T×V logits of the policy; rows may be strided
   rows<const L, Space> base;               ///< T×V logits of the base policy, or empty: no base
   span<const std::int32_t, Space> tokens;  ///< T ids in [0, V)
+
+  /// The base policy's logits of token `t`, or null.
+  INFALIGN_HD const L* base_row(index_t t) const { return base.empty() ? nullptr : base[t].data(); }
 };
 
 namespace detail {
@@ -94,7 +97,7 @@ struct statistics_kernel {
   INFALIGN_HD void operator()(Team& team, index_t t) const {
     kept_exponentials<compute_t<L>> none;
     const auto row =
-        read_row<Terms>(team, batch.policy[t].data(), batch.base[t].data(), batch.policy.columns(), batch.tokens[t], none);
+        read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t], none);
     team.once([&] {
       out.store(t, row, no_policy_loss{}, 0.0);
       if (rows_out != nullptr) rows_out[t] = row;
