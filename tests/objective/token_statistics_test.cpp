@@ -124,6 +124,23 @@ TEST_CASE_TEMPLATE("logits far apart", C, INFALIGN_CONFIGURATIONS) {
   CHECK(loaded.entropy.host()[0] == T(0));
 }
 
+TEST_CASE_TEMPLATE("a logit far above the first thousands leaves them their share", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on;
+  const index_t v = 10'001;
+  test::token_batch<C> batch(1, v);
+  std::fill(batch.logits.begin(), batch.logits.end(), T(0));
+  batch.base = batch.logits;
+  batch.row(0)[v - 1] = T(34);
+  test::loaded_batch<C> loaded(batch);
+  compute_token_statistics(on, loaded.with_base(), loaded.statistics());
+  const double rest = 1e4 * std::exp(-34.0), total = 1 + rest;
+  const double entropy = std::log1p(rest) + 34 * rest / total;
+  CHECK(std::abs(static_cast<double>(loaded.entropy.host()[0]) - entropy) <= 1e-2 * entropy);
+  const double kl = std::log(1e4 + 1) - entropy;
+  check_close(loaded.kl.host()[0], kl, test::accuracy<T>);
+}
+
 TEST_CASE_TEMPLATE("masked tokens take no part", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   for (const index_t v : {3, 17, 40, 9000}) {
