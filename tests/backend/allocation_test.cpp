@@ -21,6 +21,8 @@ void* counted(std::size_t bytes, std::size_t alignment) {
 }
 }  // namespace
 
+// GCC does not see that the functions it pairs are both ours.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 void* operator new(std::size_t bytes) {
   return counted(bytes, alignof(std::max_align_t));
 }

@@ -17,6 +17,14 @@
 #include <infalign/infalign.hpp>
 #include <vector>
 
+#if INFALIGN_TEST_THRUST
+#include <thrust/system/cpp/execution_policy.h>
+#include <thrust/system/omp/execution_policy.h>
+#include <thrust/system/tbb/execution_policy.h>
+
+#include <infalign/backend/thrust.hpp>
+#endif
+
 namespace infalign::test {
 
 /// Values in host memory.
@@ -47,8 +55,24 @@ struct configuration {
   using array = host_array<U>;
 };
 
+#if INFALIGN_TEST_THRUST
+/// A Thrust backend by the type of an execution policy.
+template <class Policy>
+using on_thrust = simd<thrust_executor<std::remove_cvref_t<Policy>>>;
+using on_thrust_cpp = on_thrust<decltype(::thrust::cpp::par)>;
+using on_thrust_omp = on_thrust<decltype(::thrust::omp::par)>;
+using on_thrust_tbb = on_thrust<decltype(::thrust::tbb::par)>;
+#endif
+
 }  // namespace infalign::test
 
-#define INFALIGN_CONFIGURATIONS                                                                                        \
-  infalign::test::configuration<float, infalign::scalar<>>, infalign::test::configuration<double, infalign::scalar<>>, \
-      infalign::test::configuration<float, infalign::simd<>>, infalign::test::configuration<double, infalign::simd<>>
+#define INFALIGN_BOTH_TYPES(backend) \
+  infalign::test::configuration<float, backend>, infalign::test::configuration<double, backend>
+
+#if INFALIGN_TEST_THRUST
+#define INFALIGN_CONFIGURATIONS                                                                           \
+  INFALIGN_BOTH_TYPES(infalign::test::on_thrust_cpp), INFALIGN_BOTH_TYPES(infalign::test::on_thrust_omp), \
+      INFALIGN_BOTH_TYPES(infalign::test::on_thrust_tbb)
+#else
+#define INFALIGN_CONFIGURATIONS INFALIGN_BOTH_TYPES(infalign::scalar<>), INFALIGN_BOTH_TYPES(infalign::simd<>)
+#endif

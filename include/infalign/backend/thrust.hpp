@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The Thrust backend: host memory, with Thrust running the tasks on one of its CPU systems, and SIMD lanes inside a task.
+/// The library on Thrust's CPU systems: Thrust runs the tasks (sequentially, on OpenMP's threads or on TBB's), SIMD lanes work
+/// inside a task. Results equal those of `simd` to the bit.
 ///
 /// \code
-/// infalign::thrust_host on;                          // thrust::device: what THRUST_DEVICE_SYSTEM says (CPP, OMP or TBB)
-/// infalign::thrust_host on_tbb(thrust::tbb::par);    // or any system of your own choice
+/// infalign::simd on{infalign::thrust_executor(thrust::device)};    // what THRUST_DEVICE_SYSTEM says: CPP, OMP or TBB
+/// infalign::simd on{infalign::thrust_executor(thrust::tbb::par)};  // or any CPU system of your own choice
 /// \endcode
 ///
 /// It needs the headers of Thrust (CUDA toolkit, or Debian's libthrust-dev) and is compiled as C++, not as CUDA. The CMake target
-/// `infalign::thrust` sets the include directory and a CPU device system.
+/// `infalign::thrust` sets the include directory and a CPU device system. For the GPU there is `backend/cuda.cuh`.
 #pragma once
 
 #include <thrust/execution_policy.h>
@@ -16,7 +17,7 @@
 #include <thrust/iterator/counting_iterator.h>
 
 #include <cstddef>
-#include <utility>
+#include <type_traits>
 
 #include "infalign/backend/simd.hpp"
 
@@ -26,10 +27,11 @@
 
 namespace infalign {
 
-/// Runs tasks by `thrust::for_each_n` under an execution policy of a CPU system.
-template <class Policy>
+/// An executor (see `executor.hpp`): `thrust::for_each_n` under an execution policy of a CPU system.
+template <class Policy = std::remove_cvref_t<decltype(::thrust::device)>>
 class thrust_executor {
  public:
+  thrust_executor() = default;
   explicit thrust_executor(Policy policy) : policy_(policy) {}
 
   template <class Task>
@@ -38,14 +40,7 @@ class thrust_executor {
   }
 
  private:
-  Policy policy_;
-};
-
-/// See `backend.hpp` for the meaning of its members. Results equal those of `simd` to the bit.
-template <class Policy = std::remove_cvref_t<decltype(::thrust::device)>, class Arch = xsimd::default_arch>
-class thrust_host : public simd<thrust_executor<Policy>, Arch> {
- public:
-  explicit thrust_host(Policy policy = {}) : simd<thrust_executor<Policy>, Arch>(thrust_executor<Policy>(policy)) {}
+  Policy policy_{};
 };
 
 }  // namespace infalign
