@@ -4,39 +4,45 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <concepts>
+#include <type_traits>
 
 #include "infalign/core/views.hpp"
 
 namespace infalign {
 
+namespace detail {
+/// A matrix, vector, `Map`, `Ref` or block of one: what has its coefficients in memory.
+template <class M>
+concept eigen_memory = std::derived_from<M, Eigen::DenseBase<M>> && requires(M& matrix) { matrix.data(); };
+
+template <eigen_memory M>
+inline constexpr bool without_gaps = M::InnerStrideAtCompileTime == 1;
+template <eigen_memory M>
+inline constexpr bool owns_coefficients = std::derived_from<M, Eigen::PlainObjectBase<M>>;
+}  // namespace detail
+
 /// The rows of a row-major matrix, map or block as groups. Writable if `matrix` is. A column-major matrix does not compile:
 /// its rows are not contiguous (its transpose's rows are).
-template <class Derived>
-auto as_rows(Eigen::PlainObjectBase<Derived>& matrix) {
-  static_assert(Derived::IsRowMajor, "as_rows needs a row-major matrix");
-  return rows<typename Derived::Scalar>(matrix.data(), matrix.rows(), matrix.cols(), matrix.outerStride());
-}
-template <class Derived>
-auto as_rows(const Eigen::PlainObjectBase<Derived>& matrix) {
-  static_assert(Derived::IsRowMajor, "as_rows needs a row-major matrix");
-  return rows<const typename Derived::Scalar>(matrix.data(), matrix.rows(), matrix.cols(), matrix.outerStride());
-}
-template <class Plain, int Options, class Stride>
-auto as_rows(const Eigen::Map<Plain, Options, Stride>& matrix) {
-  static_assert(Eigen::Map<Plain, Options, Stride>::IsRowMajor, "as_rows needs a row-major map");
-  static_assert(Eigen::Map<Plain, Options, Stride>::InnerStrideAtCompileTime == 1, "as_rows needs rows without gaps");
+template <class Matrix>
+  requires detail::eigen_memory<std::remove_cvref_t<Matrix>>
+auto as_rows(Matrix&& matrix) {
+  using M = std::remove_cvref_t<Matrix>;
+  static_assert(M::IsRowMajor, "as_rows needs a row-major matrix");
+  static_assert(detail::without_gaps<M>, "as_rows needs rows without gaps");
   using T = std::remove_pointer_t<decltype(matrix.data())>;
-  return rows<T>(const_cast<T*>(matrix.data()), matrix.rows(), matrix.cols(), matrix.outerStride());
+  return rows<T>(matrix.data(), matrix.rows(), matrix.cols(), matrix.outerStride());
 }
 
-/// The coefficients of a vector, or of a whole matrix in its storage order.
-template <class Derived>
-auto as_span(Eigen::PlainObjectBase<Derived>& values) {
-  return span<typename Derived::Scalar>(values.data(), values.size());
-}
-template <class Derived>
-auto as_span(const Eigen::PlainObjectBase<Derived>& values) {
-  return span<const typename Derived::Scalar>(values.data(), values.size());
+/// The coefficients of a vector, or of a whole matrix in its storage order. Writable if `values` is.
+template <class Values>
+  requires detail::eigen_memory<std::remove_cvref_t<Values>>
+auto as_span(Values&& values) {
+  using V = std::remove_cvref_t<Values>;
+  static_assert(detail::owns_coefficients<V> || V::IsVectorAtCompileTime, "as_span needs a vector or a whole matrix");
+  static_assert(detail::without_gaps<V>, "as_span needs values without gaps");
+  using T = std::remove_pointer_t<decltype(values.data())>;
+  return span<T>(values.data(), values.size());
 }
 
 }  // namespace infalign
