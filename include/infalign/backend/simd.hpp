@@ -96,9 +96,9 @@ struct simd_tail : simd_lanes<T, Arch> {
   }
   /// Lanes behind the end hold padding; what a predicate says of them does not count.
   [[nodiscard]] bool any(const xsimd::batch_bool<T, Arch>& mask) const {
-    alignas(Arch::alignment()) T lane[vec::size];
-    xsimd::select(mask, vec(T(1)), vec(T(0))).store_aligned(lane);
-    return std::any_of(lane, lane + count, [](T set) { return set != T(0); });
+    alignas(Arch::alignment()) bool lane[vec::size];
+    mask.store_aligned(lane);
+    return std::any_of(lane, lane + count, [](bool set) { return set; });
   }
 
  private:
