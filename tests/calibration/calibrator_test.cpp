@@ -41,6 +41,9 @@ TEST_CASE_TEMPLATE("a fitted calibrator gives calibrate's values to the bit", C,
     T lanes[batch::size];
     fitted[p].cdf(batch::load_unaligned(y.data() + p * 30)).store_unaligned(lanes);
     for (std::size_t j = 0; j < batch::size; ++j) CHECK(lanes[j] == u[static_cast<std::size_t>(p) * 30 + j]);
+    const auto levels = unit_values<T>(batch::size, static_cast<std::uint64_t>(p));
+    fitted[p].quantile(batch::load_unaligned(levels.data())).store_unaligned(lanes);
+    for (std::size_t j = 0; j < batch::size; ++j) CHECK(lanes[j] == fitted[p].quantile(levels[j]));
   }
 }
 
@@ -70,6 +73,19 @@ TEST_CASE_TEMPLATE("quantile is the left-continuous inverse of the empirical CDF
     CHECK(cdf.cdf(infalign::infinity<T>) == 1);
     CHECK(cdf.cdf(-infalign::infinity<T>) == 0);
   }
+}
+
+TEST_CASE_TEMPLATE("a calibrator copies what it needs, without the padding of rows", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on;
+  std::vector<T> z{3, 1, 99, 2, 2, 99};
+  const infalign::calibrator fitted(on, infalign::rows<const T>(z.data(), 2, 2, 3));
+  z.assign(6, T(-5));
+  CHECK(fitted[0].cdf(T(2)) == 0.5);
+  CHECK(fitted[1].cdf(T(2)) == 0.5);
+  CHECK(fitted[0].quantile(0.5) == 1);
+  CHECK(fitted[0].quantile(1.0) == 3);
+  CHECK(infalign::calibrator(on, infalign::rows<const T>()).size() == 0);
 }
 
 TEST_CASE("a calibrator needs finite references for every prompt") {

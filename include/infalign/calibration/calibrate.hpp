@@ -146,8 +146,11 @@ template <backend B, grouped Rewards, writable_groups Out>
   requires reachable_from<B, Rewards, Out>
 void calibrate_leave_one_out(B&& on, const Rewards& rewards, const Out& out, calibration_options options = {}) {
   constexpr std::string_view function = "calibrate_leave_one_out";
-  detail::check_calibration(on, function, rewards, rewards, out);
+  detail::expects_groups(on, function, "rewards", rewards);
+  detail::expects_groups(on, function, "out", out);
+  detail::expects_same_shape(on, function, "out", out, "rewards", rewards);
   detail::expects_group_sizes(on, function, "rewards", rewards, 2, "leaving one out needs at least two");
+  detail::expects_finite(on, function, "rewards", rewards);
   detail::run_calibration(on, rewards, detail::unit_weights{}, rewards, identity{}, out, options, true);
 }
 
