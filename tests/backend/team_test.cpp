@@ -64,6 +64,32 @@ TEST_CASE_TEMPLATE("a team's loops and reductions see each position once, in reg
   }
 }
 
+TEST_CASE_TEMPLATE("every group has its turn, once, however the work is cut", C, INFALIGN_CONFIGURATIONS) {
+  typename C::backend on;
+  for (const index_t n : {0, 1, 2, 255, 256, 257, 1000})
+    for (const index_t cost : {index_t{0}, index_t{1} << 15, index_t{5} << 15, index_t{1} << 40}) {
+      std::vector<int> turns(static_cast<std::size_t>(n), 0);
+      on.groups(n, cost, [&](auto& team, index_t g) { team.once([&] { ++turns[static_cast<std::size_t>(g)]; }); });
+      CHECK(turns == std::vector<int>(turns.size(), 1));
+    }
+}
+
+TEST_CASE_TEMPLATE("map goes over every position, in several tasks too, and not beyond", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on;
+  for (const index_t n : {0, 1, 15, 17, 33, 65'537, 100'003}) {
+    CAPTURE(n);
+    const auto values = tied_values<T>(n, 1, 100);
+    std::vector<T> out(values.size() + 1, T(-99));
+    on.template map<T>(n, [in = values.data(), to = out.data()](auto at) { at.store(to, at.load(in) + at.load(in)); });
+    CHECK(out.back() == T(-99));
+    out.pop_back();
+    auto expected = values;
+    for (T& v : expected) v += v;
+    CHECK(out == expected);
+  }
+}
+
 TEST_CASE_TEMPLATE("first finds the first position, and none among padding", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   typename C::backend on;
@@ -95,4 +121,10 @@ TEST_CASE_TEMPLATE("sort puts every group in order and leaves its input", C, INF
     std::sort(expected.begin() + offsets[g], expected.begin() + offsets[g + 1]);
   CHECK(sorted == expected);
   CHECK(values == normal_values<T>(48, 3));
+
+  // Rows with padding come out without it.
+  const std::vector<T> padded{3, 1, 99, 2, -2, 99};
+  std::vector<T> packed(4);
+  on.sort(infalign::rows<const T>(padded.data(), 2, 2, 3), packed.data());
+  CHECK(packed == std::vector<T>{1, 3, -2, 2});
 }
