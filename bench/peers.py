@@ -273,6 +273,15 @@ def objective_workloads(library, np, torch, jax):
             4 * (3 if with_base else 2) * tokens * vocabulary, 1e-5)
 
 
+def wait_for_idle_threads():
+    """The libraries' threads wait for more work in a loop for a while, on the core that the next one is timed on."""
+    for _ in range(200):
+        before = time.process_time()
+        time.sleep(0.01)
+        if time.process_time() - before < 0.001:
+            return
+
+
 def measure(workload, np, rounds):
     """Milliseconds of every implementation in its fastest round, since what disturbs a machine only adds; after all agreed on
     the result (relative to its largest value)."""
@@ -285,7 +294,7 @@ def measure(workload, np, rounds):
     times = {name: [] for name in workload.runs}
     for _ in range(rounds):
         for name, run in workload.runs.items():
-            time.sleep(0.02)  # other libraries' threads wait in a loop for a while after their work
+            wait_for_idle_threads()
             run()  # its data into the caches that it can fill
             calls, start = 0, time.perf_counter()
             while (seconds := time.perf_counter() - start) < 0.02:
