@@ -29,9 +29,10 @@ inline double mean(const std::vector<double>& values) {
 }
 
 /// The optimal policies of one method over a range of β, all prompts sharing β.
+template <class Backend>
 class closed_form_frontier {
  public:
-  closed_form_frontier(const scenario& from, const method& how) : name_(how.name), table_(from.closed_form) {
+  closed_form_frontier(const scenario& from, const method<Backend>& how) : name_(how.name), table_(from.closed_form) {
     for (std::size_t p = 0; p < table_.prompts(); ++p) {
       const auto first = table_.values.begin() + static_cast<std::ptrdiff_t>(p * table_.per_prompt);
       std::sort(first, first + static_cast<std::ptrdiff_t>(table_.per_prompt));  // later sorts of the same order are quicker
@@ -74,7 +75,7 @@ class closed_form_frontier {
     return point;
   }
 
-  infalign::simd<> on_;
+  Backend on_;
   std::string name_;
   reward_table table_;
   double beta_ = 0.5;

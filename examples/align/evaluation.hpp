@@ -40,8 +40,9 @@ struct scored_samples {
 };
 
 /// KL of every rollout: the sum over its tokens of the exact KL between the next-token distributions.
-inline std::vector<double> rollout_kl(infalign::simd<>& on, const rollouts& drawn, const language_model<float>& base,
-                                      activations<float>& base_at) {
+template <class Backend>
+std::vector<double> rollout_kl(Backend& on, const rollouts& drawn, const language_model<float>& base,
+                               activations<float>& base_at) {
   const Index n = drawn.n_tokens();
   base_at.reserve(n);
   std::copy_n(drawn.at.features.begin(), n, base_at.features.begin());
@@ -61,8 +62,9 @@ inline std::vector<double> rollout_kl(infalign::simd<>& on, const rollouts& draw
 }
 
 /// `n` fresh samples of every held-out prompt.
-inline scored_samples sample_policy(infalign::simd<>& on, const language_model<float>& policy, const scenario& from,
-                                    std::size_t n, random_stream random) {
+template <class Backend>
+scored_samples sample_policy(Backend& on, const language_model<float>& policy, const scenario& from, std::size_t n,
+                             random_stream random) {
   scored_samples samples{{{}, n}, {}};
   sampler sample;
   rollouts drawn;
@@ -82,8 +84,8 @@ inline scored_samples sample_policy(infalign::simd<>& on, const language_model<f
 }
 
 /// Evaluates `policy` against the base samples that are set aside for it.
-inline evaluation evaluate(const language_model<float>& policy, const scenario& from, random_stream random) {
-  infalign::simd on;
+template <class Backend>
+evaluation evaluate(Backend& on, const language_model<float>& policy, const scenario& from, random_stream random) {
   scored_samples samples = sample_policy(on, policy, from, from.evaluation.per_prompt, random);
   evaluation result;
   for_each_procedure([&](std::size_t i, const auto& procedure) {

@@ -12,8 +12,8 @@
 
 #include "frontier_plot.hpp"
 #include "options.hpp"
-#include "pipeline.hpp"
 #include "report.hpp"
+#include "run_on.hpp"
 #include "word_data.hpp"
 
 namespace {
@@ -24,13 +24,29 @@ void write_file(const std::filesystem::path& path, const std::string& text) {
   if (!file.flush()) throw std::runtime_error("cannot write '" + path.string() + "'");
 }
 
+using run_on = align::results (*)(const align::task&);
+
+run_on backend_named(const std::string& name) {
+  if (name == "scalar") return align::run_on_scalar;
+  if (name == "simd") return align::run_on_simd;
+  if (name == "thrust") {
+#if ALIGN_ON_THRUST
+    return align::run_on_thrust;
+#else
+    throw std::invalid_argument("--backend thrust: built without Thrust (Debian package: libthrust-dev)");
+#endif
+  }
+  throw std::invalid_argument("--backend knows scalar, simd and thrust, not '" + name + "'");
+}
+
 void run(const align::options& chosen) {
+  const run_on run_on_chosen = backend_named(chosen.backend);
   const std::vector<align::word> words = align::read_words(chosen.words);
   std::fprintf(stderr, "learning the base policy and the reward model from %zu words\n", words.size());
-  align::pipeline job(words, chosen.quick ? align::quick_schedule() : align::schedule{}, chosen.seed);
   const std::filesystem::path output = chosen.output;
   std::filesystem::create_directories(output);  // before the long part, so that a bad path shows early
-  const align::results found = job.run(chosen.threads);
+  const align::results found =
+      run_on_chosen({words, chosen.quick ? align::quick_schedule() : align::schedule{}, chosen.seed, chosen.threads});
   const std::string table = align::table(found);
   write_file(output / "table.txt", table);
   write_file(output / "results.json", align::json(found));

@@ -23,8 +23,8 @@ struct policy_run {
   std::array<infalign::estimate, n_procedures> win_rate;
 };
 
-inline policy_run summarize_run(std::string method, double beta, evaluation result) {
-  infalign::simd on;
+template <class Backend>
+policy_run summarize_run(Backend& on, std::string method, double beta, evaluation result) {
   policy_run run{std::move(method), beta, std::move(result), {}, {}};
   run.kl = infalign::summarize(on, run.result.kl);
   for (std::size_t i = 0; i < n_procedures; ++i) run.win_rate[i] = infalign::summarize(on, run.result.win_rate[i]);
@@ -81,10 +81,10 @@ inline std::optional<double> common_kl(const std::vector<const policy_run*>& a, 
 }
 
 /// Every method against `baseline`, under every procedure.
-inline std::vector<comparison> compare_at_matched_kl(const std::vector<policy_run>& runs,
-                                                     const std::vector<std::string>& methods, const std::string& baseline,
-                                                     double wanted_kl) {
-  infalign::simd on;
+template <class Backend>
+std::vector<comparison> compare_at_matched_kl(Backend& on, const std::vector<policy_run>& runs,
+                                              const std::vector<std::string>& methods, const std::string& baseline,
+                                              double wanted_kl) {
   std::vector<comparison> comparisons;
   const auto reference = frontier(runs, baseline);
   for (std::size_t procedure = 0; procedure < n_procedures; ++procedure)

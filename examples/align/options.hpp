@@ -16,6 +16,7 @@ struct options {
   std::string output = "results";
   std::string words = "/usr/share/dict/words";
   unsigned threads = 2;
+  std::string backend = "simd";
 };
 
 inline constexpr const char* usage =
@@ -26,6 +27,7 @@ inline constexpr const char* usage =
     "  --output DIR   where table.txt, results.json and frontier.svg go (default results)\n"
     "  --words FILE   word list, one word a line (default /usr/share/dict/words)\n"
     "  --threads N    policies trained at a time (default 2); does not change the numbers\n"
+    "  --backend B    of the library: scalar, simd or thrust (default simd); thrust gives the numbers of simd\n"
     "  --help         this text\n";
 
 /// A whole number of at least `least`, all of `text`.
@@ -53,6 +55,8 @@ inline options parse_options(int argc, char** argv) {
       chosen.output = value();
     else if (name == "--words")
       chosen.words = value();
+    else if (name == "--backend")
+      chosen.backend = value();
     else if (name == "--quick")
       chosen.quick = true;
     else if (name == "--help")

@@ -19,33 +19,24 @@
 #include "policy_training.hpp"
 #include "progress.hpp"
 #include "results.hpp"
+#include "run_on.hpp"
 #include "scenario.hpp"
 
 namespace align {
-
-/// How long everything is.
-struct schedule {
-  int reward_steps = 150;
-  int first_steps = 6000;  ///< training at the first KL weight of a method
-  int next_steps = 2000;   ///< training at each further one, from the policy before it
-  sample_counts samples;
-};
-
-inline schedule quick_schedule() {
-  return {150, 40, 20, {32, 16, 64}};
-}
 
 /// The KLs for which closed-form policies are computed.
 inline constexpr std::array<double, 15> closed_form_kl = {0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6,
                                                           0.7,  0.8,  0.9, 1.0, 1.1, 1.2, 1.3};
 
+/// On a backend of the library, each thread with one of its own.
+template <class Backend>
 class pipeline {
  public:
   pipeline(const std::vector<word>& words, const schedule& plan, std::uint64_t seed)
       : plan_(plan),
         random_(seed),
-        from_(prepare(words, plan.samples, plan.reward_steps, random_)),
-        methods_(all_methods(plan.samples.calibration)) {
+        from_(prepare<Backend>(words, plan.samples, plan.reward_steps, random_)),
+        methods_(all_methods<Backend>(plan.samples.calibration)) {
     found_.seed = seed;
     found_.train_prompts = from_.prompts.train.size();
     found_.held_out_prompts = from_.prompts.held_out.size();
@@ -67,8 +58,9 @@ class pipeline {
       std::move(runs[m].begin(), runs[m].end(), std::back_inserter(found_.runs));
       std::move(closed_form[m].begin(), closed_form[m].end(), std::back_inserter(found_.closed_form));
     }
+    Backend on;
     for (const char* baseline : {"identity", "raw"}) {
-      const auto compared = compare_at_matched_kl(found_.runs, found_.methods, baseline, matched_kl);
+      const auto compared = compare_at_matched_kl(on, found_.runs, found_.methods, baseline, matched_kl);
       found_.comparisons.insert(found_.comparisons.end(), compared.begin(), compared.end());
     }
     return std::move(found_);
@@ -77,20 +69,21 @@ class pipeline {
  private:
   /// One stage a KL weight: train on from the policy of the weight before, then evaluate.
   std::vector<std::function<void()>> training_stages(std::size_t m, std::vector<policy_run>& runs, progress& bar) const {
-    const method& how = methods_[m];
-    const auto trainer = std::make_shared<policy_trainer>(from_, how, training_options{}, random_.child(100 + m));
+    const method<Backend>& how = methods_[m];
+    const auto trainer = std::make_shared<policy_trainer<Backend>>(from_, how, training_options{}, random_.child(100 + m));
     std::vector<std::function<void()>> stages;
     for (std::size_t b = 0; b < how.betas.size(); ++b)
       stages.push_back([this, trainer, &how, &runs, &bar, m, b] {
         trainer->train(how.betas[b], b == 0 ? plan_.first_steps : plan_.next_steps, [&] { bar.advance(); });
-        runs.push_back(
-            summarize_run(how.name, how.betas[b], evaluate(trainer->policy(), from_, random_.child(1000 + 10 * m + b))));
+        Backend on;
+        evaluation result = evaluate(on, trainer->policy(), from_, random_.child(1000 + 10 * m + b));
+        runs.push_back(summarize_run(on, how.name, how.betas[b], std::move(result)));
       });
     return stages;
   }
 
-  std::vector<closed_form_point> closed_form_points(const method& how) const {
-    closed_form_frontier frontier(from_, how);
+  std::vector<closed_form_point> closed_form_points(const method<Backend>& how) const {
+    closed_form_frontier<Backend> frontier(from_, how);
     std::vector<closed_form_point> points;
     for (const double kl : closed_form_kl) points.push_back(frontier.at_kl(kl));
     return points;
@@ -98,15 +91,21 @@ class pipeline {
 
   [[nodiscard]] long total_steps() const {
     long total = 0;
-    for (const method& how : methods_) total += plan_.first_steps + static_cast<long>(how.betas.size() - 1) * plan_.next_steps;
+    for (const method<Backend>& how : methods_)
+      total += plan_.first_steps + static_cast<long>(how.betas.size() - 1) * plan_.next_steps;
     return total;
   }
 
   schedule plan_;
   random_stream random_;
   scenario from_;
-  std::vector<method> methods_;
+  std::vector<method<Backend>> methods_;
   results found_;
 };
+
+template <class Backend>
+results run_on(const task& what) {
+  return pipeline<Backend>(what.words, what.plan, what.seed).run(what.threads);
+}
 
 }  // namespace align

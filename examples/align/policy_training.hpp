@@ -23,9 +23,10 @@ struct training_options {
 };
 
 /// Trains one policy, from the base policy on, for one KL weight after another.
+template <class Backend>
 class policy_trainer {
  public:
-  policy_trainer(const scenario& from, const method& how, const training_options& options, random_stream random)
+  policy_trainer(const scenario& from, const method<Backend>& how, const training_options& options, random_stream random)
       : from_(from),
         how_(how),
         options_(options),
@@ -116,12 +117,12 @@ class policy_trainer {
   }
 
   const scenario& from_;
-  const method& how_;
+  const method<Backend>& how_;
   training_options options_;
   random_stream random_;
   language_model<float> policy_;
   adam<float> optimizer_;
-  infalign::simd<> on_;
+  Backend on_;
   sampler sample_;
 
   std::vector<std::size_t> order_;
