@@ -94,3 +94,46 @@ TEST_CASE("choose_ratio increases with c from 0 to 1") {
     for (index_t c = std::max(n, m - 100); c < m; ++c) check(c, c + 1);
   }
 }
+
+TEST_CASE("binomial probabilities and tails, below and above the switch to the saddle-point form") {
+  using infalign::binomial_at_least, infalign::binomial_probability;
+  struct row {
+    index_t n;
+    double q;
+    index_t k;
+    double probability, at_least;
+  };
+  // From 40-digit arithmetic.
+  for (const row& r : {row{10, 0.3, 4, 0.20012094899999999, 0.35038928159999997},
+                       {1000, 0.25, 260, 0.022072407756155122, 0.24292735945071224},
+                       {1001, 0.25, 260, 0.022362834173999268, 0.24873588780759516},
+                       {100'000, 0.5, 50'321, 0.00032132093606623433, 0.021329916175681292},
+                       {1'000'000, 0.001, 960, 0.0057205072286267091, 0.90057827261420585}}) {
+    CHECK(std::abs(binomial_probability(r.n, r.q, r.k) - r.probability) <= 1e-11 * r.probability);
+    CHECK(std::abs(binomial_at_least(r.n, r.q, r.k) - r.at_least) <= 1e-11 * r.at_least);
+  }
+  CHECK(binomial_probability(5, 0.5, 6) == 0);
+  CHECK(binomial_probability(5, 0.5, -1) == 0);
+  CHECK(binomial_probability(0, 0.5, 0) == 1);
+  CHECK(binomial_at_least(5, 0.5, 0) == 1);
+  CHECK(binomial_at_least(5, 0.5, 6) == 0);
+  CHECK(binomial_at_least(5, 0.0, 1) == 0);
+  CHECK(binomial_at_least(5, 1.0, 5) == 1);
+}
+
+TEST_CASE("hypergeometric probabilities and tails") {
+  using infalign::hypergeometric_at_least, infalign::hypergeometric_probability;
+  struct row {
+    index_t c, m, n, k;
+    double probability, at_least;
+  };
+  // From 40-digit arithmetic.
+  for (const row& r : {row{5, 12, 4, 2, 0.42424242424242424, 0.57575757575757576},
+                       {300, 1000, 100, 35, 0.046391179880505791, 0.15044010661571064},
+                       {400'000, 1'000'000, 1000, 420, 0.011150670843724556, 0.10416549954873163}}) {
+    CHECK(std::abs(hypergeometric_probability(r.c, r.m, r.n, r.k) - r.probability) <= 1e-9 * r.probability);
+    CHECK(std::abs(hypergeometric_at_least(r.c, r.m, r.n, r.k) - r.at_least) <= 1e-9 * r.at_least);
+  }
+  CHECK(hypergeometric_at_least(5, 12, 8, 1) == 1);  // only 7 are outside
+  CHECK(hypergeometric_at_least(5, 12, 4, 5) == 0);
+}

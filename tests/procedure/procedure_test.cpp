@@ -11,33 +11,49 @@
 #include <vector>
 
 #include "infalign/procedure/best_of.hpp"
+#include "infalign/procedure/order_statistic.hpp"
 #include "infalign/procedure/standard.hpp"
+#include "infalign/procedure/top_of.hpp"
 #include "infalign/procedure/worst_of.hpp"
 #include "support/samples.hpp"
 
 using infalign::best_of;
 using infalign::index_t;
+using infalign::order_statistic;
 using infalign::standard;
+using infalign::top_of;
 using infalign::worst_of;
 
 namespace {
 
-/// A procedure with nothing but what is required: the best of `1 + Poisson(mean)` samples.
-struct best_of_poisson {
-  double mean;
-  [[nodiscard]] double distortion(double q) const { return q * std::exp(mean * (q - 1)); }
+/// A procedure with nothing but what is required.
+struct squared {
+  [[nodiscard]] static double distortion(double q) { return q * q; }
 };
 
-/// Calls `check(procedure, serve)`, where `serve` picks from N samples what the procedure serves.
+/// Of N samples, those in the ranks `first … last` (from 1, ascending): one of them is served, each as often.
+struct ranks {
+  index_t first;
+  index_t last;
+  std::vector<double> operator()(std::vector<double> samples) const {
+    std::sort(samples.begin(), samples.end());
+    return {samples.begin() + (first - 1), samples.begin() + last};
+  }
+};
+
+/// Calls `check(procedure, serve)`, where `serve` picks from N samples what the procedure may serve.
 template <class Check>
 void for_each_procedure(Check&& check) {
-  const auto largest = [](const std::vector<double>& x) { return *std::max_element(x.begin(), x.end()); };
-  const auto smallest = [](const std::vector<double>& x) { return *std::min_element(x.begin(), x.end()); };
-  check(standard{}, largest);
+  check(standard{}, ranks{1, 1});
   for (const index_t n : {1, 2, 3, 4, 7}) {
-    check(best_of(n), largest);
-    check(worst_of(n), smallest);
+    check(best_of(n), ranks{n, n});
+    check(worst_of(n), ranks{1, 1});
   }
+  for (const index_t n : {1, 2, 5, 7})
+    for (index_t m = 1; m <= n; m += 2) {
+      check(order_statistic(m, n), ranks{m, m});
+      check(top_of(m, n), ranks{n - m + 1, n});
+    }
 }
 
 double binomial_probability(index_t m, index_t c, double q) {
@@ -51,7 +67,9 @@ double binomial_probability(index_t m, index_t c, double q) {
 static_assert(infalign::inference_procedure<standard>);
 static_assert(infalign::inference_procedure<best_of>);
 static_assert(infalign::inference_procedure<worst_of>);
-static_assert(infalign::inference_procedure<best_of_poisson>);
+static_assert(infalign::inference_procedure<order_statistic>);
+static_assert(infalign::inference_procedure<top_of>);
+static_assert(infalign::inference_procedure<squared>);
 static_assert(!infalign::inference_procedure<double>);
 
 TEST_CASE("a distortion increases from 0 to 1") {
@@ -89,7 +107,8 @@ TEST_CASE("the distortion is the distribution of what is served") {
     std::vector<double> served(draws), samples(n);
     for (double& s : served) {
       for (double& x : samples) x = uniform(generator);
-      s = serve(samples);
+      const std::vector<double> candidates = serve(samples);
+      s = candidates[generator() % candidates.size()];
     }
     for (const double q : {0.1, 0.3, 0.5, 0.7, 0.9}) {
       const double share = static_cast<double>(std::count_if(served.begin(), served.end(), [q](double s) { return s <= q; }));
@@ -105,16 +124,18 @@ TEST_CASE("from_count is the share of all subsets whose served sample is counted
     const index_t n = infalign::detail::samples_needed(procedure);
     for (index_t m = n; m <= 9; ++m)
       for (index_t c = 0; c <= m; ++c) {
-        int subsets = 0, counted = 0;
+        double subsets = 0, counted = 0;
         for (unsigned mask = 0; mask < (1u << m); ++mask) {
           if (std::popcount(mask) != n) continue;
           std::vector<double> subset;
           for (index_t i = 0; i < m; ++i)
             if (mask >> i & 1u) subset.push_back(static_cast<double>(i));
           ++subsets;
-          counted += serve(subset) < static_cast<double>(c);
+          const std::vector<double> served = serve(subset);
+          const auto below = std::count_if(served.begin(), served.end(), [c](double x) { return x < static_cast<double>(c); });
+          counted += static_cast<double>(below) / static_cast<double>(served.size());
         }
-        CHECK(std::abs(procedure.from_count(c, m) - static_cast<double>(counted) / subsets) <= 1e-15);
+        CHECK(std::abs(procedure.from_count(c, m) - counted / subsets) <= 1e-14);
       }
   });
 }
@@ -132,7 +153,7 @@ TEST_CASE("the expectation of from_count over binomial counts is the distortion"
 }
 
 TEST_CASE("without from_count the share is plugged in, and one sample is enough") {
-  const best_of_poisson procedure{2.5};
+  const squared procedure;
   CHECK(infalign::detail::samples_needed(procedure) == 1);
   CHECK(infalign::detail::served_share(procedure, 3, 8) == procedure.distortion(3.0 / 8));
   CHECK(infalign::detail::served_share(best_of(2), 3, 8) == doctest::Approx(3.0 / 28).epsilon(1e-15));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Ratios of binomial coefficients that neither overflow nor lose digits, for sizes up to 10^6 and beyond.
+/// Ratios of binomial coefficients, and the distributions made of them, that neither overflow nor lose digits, for sizes up to
+/// 10^6 and beyond.
 #pragma once
 
 #include <cmath>
@@ -45,6 +46,90 @@ INFALIGN_HD inline double choose_ratio(index_t c, index_t m, index_t n) {
   double ratio = 1;
   for (index_t k = 0; k < factors; ++k) ratio *= static_cast<double>(m - removed - k) / static_cast<double>(m - k);
   return ratio;
+}
+
+namespace detail {
+
+/// `stirling_error` for every n >= 1.
+INFALIGN_HD inline double stirling_error_of(index_t n) {
+  using std::log;
+  const auto x = static_cast<double>(n);
+  if (n >= 16) return stirling_error(x);
+  double factorial = 1;
+  for (index_t i = 2; i <= n; ++i) factorial *= static_cast<double>(i);
+  return log(factorial) - ((x + 0.5) * log(x) - x + 0.9189385332046727418);
+}
+
+/// `k·log(k/mean) + mean - k`, without the cancellation of its terms where k is near the mean.
+INFALIGN_HD inline double binomial_deviance(double k, double mean) {
+  using std::log1p;
+  return k * log1p((k - mean) / mean) - (k - mean);
+}
+
+}  // namespace detail
+
+/// `binom(n,k)·q^k·(1-q)^{n-k}`, 0 for `k` outside `0 … n`. As a product up to n = 1000, above by the saddle-point form (Loader,
+/// "Fast and accurate computation of binomial probabilities", 2000): relative error about 1e-13 where it matters.
+INFALIGN_HD inline double binomial_probability(index_t n, double q, index_t k) {
+  using std::exp;
+  using std::pow;
+  using std::sqrt;
+  if (k < 0 || k > n) return 0;
+  const auto size = static_cast<double>(n);
+  const auto hits = static_cast<double>(k);
+  if (n <= 1000 || k == 0 || k == n || q <= 0 || q >= 1) {
+    double choose = 1;
+    const index_t factors = k < n - k ? k : n - k;
+    for (index_t i = 1; i <= factors; ++i) choose *= static_cast<double>(n - factors + i) / static_cast<double>(i);
+    return choose * pow(q, hits) * pow(1 - q, size - hits);
+  }
+  const double exponent = detail::stirling_error_of(n) - detail::stirling_error_of(k) - detail::stirling_error_of(n - k) -
+                          detail::binomial_deviance(hits, size * q) - detail::binomial_deviance(size - hits, size * (1 - q));
+  return exp(exponent) * sqrt(size / (6.2831853071795864769 * hits * (size - hits)));
+}
+
+/// `P(Bin(n,q) >= k)`. The shorter of the two tails is summed, from its largest term on.
+INFALIGN_HD inline double binomial_at_least(index_t n, double q, index_t k) {
+  if (k <= 0 || q >= 1) return k <= n ? 1 : 0;
+  if (k > n || q <= 0) return 0;
+  const bool upper = static_cast<double>(k) > static_cast<double>(n) * q;
+  double term = binomial_probability(n, q, upper ? k : k - 1);
+  double sum = 0;
+  for (index_t i = upper ? k : k - 1; term > 1e-17 * sum; i += upper ? 1 : -1) {
+    sum += term;
+    const double odds = q / (1 - q);
+    term *= upper ? static_cast<double>(n - i) / static_cast<double>(i + 1) * odds
+                  : static_cast<double>(i) / (static_cast<double>(n - i + 1) * odds);
+  }
+  return upper ? sum : 1 - sum;
+}
+
+/// The probability that of n drawn without replacement from m, exactly k fall among a given c:
+/// `binom(c,k)·binom(m-c,n-k)/binom(m,n)`, as a quotient of binomial probabilities with `q = n/m`.
+INFALIGN_HD inline double hypergeometric_probability(index_t c, index_t m, index_t n, index_t k) {
+  if (k < 0 || k > c || n - k < 0 || n - k > m - c) return 0;
+  const double q = static_cast<double>(n) / static_cast<double>(m);
+  return binomial_probability(c, q, k) * binomial_probability(m - c, q, n - k) / binomial_probability(m, q, n);
+}
+
+/// The probability that of n drawn without replacement from m, at least k fall among a given c.
+INFALIGN_HD inline double hypergeometric_at_least(index_t c, index_t m, index_t n, index_t k) {
+  const index_t least = n - (m - c) > 0 ? n - (m - c) : 0;
+  const index_t most = n < c ? n : c;
+  if (k <= least) return 1;
+  if (k > most) return 0;
+  const bool upper = static_cast<double>(k) > static_cast<double>(n) * static_cast<double>(c) / static_cast<double>(m);
+  double term = hypergeometric_probability(c, m, n, upper ? k : k - 1);
+  double sum = 0;
+  for (index_t i = upper ? k : k - 1; term > 1e-17 * sum; i += upper ? 1 : -1) {
+    sum += term;
+    const auto at = static_cast<double>(i);
+    const double up = (static_cast<double>(c) - at) * (static_cast<double>(n) - at);
+    const double down = at * (static_cast<double>(m - c - n) + at);
+    term *= upper ? up / ((at + 1) * (static_cast<double>(m - c - n) + at + 1))
+                  : down / (up + static_cast<double>(c + n + 1) - 2 * at);
+  }
+  return upper ? sum : 1 - sum;
 }
 
 }  // namespace infalign

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <string>
+
+#include "infalign/core/error.hpp"
+#include "infalign/transform/transform.hpp"
+
+namespace infalign {
+
+/// Best of `N = 1 + Poisson(mean)` samples: `G(q) = q·e^{mean·(q-1)}`. Its size is unbounded, so no number of samples gives an
+/// unbiased estimate of `G(F)`: it has no `from_count`, and empirical work plugs the counted share in.
+struct best_of_poisson {
+  double mean;
+
+  /// Errors: `domain_error` for a mean that is negative or not finite.
+  explicit best_of_poisson(double mean_of_further) : mean(mean_of_further) {
+    expects<domain_error>(mean >= 0 && mean - mean == 0, "best_of_poisson", "mean is ", mean,
+                          ", must be finite and not negative");
+  }
+  [[nodiscard]] INFALIGN_HD double distortion(double q) const {
+    using std::exp;
+    return q * exp(mean * (q - 1));
+  }
+  [[nodiscard]] INFALIGN_HD double density(double q) const {
+    using std::exp;
+    return (1 + mean * q) * exp(mean * (q - 1));
+  }
+  [[nodiscard]] std::string name() const { return "best_of_poisson:" + detail::format_parameter(mean); }
+};
+
+}  // namespace infalign

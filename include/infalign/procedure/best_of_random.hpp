@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "infalign/core/binomial.hpp"
+#include "infalign/core/error.hpp"
+#include "infalign/transform/transform.hpp"
+
+namespace infalign {
+
+/// Best of a random number of samples: with probability `p_i` the best of `n_i`. `G(q) = Σ p_i·q^{n_i}`, the generating
+/// function of N. It owns its table, so it is for backends on host memory.
+class best_of_random {
+ public:
+  struct outcome {
+    index_t n;
+    double probability;
+  };
+
+  /// Errors: `shape_error` if there is no outcome; `domain_error` for an n below 1, a probability that is not positive, or
+  /// probabilities that do not add to 1 within 1e-9 (they are divided by their sum).
+  explicit best_of_random(std::vector<outcome> distribution) : outcomes_(std::move(distribution)) {
+    constexpr const char* function = "best_of_random";
+    expects<shape_error>(!outcomes_.empty(), function, "distribution is empty");
+    double sum = 0;
+    for (std::size_t i = 0; i < outcomes_.size(); ++i) {
+      const outcome& o = outcomes_[i];
+      expects<domain_error>(o.n >= 1, function, "distribution[", i, "].n is ", o.n, ", must be at least 1");
+      expects<domain_error>(o.probability > 0, function, "distribution[", i, "].probability is ", o.probability,
+                            ", must be positive");
+      sum += o.probability;
+    }
+    expects<domain_error>(std::abs(sum - 1) <= 1e-9, function, "sum of probabilities is ", sum, ", must be 1");
+    for (outcome& o : outcomes_) o.probability /= sum;
+  }
+
+  [[nodiscard]] double distortion(double q) const {
+    return sum([q](const outcome& o) { return std::pow(q, static_cast<double>(o.n)); });
+  }
+  [[nodiscard]] double density(double q) const {
+    return sum([q](const outcome& o) { return static_cast<double>(o.n) * std::pow(q, static_cast<double>(o.n - 1)); });
+  }
+  /// The mean of the shares of `best_of`, unbiased for each n.
+  [[nodiscard]] double from_count(index_t count, index_t samples) const {
+    return sum([=](const outcome& o) { return choose_ratio(count, samples, o.n); });
+  }
+  [[nodiscard]] index_t samples_needed() const {
+    index_t most = 0;
+    for (const outcome& o : outcomes_) most = std::max(most, o.n);
+    return most;
+  }
+  [[nodiscard]] const std::vector<outcome>& outcomes() const { return outcomes_; }
+  /// For example `best_of_random:2=0.5,8=0.5`.
+  [[nodiscard]] std::string name() const {
+    std::string text = "best_of_random:";
+    for (const outcome& o : outcomes_)
+      text += (&o == outcomes_.data() ? "" : ",") + std::to_string(o.n) + "=" + detail::format_parameter(o.probability);
+    return text;
+  }
+
+ private:
+  template <class Term>
+  [[nodiscard]] double sum(const Term& term) const {
+    double total = 0;
+    for (const outcome& o : outcomes_) total += o.probability * term(o);
+    return total;
+  }
+
+  std::vector<outcome> outcomes_;
+};
+
+}  // namespace infalign

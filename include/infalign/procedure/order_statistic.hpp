@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "infalign/core/binomial.hpp"
+#include "infalign/core/error.hpp"
+
+namespace infalign {
+
+/// Rank m of N: of N samples the m-th smallest is served; m = 1 is the worst and m = N the best of N.
+/// `G(q) = P(Bin(N,q) >= m)`, a regularised incomplete beta function.
+struct order_statistic {
+  index_t rank;
+  index_t n;
+
+  /// Errors: `domain_error` unless `1 <= m <= N`.
+  order_statistic(index_t m, index_t samples) : rank(m), n(samples) {
+    expects<domain_error>(samples >= 1, "order_statistic", "N is ", samples, ", must be at least 1");
+    expects<domain_error>(m >= 1 && m <= samples, "order_statistic", "rank is ", m, ", must be in 1 … ", samples);
+  }
+  [[nodiscard]] INFALIGN_HD double distortion(double q) const { return binomial_at_least(n, q, rank); }
+  [[nodiscard]] INFALIGN_HD double density(double q) const {
+    return static_cast<double>(n) * binomial_probability(n - 1, q, rank - 1);
+  }
+  /// The share of N-subsets of which at least m lie within `count` of `samples`: a tail of the hypergeometric distribution.
+  [[nodiscard]] INFALIGN_HD double from_count(index_t count, index_t samples) const {
+    return hypergeometric_at_least(count, samples, n, rank);
+  }
+  [[nodiscard]] index_t samples_needed() const { return n; }
+  [[nodiscard]] std::string name() const { return "order_statistic:" + std::to_string(rank) + ":" + std::to_string(n); }
+};
+
+}  // namespace infalign
