@@ -47,13 +47,14 @@ void run_calibration(B& on, const References& references, const Weights& weights
         auto frame = on.scratch();
         T* const sorted = frame.template take<T>(references.total());
         on.sort(references, sorted);
-        return on.groups(
-            prompts, 16 * rewards.total(),
-            search_kernel{packed_like<const T>(references, sorted), rewards, out, count, transform, leave_one_out});
+        return on.groups(prompts, 16 * rewards.total(),
+                         search_kernel{any_groups(packed_like<const T>(references, sorted)), any_groups(rewards),
+                                       any_groups(out), count, transform, leave_one_out});
       }
     }
-    on.groups(prompts, references.total() * (mean_rewards / 8 + 1),
-              count_kernel{references, weights, rewards, out, count, transform, leave_one_out});
+    on.groups(
+        prompts, references.total() * (mean_rewards / 8 + 1),
+        count_kernel{any_groups(references), weights, any_groups(rewards), any_groups(out), count, transform, leave_one_out});
   });
 }
 
@@ -133,7 +134,7 @@ void calibrate_weighted(B&& on, const References& references, const Weights& wei
                         calibration_options options = {}) {
   detail::check_calibration(on, "calibrate_weighted", references, rewards, out);
   detail::check_weights(on, "calibrate_weighted", references, weights);
-  detail::run_calibration(on, references, detail::group_weights<Weights>{weights}, rewards, identity{}, out, options, false);
+  detail::run_calibration(on, references, detail::group_weights{any_groups(weights)}, rewards, identity{}, out, options, false);
 }
 
 /// Calibrated rewards of the reference rewards themselves: every reward against the other K - 1 of its prompt,

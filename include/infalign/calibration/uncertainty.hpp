@@ -44,6 +44,8 @@ struct standard_error_kernel {
     });
   }
 };
+template <class C, class R, class O>
+standard_error_kernel(C, R, O) -> standard_error_kernel<C, R, O>;
 }  // namespace detail
 
 /// The same for every calibrated reward: `out = √(u(1-u)/K)`, with the K of each prompt taken from `references`.
@@ -59,7 +61,7 @@ void calibration_standard_error(B&& on, const Calibrated& calibrated, const Refe
   detail::expects_same_shape(on, function, "out", out, "calibrated", calibrated);
   detail::expects_group_sizes(on, function, "references", references, 1, "a prompt needs at least one reference reward");
   on.groups(calibrated.size(), calibrated.total(),
-            detail::standard_error_kernel<Calibrated, References, Out>{calibrated, references, out});
+            detail::standard_error_kernel{any_groups(calibrated), any_groups(references), any_groups(out)});
 }
 
 /// Half-width `ε` of the band around an empirical CDF of `references` draws that holds the whole true CDF with probability

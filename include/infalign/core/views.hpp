@@ -151,6 +151,40 @@ inline constexpr bool is_rows = false;
 template <class T, class Space>
 inline constexpr bool is_rows<rows<T, Space>> = true;
 
+/// `rows` or `ragged`, told apart while the program runs: what kernels take, so that they are compiled once for both.
+template <class T, class Space>
+class any_groups {
+ public:
+  using element_type = T;
+  using value_type = std::remove_cv_t<T>;
+  using memory_space = Space;
+
+  INFALIGN_HD constexpr any_groups(const rows<T, Space>& groups)
+      : data_(groups.data()), size_(groups.size()), columns_(groups.columns()), stride_(groups.stride()) {}
+  INFALIGN_HD constexpr any_groups(const ragged<T, Space>& groups)
+      : data_(groups.data()), size_(groups.size()), offsets_(groups.offsets().data()), total_(groups.total()) {}
+
+  [[nodiscard]] INFALIGN_HD constexpr index_t size() const { return size_; }
+  INFALIGN_HD constexpr span<T, Space> operator[](index_t g) const {
+    if (offsets_ == nullptr) return {data_ + g * stride_, columns_};
+    return {data_ + offsets_[g], offsets_[g + 1] - offsets_[g]};
+  }
+  [[nodiscard]] INFALIGN_HD constexpr index_t offset(index_t g) const {
+    return offsets_ == nullptr ? g * columns_ : offsets_[g];
+  }
+  [[nodiscard]] INFALIGN_HD constexpr index_t total() const { return offsets_ == nullptr ? size_ * columns_ : total_; }
+
+ private:
+  T* data_;
+  index_t size_;
+  index_t columns_ = 0;
+  index_t stride_ = 0;
+  const index_t* offsets_ = nullptr;
+  index_t total_ = 0;
+};
+template <class G>
+any_groups(const G&) -> any_groups<typename G::element_type, typename G::memory_space>;
+
 /// The same groups, over other values packed in the same order: rows become unpadded rows, ragged groups share their offsets.
 template <class U, class T, class Space>
 INFALIGN_HD constexpr rows<U, Space> packed_like(const rows<T, Space>& shape, U* values) {

@@ -24,6 +24,8 @@ struct leave_one_out_kernel {
     team.template loop<T>(r.size(), [&](auto at, auto) { at.store(result.data(), (at.load(r.data()) - centre) * factor); });
   }
 };
+template <class R, class O>
+leave_one_out_kernel(R, O) -> leave_one_out_kernel<R, O>;
 }  // namespace detail
 
 /// Advantage of each rollout over the mean reward of the other rollouts of its prompt: `A_i = r_i - Σ_{j≠i} r_j/(n-1)`, which
@@ -41,7 +43,7 @@ void leave_one_out_advantage(B&& on, const Rewards& rewards, const Out& out) {
   detail::expects_same_shape(on, function, "out", out, "rewards", rewards);
   detail::expects_group_sizes(on, function, "rewards", rewards, 2, "leaving one out needs at least two");
   detail::expects_finite(on, function, "rewards", rewards);
-  on.groups(rewards.size(), 4 * rewards.total(), detail::leave_one_out_kernel<Rewards, Out>{rewards, out});
+  on.groups(rewards.size(), 4 * rewards.total(), detail::leave_one_out_kernel{any_groups(rewards), any_groups(out)});
 }
 
 }  // namespace infalign

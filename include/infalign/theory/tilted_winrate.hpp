@@ -99,7 +99,7 @@ void tilted_winrate(B&& on, const Rewards& rewards, kl_weight beta, const Proced
   auto frame = on.scratch();
   T* const sorted = frame.template take<T>(rewards.total());
   on.sort(rewards, sorted);
-  const auto groups = packed_like<const T>(rewards, sorted);
+  const any_groups groups(packed_like<const T>(rewards, sorted));
   on.groups(rewards.size(), 64 * rewards.total(),
             detail::tilted_winrate_kernel<std::remove_const_t<decltype(groups)>, Procedure, ReferenceProcedure>{
                 groups, beta.value, procedure, reference_procedure, wins.data(), divergence.data()});

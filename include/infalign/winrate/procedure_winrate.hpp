@@ -79,18 +79,18 @@ void procedure_winrate(B&& on, const Policy& policy_rewards, const Reference& re
   const index_t m = policy_rewards.total() / prompts;
   const index_t k = reference_rewards.total() / prompts;
   if (by_counting(on, algorithm, m + k, m))
-    return on.groups(
-        prompts, policy_rewards.total() * ((m + k) / 8 + 1),
-        detail::winrate_by_counting{policy_rewards, reference_rewards, policy_share, reference_share, result.data()});
+    return on.groups(prompts, policy_rewards.total() * ((m + k) / 8 + 1),
+                     detail::winrate_by_counting{any_groups(policy_rewards), any_groups(reference_rewards), policy_share,
+                                                 reference_share, result.data()});
   using T = typename Policy::value_type;
   T* const policy_sorted = frame.template take<T>(policy_rewards.total());
   T* const reference_sorted = frame.template take<T>(reference_rewards.total());
   on.sort(policy_rewards, policy_sorted);
   on.sort(reference_rewards, reference_sorted);
   on.groups(prompts, 16 * policy_rewards.total(),
-            detail::winrate_by_search{packed_like<const T>(policy_rewards, policy_sorted),
-                                      packed_like<const T>(reference_rewards, reference_sorted), policy_share, reference_share,
-                                      result.data()});
+            detail::winrate_by_search{any_groups(packed_like<const T>(policy_rewards, policy_sorted)),
+                                      any_groups(packed_like<const T>(reference_rewards, reference_sorted)), policy_share,
+                                      reference_share, result.data()});
 }
 
 /// The same with one procedure on both sides, as InfAlign defines the inference-time win rate.

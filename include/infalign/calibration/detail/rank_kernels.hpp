@@ -84,6 +84,9 @@ struct group_weights {
   }
 };
 
+template <class W>
+group_weights(W) -> group_weights<W>;
+
 template <class Transform, class T, class Team, class Out>
 INFALIGN_HD void transform_in_place(Team& team, const Transform& transform, Out out) {
   if constexpr (!std::same_as<Transform, identity>)
@@ -195,6 +198,9 @@ struct total_weight_kernel {
   }
 };
 
+template <class W>
+total_weight_kernel(W, double*) -> total_weight_kernel<W>;
+
 template <class T>
 struct is_not_positive {
   const T* values;
@@ -212,7 +218,7 @@ void expects_weights(B& on, std::string_view function, const Weights& weights) {
   expects_each<is_negative_or_not_finite>(on, function, "weights", weights, "finite and not negative");
   auto frame = on.scratch();
   double* const totals = frame.template take<double>(weights.size());
-  on.groups(weights.size(), weights.total(), total_weight_kernel<Weights>{weights, totals});
+  on.groups(weights.size(), weights.total(), total_weight_kernel{any_groups(weights), totals});
   expects_each<is_not_positive>(on, function, "sum of weights",
                                 span<const double, typename Weights::memory_space>(totals, weights.size()), "positive");
 }
