@@ -109,6 +109,12 @@ class archetype {
   }
   archetype_frame scratch() { return {}; }
   template <class T>
+  using array = std::vector<T>;
+  template <class T>
+  array<T> make_array(index_t n) {
+    return array<T>(static_cast<std::size_t>(n));
+  }
+  template <class T>
   T read(const T* p) {
     return *p;
   }

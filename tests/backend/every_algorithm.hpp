@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <infalign/infalign.hpp>
 #include <utility>
 #include <vector>
 

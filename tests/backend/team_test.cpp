@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <vector>
 
@@ -21,8 +22,9 @@ struct probe {
   double* out;
 
   template <class Team>
-  void operator()(Team& team, index_t) const {
+  INFALIGN_HD void operator()(Team& team, index_t) const {
     using V = typename Team::template vec<T>;
+    const T infinite = infalign::infinity<T>;
     V sum[2] = {V(0), V(0)}, largest(-infinite), positive(0);
     team.template loop<T, 2>(n, [&](auto at, auto k) { sum[k] = sum[k] + at.load(in, T(0)); });
     team.template loop<T>(n, [&](auto at, auto) {
@@ -33,44 +35,80 @@ struct probe {
       at.store(doubled, v + v);
     });
     const double results[] = {team.sum(sum[0] + sum[1]), team.maximum(largest), team.sum(positive),
-                              team.sum_items(n, [&](index_t i) { return static_cast<double>(in[i]); })};
-    team.items(4, [&](index_t i) { out[i] = results[i]; });
-    team.once([&] { out[4] += 1; });
+                              team.sum_items(n, [&](index_t i) { return static_cast<double>(in[i]); }),
+                              team.sum_items(n, [&](index_t i) { return static_cast<double>(doubled[i]); })};
+    team.items(5, [&](index_t i) { out[i] = results[i]; });
+    team.once([&] { out[5] += out[4]; });
   }
-  static constexpr T infinite = infalign::infinity<T>;
+};
+
+struct count_turns {
+  int* turns;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t g) const {
+    team.once([&] { ++turns[g]; });
+  }
+};
+
+template <class T>
+struct doubling {
+  const T* in;
+  T* out;
+  template <class At>
+  INFALIGN_HD void operator()(At at) const {
+    at.store(out, at.load(in) + at.load(in));
+  }
+};
+
+template <class T>
+struct is_zero {
+  const T* values;
+  template <class At>
+  INFALIGN_HD auto operator()(At at) const {
+    const auto v = at.load(values);
+    return v == decltype(v + v)(0);  // what pads a load by default
+  }
 };
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("a team's loops and reductions see each position once, in registers and tails", C, INFALIGN_CONFIGURATIONS) {
+TEST_CASE_TEMPLATE("a team's loops and reductions see each position once, and what the step before stored", C,
+                   INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  for (const index_t n : sizes_around_registers()) {
-    CAPTURE(n);
-    // Whole numbers: sums are exact in any order. All are negative for some n, where a padded lane would win the maximum.
-    auto values = tied_values<T>(n, static_cast<std::uint64_t>(n), 50);
-    for (T& v : values) v -= static_cast<T>(n % 2 == 0 ? 25 : 51);
-    std::vector<T> doubled(static_cast<std::size_t>(n) + 1, T(-99));
-    double out[5] = {};
-    typename C::backend on;
-    on.groups(1, 1, probe<T>{values.data(), n, doubled.data(), out});
-    CHECK(out[0] == std::accumulate(values.begin(), values.end(), 0.0));
-    CHECK(out[1] ==
-          (n == 0 ? -infalign::infinity<double> : static_cast<double>(*std::max_element(values.begin(), values.end()))));
-    CHECK(out[2] == static_cast<double>(std::count_if(values.begin(), values.end(), [](T v) { return v > 0; })));
-    CHECK(out[3] == out[0]);
-    CHECK(out[4] == 1);
-    for (std::size_t i = 0; i < values.size(); ++i) CHECK(doubled[i] == 2 * values[i]);
-    CHECK(doubled.back() == T(-99));
-  }
+  typename C::backend on;
+  auto sizes = sizes_around_registers();
+  sizes.insert(sizes.end(), {127, 128, 129, 1000, 5000});
+  for (const index_t n : sizes)
+    for (const index_t cost : {index_t{1}, n, 100 * n + 3}) {
+      CAPTURE(n);
+      // Whole numbers: sums are exact in any order. All are negative for some n, where a padded lane would win the maximum.
+      auto values = tied_values<T>(n, static_cast<std::uint64_t>(n), 50);
+      for (T& v : values) v -= static_cast<T>(n % 2 == 0 ? 25 : 51);
+      typename C::template array<T> in(values), doubled(n + 1, T(-99));
+      typename C::template array<double> out(6, 0.0);
+      on.groups(1, cost, probe<T>{in.span().data(), n, doubled.span().data(), out.span().data()});
+      const auto results = out.host();
+      CHECK(results[0] == std::accumulate(values.begin(), values.end(), 0.0));
+      CHECK(results[1] ==
+            (n == 0 ? -infalign::infinity<double> : static_cast<double>(*std::max_element(values.begin(), values.end()))));
+      CHECK(results[2] == static_cast<double>(std::count_if(values.begin(), values.end(), [](T v) { return v > 0; })));
+      CHECK(results[3] == results[0]);
+      CHECK(results[4] == 2 * results[0]);
+      CHECK(results[5] == results[4]);
+      auto expected = values;
+      for (T& v : expected) v *= 2;
+      expected.push_back(T(-99));
+      CHECK(doubled.host() == expected);
+    }
 }
 
 TEST_CASE_TEMPLATE("every group has its turn, once, however the work is cut", C, INFALIGN_CONFIGURATIONS) {
   typename C::backend on;
   for (const index_t n : {0, 1, 2, 255, 256, 257, 1000})
     for (const index_t cost : {index_t{0}, index_t{1} << 15, index_t{5} << 15, index_t{1} << 40}) {
-      std::vector<int> turns(static_cast<std::size_t>(n), 0);
-      on.groups(n, cost, [&](auto& team, index_t g) { team.once([&] { ++turns[static_cast<std::size_t>(g)]; }); });
-      CHECK(turns == std::vector<int>(turns.size(), 1));
+      typename C::template array<int> turns(n, 0);
+      on.groups(n, cost, count_turns{turns.span().data()});
+      CHECK(turns.host() == std::vector<int>(static_cast<std::size_t>(n), 1));
     }
 }
 
@@ -79,14 +117,12 @@ TEST_CASE_TEMPLATE("map goes over every position, in several tasks too, and not 
   typename C::backend on;
   for (const index_t n : {0, 1, 15, 17, 33, 65'537, 100'003}) {
     CAPTURE(n);
-    const auto values = tied_values<T>(n, 1, 100);
-    std::vector<T> out(values.size() + 1, T(-99));
-    on.template map<T>(n, [in = values.data(), to = out.data()](auto at) { at.store(to, at.load(in) + at.load(in)); });
-    CHECK(out.back() == T(-99));
-    out.pop_back();
-    auto expected = values;
+    auto expected = tied_values<T>(n, 1, 100);
+    typename C::template array<T> in(expected), out(n + 1, T(-99));
+    on.template map<T>(n, doubling<T>{in.span().data(), out.span().data()});
     for (T& v : expected) v += v;
-    CHECK(out == expected);
+    expected.push_back(T(-99));
+    CHECK(out.host() == expected);
   }
 }
 
@@ -96,15 +132,15 @@ TEST_CASE_TEMPLATE("first finds the first position, and none among padding", C, 
   for (const index_t n : {0, 1, 3, 16, 17, 33, 2000, 100'003}) {
     CAPTURE(n);
     std::vector<T> values(static_cast<std::size_t>(n), T(1));
-    const auto is_zero = [p = values.data()](auto at) {
-      const auto v = at.load(p);
-      return v == decltype(v + v)(0);  // what pads a load by default
+    const auto found = [&] {
+      typename C::template array<T> in(values);
+      return on.template first<T>(n, is_zero<T>{in.span().data()});
     };
-    CHECK(on.template first<T>(n, is_zero) == n);
+    CHECK(found() == n);
     for (const index_t place : {n - 1, n / 2, n / 3}) {
       if (place < 0 || place >= n) continue;
       values[static_cast<std::size_t>(place)] = 0;
-      CHECK(on.template first<T>(n, is_zero) == place);  // the places come in descending order
+      CHECK(found() == place);  // the places come in descending order
     }
   }
 }
@@ -112,19 +148,18 @@ TEST_CASE_TEMPLATE("first finds the first position, and none among padding", C, 
 TEST_CASE_TEMPLATE("sort puts every group in order and leaves its input", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   typename C::backend on;
-  const auto offsets = offsets_of({5, 0, 1, 40, 2});
+  const auto bounds = offsets_of({5, 0, 1, 40, 2});
   const auto values = normal_values<T>(48, 3);
-  std::vector<T> sorted(48);
-  on.sort(infalign::ragged<const T>(values, offsets), sorted.data());
+  typename C::template array<T> in(values), sorted(48);
+  typename C::template array<index_t> offsets(bounds);
+  on.sort(in.ragged(offsets), sorted.span().data());
   auto expected = values;
-  for (std::size_t g = 0; g + 1 < offsets.size(); ++g)
-    std::sort(expected.begin() + offsets[g], expected.begin() + offsets[g + 1]);
-  CHECK(sorted == expected);
-  CHECK(values == normal_values<T>(48, 3));
+  for (std::size_t g = 0; g + 1 < bounds.size(); ++g) std::sort(expected.begin() + bounds[g], expected.begin() + bounds[g + 1]);
+  CHECK(sorted.host() == expected);
+  CHECK(in.host() == values);
 
   // Rows with padding come out without it.
-  const std::vector<T> padded{3, 1, 99, 2, -2, 99};
-  std::vector<T> packed(4);
-  on.sort(infalign::rows<const T>(padded.data(), 2, 2, 3), packed.data());
-  CHECK(packed == std::vector<T>{1, 3, -2, 2});
+  typename C::template array<T> padded(std::vector<T>{3, 1, 99, 2, -2, 99}), packed(4);
+  on.sort(padded.rows(2, 2, 3), packed.span().data());
+  CHECK(packed.host() == std::vector<T>{1, 3, -2, 2});
 }

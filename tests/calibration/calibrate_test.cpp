@@ -158,7 +158,8 @@ TEST_CASE_TEMPLATE("calibrate with no prompts and with no rollouts", C, INFALIGN
     CHECK(run_ragged<C>(prompts<T>{}, prompts<T>{}, {{}, algorithm}).empty());
     CHECK(run_ragged<C>(prompts<T>{{1, 2}, {3}}, prompts<T>{{}, {}}, {{}, algorithm}).empty());
     typename C::backend on;
-    infalign::calibrate(on, infalign::rows<const T>(), infalign::rows<const T>(), infalign::rows<T>(), {{}, algorithm});
+    const infalign::rows<T, typename C::backend::memory_space> none;
+    infalign::calibrate(on, none, none, none, {{}, algorithm});
   }
 }
 

@@ -3,11 +3,10 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
-#include <cmath>
 #include <limits>
+#include <type_traits>
+#include <vector>
 
-#include "calibration/brute_force.hpp"
 #include "infalign/calibration/calibrate.hpp"
 #include "support/configurations.hpp"
 #include "support/samples.hpp"
@@ -15,87 +14,76 @@
 using infalign::index_t;
 using namespace infalign::test;
 
-TEST_CASE_TEMPLATE("a fitted calibrator gives calibrate's values to the bit", C, INFALIGN_CONFIGURATIONS) {
-  using T = typename C::value;
-  typename C::backend on;
-  const auto sizes = std::vector<index_t>{1, 7, 40, 3};
-  const auto offsets = offsets_of(sizes), value_offsets = offsets_of({30, 30, 30, 30});
-  const auto z = tied_values<T>(51, 1, 12);
-  auto y = tied_values<T>(120, 2, 14);
-  for (std::size_t i = 0; i < y.size(); i += 3) y[i] -= T(0.5);
-  std::vector<T> u(y.size());
-  infalign::calibrate(on, infalign::ragged<const T>(z, offsets), infalign::ragged<const T>(y, value_offsets),
-                      infalign::ragged<T>(u, value_offsets));
-  const infalign::calibrator fitted(on, infalign::ragged<const T>(z, offsets));
-  CHECK(fitted.size() == 4);
-  const auto ref = fitted.ref();
-  static_assert(std::is_trivially_copyable_v<decltype(fitted.ref())>);
-  for (index_t p = 0; p < 4; ++p) {
-    CHECK(fitted[p].references() == sizes[static_cast<std::size_t>(p)]);
-    for (std::size_t j = 0; j < 30; ++j) {
-      const std::size_t i = static_cast<std::size_t>(p) * 30 + j;
-      CHECK(fitted[p].cdf(y[i]) == u[i]);
-      CHECK(ref[p].cdf(y[i]) == u[i]);
-    }
-    using batch = xsimd::batch<T>;
-    T lanes[batch::size];
-    fitted[p].cdf(batch::load_unaligned(y.data() + p * 30)).store_unaligned(lanes);
-    for (std::size_t j = 0; j < batch::size; ++j) CHECK(lanes[j] == u[static_cast<std::size_t>(p) * 30 + j]);
-    const auto levels = unit_values<T>(batch::size, static_cast<std::uint64_t>(p));
-    fitted[p].quantile(batch::load_unaligned(levels.data())).store_unaligned(lanes);
-    for (std::size_t j = 0; j < batch::size; ++j) CHECK(lanes[j] == fitted[p].quantile(levels[j]));
+namespace {
+
+/// A loop of the user's own that asks a fitted calibrator.
+template <class Ref, class T>
+struct ask {
+  Ref fitted;
+  index_t prompt;
+  const T* rewards;
+  T* u;
+  template <class At>
+  INFALIGN_HD void operator()(At at) const {
+    at.store(u, fitted[prompt].cdf(at.load(rewards)));
   }
+};
+
+/// What `fitted` says of `rewards`, n of every prompt.
+template <class C, class Calibrator, class Array>
+std::vector<typename C::value> answers(typename C::backend& on, const Calibrator& fitted, Array& rewards, index_t n) {
+  using T = typename C::value;
+  static_assert(std::is_trivially_copyable_v<decltype(fitted.ref())>);
+  Array u(fitted.size() * n, T(-9));
+  for (index_t p = 0; p < fitted.size(); ++p)
+    on.template map<T>(n,
+                       ask<decltype(fitted.ref()), T>{fitted.ref(), p, rewards.span().data() + p * n, u.span().data() + p * n});
+  return u.host();
 }
 
-TEST_CASE_TEMPLATE("quantile is the left-continuous inverse of the empirical CDF", T, float, double) {
-  infalign::scalar on;
-  for (const index_t k : {1, 2, 7, 49, 1000}) {
-    auto z = tied_values<T>(k, static_cast<std::uint64_t>(k), 20);
-    const infalign::calibrator fitted(on, infalign::rows<const T>(z.data(), 1, k));
-    const auto cdf = fitted[0];
-    std::sort(z.begin(), z.end());
-    for (index_t i = 1; i <= k; ++i) {
-      const auto level = static_cast<T>(static_cast<double>(i) / static_cast<double>(k));
-      CHECK(cdf.quantile(level) == z[static_cast<std::size_t>(i - 1)]);
-    }
-    for (const T u : {T(0.1), T(0.37), T(0.5), T(0.99)}) {
-      const auto smallest = std::find_if(z.begin(), z.end(), [&](T x) {
-        const auto at_or_below = std::count_if(z.begin(), z.end(), [x](T v) { return v <= x; });
-        return static_cast<T>(static_cast<double>(at_or_below) / static_cast<double>(k)) >= u;
-      });
-      CHECK(cdf.quantile(u) == *smallest);
-    }
-    CHECK(cdf.quantile(T(0)) == z.front());
-    CHECK(cdf.quantile(T(-1)) == z.front());
-    CHECK(cdf.quantile(T(2)) == z.back());
-    CHECK(std::isnan(cdf.quantile(std::numeric_limits<T>::quiet_NaN())));
-    CHECK(std::isnan(cdf.cdf(std::numeric_limits<T>::quiet_NaN())));
-    CHECK(cdf.cdf(infalign::infinity<T>) == 1);
-    CHECK(cdf.cdf(-infalign::infinity<T>) == 0);
-  }
+}  // namespace
+
+TEST_CASE_TEMPLATE("a fitted calibrator gives calibrate's values to the bit", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  using array = typename C::template array<T>;
+  typename C::backend on;
+  typename C::template array<index_t> offsets(offsets_of({1, 7, 40, 3})), value_offsets(offsets_of({30, 30, 30, 30}));
+  array z(tied_values<T>(51, 1, 12));
+  auto values = tied_values<T>(120, 2, 14);
+  for (std::size_t i = 0; i < values.size(); i += 3) values[i] -= T(0.5);
+  array y(values), u(120);
+  infalign::calibrate(on, z.ragged(offsets), y.ragged(value_offsets), u.ragged(value_offsets));
+  const infalign::calibrator fitted(on, z.ragged(offsets));
+  CHECK(fitted.size() == 4);
+  CHECK(same_bits(answers<C>(on, fitted, y, 30), u.host()));
+
+  infalign::calibrate(on, z.rows(3, 17), y.rows(3, 40), u.rows(3, 40));
+  const infalign::calibrator of_rows(on, z.rows(3, 17));
+  CHECK(of_rows.size() == 3);
+  CHECK(same_bits(answers<C>(on, of_rows, y, 40), u.host()));
 }
 
 TEST_CASE_TEMPLATE("a calibrator copies what it needs, without the padding of rows", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
+  using array = typename C::template array<T>;
   typename C::backend on;
-  std::vector<T> z{3, 1, 99, 2, 2, 99};
-  const infalign::calibrator fitted(on, infalign::rows<const T>(z.data(), 2, 2, 3));
-  z.assign(6, T(-5));
-  CHECK(fitted[0].cdf(T(2)) == 0.5);
-  CHECK(fitted[1].cdf(T(2)) == 0.5);
-  CHECK(fitted[0].quantile(0.5) == 1);
-  CHECK(fitted[0].quantile(1.0) == 3);
-  CHECK(infalign::calibrator(on, infalign::rows<const T>()).size() == 0);
+  array z(std::vector<T>{3, 1, 99, 2, 2, 99}), y(std::vector<T>{1, 2, 3, 1, 2, 3});
+  typename C::template array<index_t> offsets(offsets_of({2, 4}));
+  const infalign::calibrator fitted(on, z.rows(2, 2, 3)), ragged(on, z.ragged(offsets));
+  z = array(6, T(-5));
+  offsets = typename C::template array<index_t>(3, index_t{0});
+  CHECK(answers<C>(on, fitted, y, 3) == std::vector<T>{T(0.25), T(0.5), T(0.75), 0, T(0.5), 1});
+  CHECK(answers<C>(on, ragged, y, 3) == std::vector<T>{T(0.25), T(0.5), T(0.75), 0, T(0.25), T(0.5)});
+  CHECK(infalign::calibrator(on, z.rows(0, 2)).size() == 0);
 }
 
-TEST_CASE("a calibrator needs finite references for every prompt") {
-  infalign::simd on;
-  const std::vector<double> z{1, 2, NAN};
-  const std::vector<index_t> one_empty{0, 3, 3};
-  CHECK(message_of<infalign::domain_error>([&] {
-          (void)infalign::calibrator(on, infalign::rows<const double>(z.data(), 1, 3));
-        }).starts_with("calibrator: references[0][2] is "));
-  CHECK(message_of<infalign::shape_error>([&] {
-          (void)infalign::calibrator(on, infalign::ragged<const double>(z, one_empty));
-        }).starts_with("calibrator: references[1] has 0"));
+TEST_CASE_TEMPLATE("a calibrator needs finite references for every prompt", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on;
+  typename C::template array<T> z(std::vector<T>{1, 2, std::numeric_limits<T>::quiet_NaN()});
+  typename C::template array<index_t> one_empty(offsets_of({3, 0}));
+  CHECK(message_of<infalign::domain_error>([&] { (void)infalign::calibrator(on, z.rows(1, 3)); }) ==
+        "calibrator: references[0][2] is nan, must be finite");
+  CHECK(message_of<infalign::shape_error>([&] { (void)infalign::calibrator(on, z.ragged(one_empty)); }) ==
+        "calibrator: references[1] has 0 values, a prompt needs at least one reference reward");
 }

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <limits>
 #include <random>
-#include <set>
 #include <type_traits>
 #include <vector>
 
@@ -48,13 +47,11 @@ inline std::vector<index_t> small_vocabularies() {
   return sizes;
 }
 
-/// Vocabulary sizes around the boundaries of the chunks that a row is read in, for every backend.
-template <class T>
+/// Vocabulary sizes around the boundaries of the chunks that a row is read in.
+template <class C>
 std::vector<index_t> large_vocabularies() {
-  std::set<index_t> sizes;
-  for (const index_t chunk : {simd_team<xsimd::default_arch>::chunk<T>(), scalar_team::chunk<T>()})
-    for (const index_t v : {chunk - 1, chunk, chunk + 1, 2 * chunk - 1, 3 * chunk + 1}) sizes.insert(v);
-  return {sizes.begin(), sizes.end()};
+  constexpr index_t chunk = C::backend::team_type::template chunk<typename C::value>();
+  return {chunk - 1, chunk, chunk + 1, 2 * chunk - 1, 3 * chunk + 1};
 }
 
 /// T×V logits of policy and base, with tokens and advantages.

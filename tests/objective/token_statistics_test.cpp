@@ -54,7 +54,7 @@ TEST_CASE_TEMPLATE("statistics equal their definitions for vocabularies of every
 
 TEST_CASE_TEMPLATE("statistics equal their definitions across chunks", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  for (const index_t v : test::large_vocabularies<T>()) {
+  for (const index_t v : test::large_vocabularies<C>()) {
     CAPTURE(v);
     test::token_batch<C> batch(3, v, static_cast<std::uint64_t>(v));
     // Rising and falling logits: the maximum moves from chunk to chunk, or stays in the first.

@@ -14,6 +14,7 @@
 /// | `first<T>(n, p)`               | the smallest position whose mask `p(at)` is set, or `n`; waits for the answer    |
 /// | `sort(groups, out)`            | every group of `groups` in ascending order, packed, at `out`                      |
 /// | `scratch()`                    | a frame of reusable memory: `frame.template take<T>(n)`                           |
+/// | `make_array<T>(n)`             | `n` uninitialised values in memory of their own, an `array<T>`: movable, with `data()` |
 /// | `read(p)`                      | the value at `p`, on the host; waits for the work before it                      |
 /// | `checks_values()`              | whether public functions look for NaN, ids out of range … before they run        |
 /// | `prefers_counting(k, m)`       | cost model: rank `m` values among `k` by comparing all, or by sorting and search?  |
@@ -76,18 +77,20 @@ struct kernel {
 }  // namespace concept_probe
 
 template <class B>
-concept backend = !std::is_const_v<std::remove_reference_t<B>> &&
-                  requires(std::remove_cvref_t<B>& on, index_t n, const float* in, float* out) {
-                    typename std::remove_cvref_t<B>::memory_space;
-                    on.template map<float>(n, concept_probe::element{});
-                    on.groups(n, n, concept_probe::kernel{});
-                    { on.template first<float>(n, concept_probe::mask{}) } -> std::same_as<index_t>;
-                    on.sort(rows<const float, typename std::remove_cvref_t<B>::memory_space>(in, n, n), out);
-                    { on.scratch().template take<float>(n) } -> std::same_as<float*>;
-                    { on.read(in) } -> std::same_as<float>;
-                    { on.checks_values() } -> std::same_as<bool>;
-                    { on.prefers_counting(n, n) } -> std::same_as<bool>;
-                  };
+concept backend = !std::is_const_v<std::remove_reference_t<B>> && requires(std::remove_cvref_t<B>& on, index_t n,
+                                                                           const float* in, float* out) {
+  typename std::remove_cvref_t<B>::memory_space;
+  on.template map<float>(n, concept_probe::element{});
+  on.groups(n, n, concept_probe::kernel{});
+  { on.template first<float>(n, concept_probe::mask{}) } -> std::same_as<index_t>;
+  on.sort(rows<const float, typename std::remove_cvref_t<B>::memory_space>(in, n, n), out);
+  { on.scratch().template take<float>(n) } -> std::same_as<float*>;
+  { on.template make_array<float>(n).data() } -> std::same_as<float*>;
+  requires std::same_as<decltype(on.template make_array<float>(n)), typename std::remove_cvref_t<B>::template array<float>>;
+  { on.read(in) } -> std::same_as<float>;
+  { on.checks_values() } -> std::same_as<bool>;
+  { on.prefers_counting(n, n) } -> std::same_as<bool>;
+};
 
 /// Whether all these views live in the memory of backend `B`.
 template <class B, class... Views>

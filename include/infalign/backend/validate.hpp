@@ -79,6 +79,33 @@ struct outside_range {
   }
 };
 
+/// How many values of each row offend. What pads a load, 0, must not.
+template <template <class> class Offends, class T, class Space>
+struct offending_rows_kernel {
+  rows<T, Space> groups;
+  double* count;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t g) const {
+    using Value = std::remove_cv_t<T>;
+    using V = typename Team::template vec<compute_t<Value>>;
+    V found(0);
+    const Offends<Value> offends{groups[g].data()};
+    team.template loop<compute_t<Value>>(groups.columns(),
+                                         [&](auto at, auto) { found = at.add_where(found, offends(at), V(1)); });
+    const double total = team.sum(found);
+    team.once([&] { count[g] = total; });
+  }
+};
+
+struct is_positive {
+  const double* values;
+  template <class At>
+  INFALIGN_HD auto operator()(At at) const {
+    const auto v = at.load(values);
+    return v > decltype(v + v)(0);
+  }
+};
+
 template <class B, class T, class Space>
 void expects_groups(B&, std::string_view function, std::string_view name, const rows<T, Space>& groups) {
   expects<shape_error>(groups.size() >= 0 && groups.columns() >= 0, function, name, " has ", groups.size(), " rows of ",
@@ -125,9 +152,12 @@ template <class B, class G, class H>
 void expects_same_shape(B& on, std::string_view function, std::string_view a_name, const G& a, std::string_view b_name,
                         const H& b) {
   expects_same_count(function, a_name, a, b_name, b);
-  if (!on.checks_values() && !(is_rows<G> && is_rows<H>)) return;
   if (a.empty()) return;
-  const index_t bad = on.template first<index_t>(a.size(), different_sizes<G, H>{a, b});
+  index_t bad = a.size();
+  if constexpr (is_rows<G> && is_rows<H>)
+    bad = a.columns() == b.columns() ? a.size() : 0;
+  else if (on.checks_values())
+    bad = on.template first<index_t>(a.size(), different_sizes<G, H>{a, b});
   if (bad < a.size())
     raise<shape_error>(function, a_name, "[", bad, "] has ", group_size(on, a, bad), " values, but ", b_name, "[", bad,
                        "] has ", group_size(on, b, bad));
@@ -137,8 +167,12 @@ void expects_same_shape(B& on, std::string_view function, std::string_view a_nam
 template <class B, class G, class... Why>
 void expects_group_sizes(B& on, std::string_view function, std::string_view name, const G& groups, index_t bound,
                          const Why&... why) {
-  if (groups.empty() || (!is_rows<G> && !on.checks_values())) return;
-  const index_t bad = on.template first<index_t>(groups.size(), smaller_than<G>{groups, bound});
+  if (groups.empty()) return;
+  index_t bad = groups.size();
+  if constexpr (is_rows<G>)
+    bad = groups.columns() < bound ? 0 : groups.size();
+  else if (on.checks_values())
+    bad = on.template first<index_t>(groups.size(), smaller_than<G>{groups, bound});
   if (bad < groups.size())
     raise<shape_error>(function, name, "[", bad, "] has ", group_size(on, groups, bad), " values, ", why...);
 }
@@ -178,7 +212,11 @@ void expects_each(B& on, std::string_view function, std::string_view name, const
   if (groups.stride() == columns || groups.size() == 1)
     return expects_run<Offends, B, Value>(on, function, name, groups.data(), groups.total(), requirement,
                                           [&](index_t i) { return in_group(i / columns, i % columns); });
-  for (index_t g = 0; g < groups.size(); ++g)
+  auto frame = on.scratch();
+  double* const flags = frame.template take<double>(groups.size());
+  on.groups(groups.size(), groups.total(), offending_rows_kernel<Offends, T, Space>{groups, flags});
+  const index_t g = on.template first<double>(groups.size(), is_positive{flags});
+  if (g < groups.size())
     expects_run<Offends, B, Value>(on, function, name, groups[g].data(), columns, requirement,
                                    [&](index_t i) { return in_group(g, i); });
 }

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cmath>
-#include <vector>
+#include <concepts>
+#include <type_traits>
+#include <utility>
 
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/validate.hpp"
@@ -76,43 +78,79 @@ struct calibrator_ref {
   [[nodiscard]] INFALIGN_HD index_t size() const { return sorted.size(); }
 };
 
-/// The sorted reference rewards of all prompts, owned, in host memory.
+namespace detail {
+template <class T>
+struct copy_formula {
+  const T* from;
+  T* to;
+  template <class At>
+  INFALIGN_HD void operator()(At at) const {
+    at.store(to, at.load(from));
+  }
+};
+}  // namespace detail
+
+/// The sorted reference rewards of all prompts, owned, in the memory of the backend that fitted them.
 ///
 /// \code
 /// infalign::calibrator fitted(on, references);        // sorts once: O(K log K) a prompt
-/// double u = fitted[prompt].cdf(reward);              // from then on O(log K) a reward
+/// double u = fitted[prompt].cdf(reward);              // from then on O(log K) a reward; in host memory
 /// double z = fitted[prompt].quantile(0.9);
-/// auto kernel = [cdf = fitted.ref()](…) { … cdf[prompt].cdf(x) … };
+/// auto kernel = [cdf = fitted.ref()](…) { … cdf[prompt].cdf(x) … };  // a kernel of yours, CPU or GPU
 /// \endcode
 ///
 /// Values equal those of `calibrate` with the default tie rule to the bit. Errors as for `calibrate`'s references.
-template <class T>
+template <class Backend, class References>
 class calibrator {
  public:
-  template <backend B, grouped References>
-    requires reachable_from<B, References>
-  calibrator(B&& on, const References& references) {
+  using value_type = typename References::value_type;
+  using memory_space = typename Backend::memory_space;
+
+  template <backend B>
+    requires(std::same_as<std::remove_cvref_t<B>, Backend> && reachable_from<B, References>)
+  calibrator(B&& on, const References& references)
+      : shape_(packed_like<const value_type>(references, nullptr)),
+        sorted_(on.template make_array<value_type>(0)),
+        offsets_(on.template make_array<index_t>(0)) {
     constexpr const char* function = "calibrator";
     detail::expects_groups(on, function, "references", references);
     detail::expects_group_sizes(on, function, "references", references, 1, "a prompt needs at least one reference reward");
     detail::expects_finite(on, function, "references", references);
-    sorted_.resize(static_cast<std::size_t>(references.total()));
-    for (index_t g = 0; g < references.size(); ++g) offsets_.push_back(references.offset(g));
-    offsets_.push_back(references.total());
+    sorted_ = on.template make_array<value_type>(references.total());
+    if constexpr (!is_rows<References>) {
+      const auto offsets = references.offsets();
+      offsets_ = on.template make_array<index_t>(offsets.size());
+      on.template map<index_t>(offsets.size(), detail::copy_formula<index_t>{offsets.data(), offsets_.data()});
+    }
     on.sort(references, sorted_.data());
   }
 
-  [[nodiscard]] calibrator_ref<ragged<const T>> ref() const { return {ragged<const T>(sorted_, offsets_)}; }
-  prompt_cdf<T> operator[](index_t prompt) const { return ref()[prompt]; }
+  /// What a kernel captures. Valid while the calibrator lives and is not moved from.
+  [[nodiscard]] auto ref() const { return calibrator_ref<packed>{groups()}; }
+  prompt_cdf<value_type> operator[](index_t prompt) const
+    requires std::same_as<memory_space, host_memory>
+  {
+    return ref()[prompt];
+  }
   /// Number of prompts.
-  [[nodiscard]] index_t size() const { return ref().size(); }
+  [[nodiscard]] index_t size() const { return shape_.size(); }
 
  private:
-  std::vector<T> sorted_;
-  std::vector<index_t> offsets_;
+  using packed = std::remove_const_t<decltype(packed_like<const value_type>(std::declval<References>(), nullptr))>;
+
+  [[nodiscard]] packed groups() const {
+    if constexpr (is_rows<References>)
+      return packed(sorted_.data(), shape_.size(), shape_.columns());
+    else
+      return packed({sorted_.data(), shape_.total()}, {offsets_.data(), shape_.offsets().size()});
+  }
+
+  packed shape_;  // without its values, which lie in sorted_
+  typename Backend::template array<value_type> sorted_;
+  typename Backend::template array<index_t> offsets_;  // of ragged references
 };
 
 template <class B, class References>
-calibrator(B&&, const References&) -> calibrator<typename References::value_type>;
+calibrator(B&&, const References&) -> calibrator<std::remove_cvref_t<B>, References>;
 
 }  // namespace infalign

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <utility>
+#include <vector>
 
 #include "infalign/backend/executor.hpp"
 #include "infalign/core/views.hpp"
@@ -28,6 +29,13 @@ class host_backend {
     return copy;
   }
   [[nodiscard]] bool checks_values() const { return checks_values_; }
+
+  template <class T>
+  using array = std::vector<T>;
+  template <class T>
+  [[nodiscard]] static array<T> make_array(index_t n) {
+    return array<T>(static_cast<std::size_t>(n));
+  }
 
   workspace::frame scratch() { return workspace::frame(workspace_); }
 
