@@ -8,5 +8,6 @@ install(EXPORT infalign NAMESPACE infalign:: FILE infalignTargets.cmake DESTINAT
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/infalignConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES cmake/infalignConfig.cmake cmake/InfalignDependencies.cmake cmake/InfalignThrust.cmake
+              cmake/InfalignCuda.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/infalignConfigVersion.cmake
         DESTINATION ${infalign_package_dir})

@@ -14,8 +14,13 @@
 
 #include <doctest/doctest.h>
 
-#include <infalign/infalign.hpp>
 #include <vector>
+
+#if INFALIGN_TEST_CUDA
+#include "cuda/configuration.cuh"
+#else
+#include <infalign/infalign.hpp>
+#endif
 
 #if INFALIGN_TEST_THRUST
 #include <thrust/system/cpp/execution_policy.h>
@@ -69,7 +74,9 @@ using on_thrust_tbb = on_thrust<decltype(::thrust::tbb::par)>;
 #define INFALIGN_BOTH_TYPES(backend) \
   infalign::test::configuration<float, backend>, infalign::test::configuration<double, backend>
 
-#if INFALIGN_TEST_THRUST
+#if INFALIGN_TEST_CUDA
+#define INFALIGN_CONFIGURATIONS infalign::test::on_cuda<float>, infalign::test::on_cuda<double>
+#elif INFALIGN_TEST_THRUST
 #define INFALIGN_CONFIGURATIONS                                                                           \
   INFALIGN_BOTH_TYPES(infalign::test::on_thrust_cpp), INFALIGN_BOTH_TYPES(infalign::test::on_thrust_omp), \
       INFALIGN_BOTH_TYPES(infalign::test::on_thrust_tbb)

@@ -25,6 +25,12 @@ struct domain_error : error {
   using error::error;
 };
 
+/// A CUDA call that failed, by name, with CUDA's own name and description of the error.
+struct cuda_error : error {
+  int code;  ///< the `cudaError_t`
+  cuda_error(const std::string& message, int error_code) : error(message), code(error_code) {}
+};
+
 /// Throws `Error` with the message "function: part part part"; floating values are printed so that they read back exactly.
 template <class Error, class... Parts>
 [[noreturn]] void raise(std::string_view function, const Parts&... parts) {

@@ -151,7 +151,7 @@ template <class Terms, class L>
 INFALIGN_HD row_statistics finish_row(const L* row, const L* base, std::int32_t token, const row_sums& sums) {
   using std::log;
   const double log_sum = log(sums.policy.sum);
-  row_statistics s{sums.policy.shift + log_sum, 0, static_cast<double>(row[token]), 0, 0, 0};
+  row_statistics s{sums.policy.shift + log_sum, 0, static_cast<double>(static_cast<compute_t<L>>(row[token])), 0, 0, 0};
   if constexpr (Terms::entropy) {
     const double entropy = log_sum - sums.weighted_logit / sums.policy.sum;
     s.entropy = entropy < 0 ? 0 : entropy;
@@ -159,7 +159,7 @@ INFALIGN_HD row_statistics finish_row(const L* row, const L* base, std::int32_t 
   if constexpr (Terms::kl) {
     const double base_log_sum = log(sums.reference.sum);
     s.base_log_normalizer = sums.reference.shift + base_log_sum;
-    s.token_base_logit = static_cast<double>(base[token]);
+    s.token_base_logit = static_cast<double>(static_cast<compute_t<L>>(base[token]));
     const double kl = sums.weighted_ratio / sums.policy.sum - (log_sum - base_log_sum);
     s.kl = kl < 0 ? 0 : kl;
   }

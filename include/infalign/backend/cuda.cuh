@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The CUDA backend: every algorithm of the library on a GPU, from the same source as on the CPU. For translation units compiled
+/// by nvcc (C++20, `--expt-relaxed-constexpr`); the CMake target `infalign::cuda` sets what it needs. No Eigen, no xsimd.
+///
+/// \code
+/// infalign::cuda on(stream);                                                     // a value; nothing global
+/// const infalign::rows<const float, infalign::device_memory> z(references, prompts, 128);
+/// infalign::calibrate(on.unchecked(), z, y, u);                                  // enqueued, returns at once
+/// \endcode
+#pragma once
+
+#include <cuda_runtime.h>
+#include <thrust/iterator/counting_iterator.h>
+#include <thrust/iterator/transform_iterator.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cub/device/device_segmented_radix_sort.cuh>
+#include <limits>
+#include <utility>
+
+#include "infalign/backend/backend.hpp"
+#include "infalign/backend/cuda_memory.cuh"
+#include "infalign/backend/detail/cuda_team.cuh"
+#include "infalign/core/workspace.hpp"
+
+namespace infalign {
+
+namespace detail {
+
+inline constexpr int cuda_block = 256;          ///< threads of a block that has no team of its own
+inline constexpr int cuda_largest_block = 512;  ///< threads of the largest team's blocks
+
+template <class T, class F>
+__global__ void __launch_bounds__(cuda_block) cuda_map(const __grid_constant__ F f, index_t n) {
+  const int lane = static_cast<int>(threadIdx.x & 31u);
+  const index_t warps_of_block = blockDim.x / 32;
+  for_each_tile<T>(n, lane, 32, blockIdx.x * warps_of_block + threadIdx.x / 32, gridDim.x * warps_of_block,
+                   [&](auto at) { f(at); });
+}
+
+/// The smallest position whose mask is set goes to `*found`, if it is smaller than what is there.
+template <class T, class P>
+__global__ void __launch_bounds__(cuda_block) cuda_first(const __grid_constant__ P p, index_t n, unsigned long long* found) {
+  const int lane = static_cast<int>(threadIdx.x & 31u);
+  const index_t warps_of_block = blockDim.x / 32;
+  for_each_tile<T>(n, lane, 32, blockIdx.x * warps_of_block + threadIdx.x / 32, gridDim.x * warps_of_block, [&](auto at) {
+    const auto mask = p(at);
+    for (int k = 0; k < cuda_pack_size; ++k)
+      if (mask.element[k] && at.exists(k)) atomicMin(found, static_cast<unsigned long long>(at.first + k * at.stride));
+  });
+}
+
+template <class Kernel>
+__global__ void __launch_bounds__(cuda_largest_block)
+    cuda_groups(const __grid_constant__ Kernel kernel, index_t n, cuda_shape shape, double* exchange) {
+  extern __shared__ double cuda_team_memory[];
+  const index_t teams_of_block = shape.fills_blocks() ? 1 : blockDim.x / static_cast<unsigned>(shape.lanes);
+  const index_t team_of_block = shape.fills_blocks() ? 0 : threadIdx.x / static_cast<unsigned>(shape.lanes);
+  const index_t cluster = blockIdx.x / static_cast<unsigned>(shape.blocks);
+  const index_t teams = gridDim.x / static_cast<unsigned>(shape.blocks) * teams_of_block;
+  cuda_team team(shape, cuda_team_memory, shape.blocks > 1 ? exchange + cluster * 2 * shape.blocks : nullptr);
+  for (index_t g = cluster * teams_of_block + team_of_block; g < n; g += teams) kernel(team, g);
+}
+
+/// Where segment g of packed groups begins, counted from `origin`; as an iterator's function.
+template <class Groups>
+struct segment_begin {
+  Groups groups;
+  index_t origin;
+  INFALIGN_HD index_t operator()(index_t g) const { return (g < groups.size() ? groups.offset(g) : groups.total()) - origin; }
+};
+
+template <class Groups, class T>
+struct pack_kernel {
+  Groups groups;
+  T* out;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t g) const {
+    const auto group = groups[g];
+    T* const to = out + groups.offset(g);
+    team.template loop<T>(group.size(), [&](auto at, auto) { at.store(to, at.load(group.data())); });
+  }
+};
+
+}  // namespace detail
+
+/// How work is spread over a GPU, from its size. `cost` counts element operations, about 16 for a 4-byte logit that is read, and
+/// its gradient written.
+///
+/// - Small groups share a warp: as many lanes as there are packs of work, so that 4 rollouts do not occupy 32 lanes.
+/// - Larger ones get the warps of a block: 2 to 16.
+/// - Where there are too few groups to fill the device, or so many large ones at work at a time that what a first pass read has
+///   left the second-level cache before the second pass, a cluster of blocks takes one (compute capability 9.0 and later).
+///
+/// Derived from sizes and from instruction counts; not measured on a GPU yet.
+class cuda_launch_model {
+ public:
+  /// Of the current device.
+  cuda_launch_model() {
+    int device = 0;
+    int major = 0;
+    detail::expects_cuda(cudaGetDevice(&device), "cudaGetDevice");
+    const auto ask = [&](int& value, cudaDeviceAttr attribute) {
+      detail::expects_cuda(cudaDeviceGetAttribute(&value, attribute, device), "cudaDeviceGetAttribute");
+    };
+    ask(multiprocessors, cudaDevAttrMultiProcessorCount);
+    ask(cache_bytes, cudaDevAttrL2CacheSize);
+    ask(major, cudaDevAttrComputeCapabilityMajor);
+    largest_cluster = major >= 9 ? 8 : 1;
+  }
+
+  [[nodiscard]] detail::cuda_shape shape(index_t groups, index_t cost) const {
+    const index_t mean = cost / groups;
+    detail::cuda_shape s;
+    while (s.lanes > 1 && s.lanes * 2 >= mean) s.lanes /= 2;
+    while (s.warps * 32 < detail::cuda_largest_block && s.warps * 2048 < mean) s.warps *= 2;
+    while (s.blocks < largest_cluster && mean >= s.blocks * 65'536 && (idle(groups, s) || overflows(groups, mean, s)))
+      s.blocks *= 2;
+    return s;
+  }
+
+  int multiprocessors = 0;
+  int cache_bytes = 0;
+  int largest_cluster = 1;
+
+ private:
+  [[nodiscard]] index_t resident_blocks(const detail::cuda_shape& s) const {
+    return static_cast<index_t>(multiprocessors) * (1024 / (32 * s.warps));
+  }
+  [[nodiscard]] bool idle(index_t groups, const detail::cuda_shape& s) const { return groups * s.blocks < resident_blocks(s); }
+  [[nodiscard]] bool overflows(index_t groups, index_t mean, const detail::cuda_shape& s) const {
+    return std::min(groups, resident_blocks(s) / s.blocks) * (mean / 4) > cache_bytes / 2;
+  }
+};
+
+/// Backend of a CUDA device. See `backend.hpp` for the meaning of its members.
+///
+/// - A value: it carries a stream, scratch memory from `Resource` (by default ordered on that stream), and nothing global. It works
+///   on the device that was current when it was made, which must be current in every call.
+/// - Calls enqueue on the stream and return. What waits for the stream: `read`, `first`, and so the search for bad values that
+///   a checked backend (the default) begins with, and functions that return a number, as `summarize`. An `unchecked()` backend
+///   does not look at values: NaN gives unspecified numbers, ids out of range undefined behaviour, and nothing waits.
+/// - Scratch memory is kept and reused. Once the largest call has been seen, no call allocates, and calls of an unchecked
+///   backend may be captured into a CUDA graph. The graph uses the backend's scratch memory: the backend must outlive it, and the
+///   two must not run at the same time.
+/// - A failed CUDA call is a `cuda_error` that names it. Scratch memory is taken before anything is written: where there is not
+///   enough, inputs and outputs are untouched and the backend remains usable.
+/// - `LaunchModel` chooses the shape of teams: `shape(groups, cost)` and `multiprocessors`, as `cuda_launch_model` has them.
+/// - Results: counts, and so calibrated rewards, equal those of the other backends to the bit; sums differ by their order.
+///   Deterministic for one device and size.
+template <class Resource = stream_ordered_resource, class LaunchModel = cuda_launch_model>
+class cuda {
+ public:
+  using memory_space = device_memory;
+  using team_type = detail::cuda_team;
+  template <class T>
+  using array = device_array<T, Resource>;
+
+  explicit cuda(cudaStream_t stream = nullptr)
+    requires std::same_as<Resource, stream_ordered_resource>
+      : cuda(stream, stream_ordered_resource{stream}) {}
+  cuda(cudaStream_t stream, Resource resource) : stream_(stream), resource_(resource), workspace_(std::move(resource)) {}
+
+  [[nodiscard]] cudaStream_t stream() const { return stream_; }
+
+  /// The same backend without the search for bad values. It starts with no scratch memory of its own: keep it, to reuse it.
+  [[nodiscard]] cuda unchecked() const {
+    cuda copy = *this;
+    copy.checks_values_ = false;
+    return copy;
+  }
+  [[nodiscard]] bool checks_values() const { return checks_values_; }
+
+  typename basic_workspace<Resource>::frame scratch() { return typename basic_workspace<Resource>::frame(workspace_); }
+  template <class T>
+  [[nodiscard]] array<T> make_array(index_t n) const {
+    return array<T>(n, stream_, resource_);
+  }
+
+  /// Waits for the stream.
+  template <class T>
+  [[nodiscard]] T read(const T* p) const {
+    T value;
+    detail::expects_cuda(cudaMemcpyAsync(&value, p, sizeof(T), cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync");
+    detail::expects_cuda(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+    return value;
+  }
+
+  template <class T, class F>
+  void map(index_t n, const F& f) {
+    if (n > 0) launch(detail::cuda_map<T, F>, blocks_for(n), detail::cuda_block, 1, 0, f, n);
+  }
+
+  template <class Kernel>
+  void groups(index_t n, index_t cost, const Kernel& kernel) {
+    if (n <= 0) return;
+    const detail::cuda_shape shape = model_.shape(n, cost);
+    const index_t threads = shape.fills_blocks() ? 32 * shape.warps : detail::cuda_block;
+    const index_t teams_of_block = shape.fills_blocks() ? 1 : threads / shape.lanes;
+    const index_t clusters = std::min((n + teams_of_block - 1) / teams_of_block, most_blocks / shape.blocks);
+    auto frame = scratch();
+    double* const exchange = shape.blocks > 1 ? frame.template take<double>(clusters * 2 * shape.blocks) : nullptr;
+    launch(detail::cuda_groups<Kernel>, clusters * shape.blocks, threads, shape.blocks,
+           2 * static_cast<std::size_t>(shape.warps) * sizeof(double), kernel, n, shape, exchange);
+  }
+
+  /// Waits for the stream.
+  template <class T, class P>
+  index_t first(index_t n, const P& p) {
+    if (n <= 0) return n;
+    auto frame = scratch();
+    auto* const found = frame.template take<unsigned long long>(1);
+    detail::expects_cuda(cudaMemsetAsync(found, 0xff, sizeof *found, stream_), "cudaMemsetAsync");
+    launch(detail::cuda_first<T, P>, blocks_for(n), detail::cuda_block, 1, 0, p, n, found);
+    const unsigned long long position = read(found);
+    return position < static_cast<unsigned long long>(n) ? static_cast<index_t>(position) : n;
+  }
+
+  /// By CUB's segmented radix sort, in runs of groups with at most 2^31-1 values together. Ragged groups with more values than
+  /// that make it wait for the stream, to read where the runs end. Errors: `shape_error` for a single group of more.
+  template <class G, class T>
+  void sort(const G& groups, T* out) {
+    auto frame = scratch();
+    const T* packed = groups.data();
+    if constexpr (is_rows<G>)
+      if (groups.stride() != groups.columns() && groups.size() > 1) {
+        T* const copy = frame.template take<T>(groups.total());
+        this->groups(groups.size(), groups.total(), detail::pack_kernel<G, T>{groups, copy});
+        packed = copy;
+      }
+    for (index_t begin = 0, end = 0; begin < groups.size(); begin = end) {
+      end = end_of_run(groups, begin);
+      sort_run(groups, packed, begin, end, out);
+    }
+  }
+
+  /// From instruction counts: a warp compares 32 pairs in about 4 instructions; sorting a group has a fixed price of thousands.
+  [[nodiscard]] static bool prefers_counting(index_t references, index_t values) {
+    const auto k = static_cast<double>(references);
+    const auto m = static_cast<double>(values);
+    return k * m / 16 <= 8000 + 3 * k + m * std::log2(k + 1) / 2;
+  }
+
+ private:
+  static constexpr index_t most_blocks = index_t{1} << 30;
+
+  /// Enough blocks to fill the device several times over; each goes through several tiles where there is more.
+  [[nodiscard]] index_t blocks_for(index_t n) const {
+    constexpr index_t of_block = detail::cuda_block * detail::cuda_pack_size;
+    return std::min((n + of_block - 1) / of_block, index_t{32} * model_.multiprocessors);
+  }
+
+  static constexpr index_t longest_run = std::numeric_limits<int>::max();
+
+  template <class G>
+  [[nodiscard]] index_t offset(const G& groups, index_t g) const {
+    if constexpr (is_rows<G>)
+      return groups.offset(g);
+    else
+      return g == 0 ? 0 : g == groups.size() ? groups.total() : read(groups.offsets().data() + g);
+  }
+
+  /// The largest `end` for which groups `begin … end-1` have no more values than CUB counts.
+  template <class G>
+  [[nodiscard]] index_t end_of_run(const G& groups, index_t begin) const {
+    const index_t origin = offset(groups, begin);
+    index_t end = std::min(groups.size(), begin + longest_run);
+    if (offset(groups, end) - origin <= longest_run) return end;
+    index_t fits = begin;
+    while (end - fits > 1) {
+      const index_t middle = fits + (end - fits) / 2;
+      (offset(groups, middle) - origin <= longest_run ? fits : end) = middle;
+    }
+    expects<shape_error>(fits > begin, "cuda::sort", "groups[", begin, "] has more than 2^31-1 values");
+    return fits;
+  }
+
+  template <class G, class T>
+  void sort_run(const G& groups, const T* packed, index_t begin, index_t end, T* out) {
+    const index_t origin = offset(groups, begin);
+    const index_t values = offset(groups, end) - origin;
+    if (values == 0) return;
+    const auto segment = ::thrust::make_transform_iterator(::thrust::counting_iterator<index_t>(begin),
+                                                           detail::segment_begin<G>{groups, origin});
+    const auto run = [&](void* memory, std::size_t& bytes) {
+      detail::expects_cuda(
+          cub::DeviceSegmentedRadixSort::SortKeys(memory, bytes, packed + origin, out + origin, static_cast<int>(values),
+                                                  static_cast<int>(end - begin), segment, segment + 1, 0,
+                                                  static_cast<int>(8 * sizeof(T)), stream_),
+          "cub::DeviceSegmentedRadixSort::SortKeys");
+    };
+    std::size_t bytes = 0;
+    run(nullptr, bytes);
+    auto frame = scratch();
+    run(frame.template take<char>(static_cast<index_t>(bytes)), bytes);
+  }
+
+  template <class... Parameters, class... Arguments>
+  void launch(void (*kernel)(Parameters...), index_t blocks, index_t threads, int cluster, std::size_t shared_bytes,
+              const Arguments&... arguments) const {
+    cudaLaunchConfig_t config{};
+    config.gridDim = dim3(static_cast<unsigned>(blocks));
+    config.blockDim = dim3(static_cast<unsigned>(threads));
+    config.dynamicSmemBytes = shared_bytes;
+    config.stream = stream_;
+    cudaLaunchAttribute attribute{};
+    attribute.id = cudaLaunchAttributeClusterDimension;
+    attribute.val.clusterDim = {static_cast<unsigned>(cluster), 1, 1};
+    config.attrs = &attribute;
+    config.numAttrs = cluster > 1 ? 1 : 0;
+    detail::expects_cuda(cudaLaunchKernelEx(&config, kernel, arguments...), "cudaLaunchKernelEx");
+  }
+
+  cudaStream_t stream_;
+  Resource resource_;
+  basic_workspace<Resource> workspace_;
+  LaunchModel model_;
+  bool checks_values_ = true;
+};
+
+}  // namespace infalign
