@@ -3,11 +3,16 @@
 /// A fitted calibrator: the reference rewards of every prompt, sorted once, to be asked many times.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/scalar.hpp"
 #include "infalign/backend/validate.hpp"
+#include "infalign/calibration/detail/tie_counts.hpp"
+#include "infalign/calibration/tie_rule.hpp"
 #include "infalign/core/bisect.hpp"
 #include "infalign/core/math.hpp"
 
@@ -33,9 +38,38 @@ class prompt_cdf {
     return lanewise(inverse{*this}, u);
   }
 
+  /// The calibrated reward of one `x` under any tie rule: what `calibrate` gives a reward at `position` in reading order (only
+  /// `randomized` asks for it), to the bit. O(log K). Errors: `domain_error` for NaN and infinities.
+  [[nodiscard]] double calibrated(T x, const tie_rule& ties, index_t position = 0) const {
+    return ranked("prompt_cdf::calibrated", x, ties, position, 0);
+  }
+
+  /// The same for an `x` that is one of the references, against the others: what `calibrate_leave_one_out` gives it.
+  /// Errors: `domain_error` unless `x` equals a reference and there are at least two.
+  [[nodiscard]] double calibrated_leave_one_out(T x, const tie_rule& ties, index_t position = 0) const {
+    constexpr const char* function = "prompt_cdf::calibrated_leave_one_out";
+    expects<domain_error>(references_ >= 2, function, "there is ", references_,
+                          " reference, leaving one out needs at least two");
+    const double u = ranked(function, x, ties, position, 1);
+    expects<domain_error>(std::binary_search(sorted_, sorted_ + references_, x), function, "x is ", x,
+                          ", which is none of the references");
+    return u;
+  }
+
   [[nodiscard]] INFALIGN_HD index_t references() const { return references_; }
 
  private:
+  [[nodiscard]] double ranked(const char* function, T x, const tie_rule& ties, index_t position, double self) const {
+    expects<domain_error>(std::isfinite(x), function, "x is ", x, ", must be finite");
+    const auto below = static_cast<double>(count_sorted<false>(sorted_, references_, x));
+    const auto at_or_below = static_cast<double>(count_sorted<true>(sorted_, references_, x));
+    return detail::with_tie_count(ties, [&](auto count) {
+      double counts[decltype(count)::components];
+      count.from_ranks(counts, below, at_or_below);
+      return count.value(counts, static_cast<double>(references_), self, position);
+    });
+  }
+
   struct mid_rank {
     const prompt_cdf& of;
     template <class X>
@@ -102,6 +136,20 @@ class calibrator {
     on.sort(references, sorted_.data());
   }
 
+  /// Takes the references over and sorts them in place, for more of them than fit in memory twice. Group `g` is
+  /// `references[offsets[g] … offsets[g+1])`.
+  calibrator(std::vector<T> references, std::vector<index_t> offsets)
+      : sorted_(std::move(references)), offsets_(std::move(offsets)) {
+    constexpr const char* function = "calibrator";
+    scalar<> on;
+    const ragged<const T> groups(sorted_, offsets_);
+    detail::expects_groups(on, function, "references", groups);
+    detail::expects_group_sizes(on, function, "references", groups, 1, "a prompt needs at least one reference reward");
+    detail::expects_finite(on, function, "references", groups);
+    for (std::size_t g = 0; g + 1 < offsets_.size(); ++g)
+      std::sort(sorted_.begin() + offsets_[g], sorted_.begin() + offsets_[g + 1]);
+  }
+
   [[nodiscard]] calibrator_ref<ragged<const T>> ref() const { return {ragged<const T>(sorted_, offsets_)}; }
   prompt_cdf<T> operator[](index_t prompt) const { return ref()[prompt]; }
   /// Number of prompts.
@@ -112,7 +160,7 @@ class calibrator {
   std::vector<index_t> offsets_;
 };
 
-template <class B, class References>
+template <backend B, grouped References>
 calibrator(B&&, const References&) -> calibrator<typename References::value_type>;
 
 }  // namespace infalign
