@@ -3,9 +3,13 @@
 /// `infalign calibrate`: adds calibrated and transformed rewards to the records of a file that may be larger than memory.
 
 #include <CLI/CLI.hpp>
+#include <array>
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "calibrated_text.hpp"
@@ -82,27 +86,33 @@ class record_writer {
         texts_(option_value("--transform", chosen.transform, [](const auto& t) { return infalign::parse_transform(t); })) {}
 
   void write(std::string& out, const record_reader& record, ranking& references) {
-    for (std::string& list : lists_) list.clear();
-    const bool is_list = record.is_list();
-    references.rank(record, [&](double u, infalign::index_t count) {
-      const calibrated_text& text = texts_.of(u, count);
-      if (!std::isfinite(text.transformed())) fail_infinite(record, u, text.transformed(), count);
-      for (std::size_t i = 0; i < lists_.size(); ++i) {
-        if (!lists_[i].empty()) lists_[i] += ',';
-        lists_[i] += text[i];
-      }
-    });
     const std::string_view line = record.line();
     const std::size_t brace = line.rfind('}');
-    out += line.substr(0, brace);
-    for (std::size_t i = 0; i < lists_.size(); ++i) {
-      out.append(",\"").append(calibrated_text::names[i]).append(is_list ? "\":[" : "\":").append(lists_[i]);
-      if (is_list) out += ']';
-    }
+    out.append(line.data(), brace);
+    if (record.is_list())
+      append_lists(out, record, references);
+    else
+      references.rank(record, [&](double u, infalign::index_t count) { out += text_of(record, u, count).fields(); });
     out.append(line.substr(brace)) += '\n';
   }
 
  private:
+  const calibrated_text& text_of(const record_reader& record, double u, infalign::index_t references) {
+    const calibrated_text& text = texts_.of(u, references);
+    if (!std::isfinite(text.transformed())) fail_infinite(record, u, text.transformed(), references);
+    return text;
+  }
+
+  void append_lists(std::string& out, const record_reader& record, ranking& references) {
+    for (std::string& list : lists_) list.clear();
+    references.rank(record, [&](double u, infalign::index_t count) {
+      const calibrated_text& text = text_of(record, u, count);
+      for (std::size_t i = 0; i < lists_.size(); ++i) lists_[i].append(lists_[i].empty() ? "" : ",").append(text.number(i));
+    });
+    for (std::size_t i = 0; i < lists_.size(); ++i)
+      out.append(",\"").append(calibrated_text::names[i]).append("\":[").append(lists_[i]) += ']';
+  }
+
   [[noreturn]] void fail_infinite(const record_reader& record, double u, double value, infalign::index_t references) const {
     const double bound = 0.5 / static_cast<double>(references);
     record.fail_here("{} of the calibrated reward {} is {}, which JSON cannot hold; clamped:{}:{}:{} is finite", transform_,

@@ -3,9 +3,10 @@
 /// The numbers that calibration adds to a record, as text.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -15,16 +16,19 @@
 
 #include "infalign/calibration/uncertainty.hpp"
 #include "infalign/transform/any_transform.hpp"
-#include "json_text.hpp"
 
 namespace command {
 
-/// Calibrated, transformed, and standard error of one reward.
+/// The three fields of one reward: `,"calibrated_reward":0.5,"transformed_reward":…,"standard_error":…`.
 class calibrated_text {
  public:
   static constexpr std::array<std::string_view, 3> names = {"calibrated_reward", "transformed_reward", "standard_error"};
 
-  [[nodiscard]] std::string_view operator[](std::size_t i) const { return {text_[i].data(), size_[i]}; }
+  [[nodiscard]] std::string_view fields() const { return {text_.data(), size_}; }
+  /// Only the number of field `i`.
+  [[nodiscard]] std::string_view number(std::size_t i) const {
+    return std::string_view(text_.data() + begin_[i], text_.data() + end_[i]);
+  }
   [[nodiscard]] double transformed() const { return transformed_; }
   [[nodiscard]] bool is_of(double u, infalign::index_t references) const { return u == u_ && references == references_; }
 
@@ -32,22 +36,30 @@ class calibrated_text {
     u_ = u;
     references_ = references;
     transformed_ = transform(u);
+    size_ = 0;
     write(0, u);
     write(1, transformed_);
     write(2, infalign::calibration_standard_error(u, references));
   }
 
  private:
+  static constexpr std::size_t most = 3 * 32 + 17 + 18 + 14;  ///< numbers with punctuation, and names
+
   void write(std::size_t i, double value) {
-    char* const begin = text_[i].data();
-    size_[i] = static_cast<std::uint8_t>(std::to_chars(begin, begin + text_[i].size(), value).ptr - begin);
+    char* at = text_.data() + size_;
+    for (const std::string_view part : {std::string_view(",\""), names[i], std::string_view("\":")})
+      at = std::copy(part.begin(), part.end(), at);
+    begin_[i] = static_cast<std::uint8_t>(at - text_.data());
+    at = std::to_chars(at, text_.data() + text_.size(), value).ptr;
+    end_[i] = size_ = static_cast<std::uint8_t>(at - text_.data());
   }
 
   double u_ = -1;
   infalign::index_t references_ = 0;
   double transformed_ = 0;
-  std::array<std::array<char, 25>, 3> text_{};
-  std::array<std::uint8_t, 3> size_{};
+  std::array<char, most> text_{};
+  std::array<std::uint8_t, 3> begin_{}, end_{};
+  std::uint8_t size_ = 0;
 };
 
 /// A prompt with K references has no more than 2K + 1 calibrated rewards, so the same numbers come again and again: printing

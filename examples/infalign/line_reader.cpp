@@ -42,6 +42,7 @@ bool line_reader::fill() {
   while (got < 0 && errno == EINTR);
   if (got < 0) fail("{}: cannot read: {}", name_, system_message(errno));
   end_ += static_cast<std::size_t>(got);
+  std::memset(buffer_.data() + end_, 0, padding);  // no string or number goes on behind the end
   bytes_read_ += static_cast<std::uint64_t>(got);
   return got > 0;
 }

@@ -11,8 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "json_text.hpp"
-#include "record_reader.hpp"
+#include "prompt_id.hpp"
 
 namespace command {
 

@@ -67,7 +67,12 @@ bool record_reader::next() {
   do {
     if (!lines_.next()) return false;
   } while (line().find_first_not_of(blanks) == std::string_view::npos);
-  parse();
+  if (flat_.read(line(), reserved_, rewards_)) {
+    prompt_ = flat_.prompt;
+    is_list_ = flat_.is_list;
+  } else {
+    parse_any();
+  }
   return true;
 }
 
@@ -120,7 +125,7 @@ void record_reader::parser::read_field(record_reader& into, const dom::key_value
     if (field.key == name) into.fail_here("{} is there already, and would be added a second time", name);
 }
 
-void record_reader::parse() {
+void record_reader::parse_any() {
   dom::parser& json = parser_->json;
   const std::string_view text = line();
   if (text.size() > json.capacity() && json.allocate(std::max<std::size_t>(2 * text.size(), 4096)) != simdjson::SUCCESS)

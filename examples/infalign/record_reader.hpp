@@ -12,21 +12,11 @@
 #include <vector>
 
 #include "failure.hpp"
-#include "json_text.hpp"
+#include "flat_record.hpp"
 #include "line_reader.hpp"
+#include "prompt_id.hpp"
 
 namespace command {
-
-/// `"prompt_id"`: an integer or a string. The integer 7 and the string "7" are different prompts.
-struct prompt_id {
-  bool is_text;
-  std::string_view bytes;  ///< the string itself, or the digits of the integer
-};
-
-/// The id as JSON: `7` or `"seven"`.
-inline std::string json(const prompt_id& id) {
-  return id.is_text ? json_string(id.bytes) : std::string(id.bytes);
-}
 
 /// Reads `{"prompt_id": integer or string, "reward": x}` or `{"prompt_id": …, "rewards": [x, …]}`, other fields in any number.
 ///
@@ -59,10 +49,11 @@ class record_reader {
 
  private:
   struct parser;
-  void parse();
+  void parse_any();
   [[noreturn]] void fail_malformed(const char* why) const;
 
   line_reader lines_;
+  flat_record flat_;
   std::unique_ptr<parser> parser_;
   prompt_id prompt_{};
   std::vector<double> rewards_;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "commands.hpp"
+#include "failure.hpp"
 #include "infalign/backend/simd.hpp"
 #include "infalign/winrate/summarize.hpp"
 #include "output_file.hpp"

@@ -60,12 +60,13 @@ class prompt_cdf {
 
  private:
   [[nodiscard]] double ranked(const char* function, T x, const tie_rule& ties, index_t position, double self) const {
-    expects<domain_error>(std::isfinite(x), function, "x is ", x, ", must be finite");
-    const auto below = static_cast<double>(count_sorted<false>(sorted_, references_, x));
-    const auto at_or_below = static_cast<double>(count_sorted<true>(sorted_, references_, x));
+    if (!std::isfinite(x)) raise<domain_error>(function, "x is ", x, ", must be finite");
+    const index_t below = count_sorted<false>(sorted_, references_, x);
+    const bool tied = below < references_ && sorted_[below] == x;
+    const index_t at_or_below = tied ? count_sorted<true>(sorted_, references_, x) : below;
     return detail::with_tie_count(ties, [&](auto count) {
       double counts[decltype(count)::components];
-      count.from_ranks(counts, below, at_or_below);
+      count.from_ranks(counts, static_cast<double>(below), static_cast<double>(at_or_below));
       return count.value(counts, static_cast<double>(references_), self, position);
     });
   }
