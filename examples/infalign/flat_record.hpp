@@ -107,7 +107,9 @@ class flat_record {
   bool read_number(std::vector<double>& rewards) {
     const char* digit = at_ + (*at_ == '-' ? 1 : 0);
     if (!is_digit(*digit) || (*digit == '0' && is_digit(digit[1]))) return false;
+    const char* const first = digit;
     while (is_digit(*digit)) ++digit;
+    if (digit - first > 18) return false;  // perhaps an integer that the parser finds too large
     if (*digit == '.' && !is_digit(digit[1])) return false;
     double value = 0;
     const auto [stop, status] = std::from_chars(at_, at_ + longest_number, value);
