@@ -34,6 +34,7 @@
 #include "infalign/procedure/standard.hpp"
 #include "infalign/procedure/top_of.hpp"
 #include "infalign/procedure/worst_of.hpp"
+#include "infalign/theory/off_policy.hpp"
 #include "infalign/theory/tilted_winrate.hpp"
 #include "infalign/transform/apply.hpp"
 #include "infalign/transform/combinators.hpp"
