@@ -56,8 +56,8 @@ struct distinct_values {
   /// them; so they are finer than cells by a factor of about s, and each cell is cut into as many pieces.
   template <class Use>
   INFALIGN_HD void for_each_cell(index_t left_out, bool divided, const Use& use) const {
-    constexpr index_t finest = 1024;  // pieces of [0, 1]
-    const index_t total = remaining_samples(left_out);
+    // About 1024 pieces of [0, 1]; as many a cell whether one sample is left out or not, since a change would count K times.
+    const index_t most_pieces = samples < 1024 ? 1024 / samples : 1;
     index_t below = 0;
     for (index_t i = 0; i < levels;) {
       const index_t held = remaining(i, left_out);
@@ -70,8 +70,7 @@ struct distinct_values {
       index_t run = 0;
       const T value = sorted[starts[i]];
       for (; i < levels && remaining(i, left_out) <= 1; ++i) run += remaining(i, left_out);
-      index_t pieces = total < finest ? finest / total : 1;
-      pieces = run < pieces ? run : pieces;
+      const index_t pieces = run < most_pieces ? run : most_pieces;
       for (index_t k = 0; k < run * pieces; ++k)
         use(1 / static_cast<double>(pieces), static_cast<double>(below) + static_cast<double>(k) / static_cast<double>(pieces),
             value);
