@@ -35,6 +35,8 @@
 #include "infalign/procedure/top_of.hpp"
 #include "infalign/procedure/worst_of.hpp"
 #include "infalign/theory/off_policy.hpp"
+#include "infalign/theory/sample_size.hpp"
+#include "infalign/theory/sampling_plan.hpp"
 #include "infalign/theory/tilted_winrate.hpp"
 #include "infalign/transform/apply.hpp"
 #include "infalign/transform/combinators.hpp"
