@@ -12,5 +12,6 @@ namespace command {
 void add_calibrate(CLI::App& program);
 void add_winrate(CLI::App& program);
 void add_compare(CLI::App& program);
+void add_evaluate(CLI::App& program);
 
 }  // namespace command

@@ -30,6 +30,7 @@ class flat_record {
     if constexpr (std::endian::native != std::endian::little) return false;
     at_ = text.data();
     prompt = {};
+    is_list = false;
     rewards.clear();
     skip_blanks();
     if (*at_ != '{') return false;
@@ -48,18 +49,26 @@ class flat_record {
     while (*at_ == ' ' || *at_ == '\t' || *at_ == '\r') ++at_;
   }
 
-  bool read_field(const std::vector<std::string_view>& reserved, std::vector<double>& rewards) {
-    std::string_view key;
-    skip_blanks();
-    if (!read_string(key)) return false;
+  /// Whether the key `name`, quotes and all, is next; then it is taken.
+  bool take_key(std::string_view name) {
+    if (std::memcmp(at_, name.data(), name.size()) != 0) return false;
+    at_ += name.size();
+    return true;
+  }
+  bool take_colon() {
     skip_blanks();
     if (*at_++ != ':') return false;
     skip_blanks();
-    if (key == "prompt_id") return prompt.bytes.data() == nullptr && read_prompt();
-    if (key == "reward" || key == "rewards") {
-      is_list = key.size() == 7;
-      return rewards.empty() && (is_list ? read_list(rewards) : read_number(rewards));
-    }
+    return true;
+  }
+
+  bool read_field(const std::vector<std::string_view>& reserved, std::vector<double>& rewards) {
+    skip_blanks();
+    if (take_key("\"prompt_id\"")) return take_colon() && prompt.bytes.data() == nullptr && read_prompt();
+    if (take_key("\"reward\"")) return take_colon() && rewards.empty() && read_number(rewards);
+    if (take_key("\"rewards\"")) return take_colon() && rewards.empty() && read_list(rewards);
+    std::string_view key;
+    if (!read_string(key) || !take_colon()) return false;
     for (const std::string_view name : reserved)
       if (key == name) return false;
     return skip_value();
@@ -120,6 +129,7 @@ class flat_record {
 
   bool read_list(std::vector<double>& rewards) {
     if (*at_ != '[') return false;
+    is_list = true;
     do {
       ++at_;
       skip_blanks();

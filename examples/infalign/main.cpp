@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   command::add_calibrate(program);
   command::add_winrate(program);
   command::add_compare(program);
+  command::add_evaluate(program);
   try {
     program.parse(argc, argv);
     return 0;

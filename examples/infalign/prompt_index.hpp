@@ -49,8 +49,11 @@ class prompt_index {
   /// Where `id` is, or the free place where it would be.
   [[nodiscard]] std::size_t slot_of(const prompt_id& id) const {
     const std::size_t mask = slots_.size() - 1;
+    if (last_ < size() && same(last_, id)) return last_slot_;
     std::size_t at = (std::hash<std::string_view>{}(id.bytes) + (id.is_text ? 1 : 0)) & mask;
     while (slots_[at] != empty && !same(slots_[at], id)) at = (at + 1) & mask;
+    last_ = slots_[at];
+    last_slot_ = at;
     return at;
   }
   [[nodiscard]] bool same(std::uint32_t prompt, const prompt_id& other) const {
@@ -64,12 +67,15 @@ class prompt_index {
   }
   void grow() {
     slots_.assign(slots_.empty() ? 1024 : 2 * slots_.size(), empty);
+    last_ = empty;
     for (std::size_t p = 0; p < size(); ++p) slots_[slot_of(id(p))] = static_cast<std::uint32_t>(p);
   }
 
   std::string bytes_;  ///< of every prompt, the kind of its id and the id
   std::vector<std::size_t> ends_;
   std::vector<std::uint32_t> slots_;
+  mutable std::uint32_t last_ = empty;  ///< the prompt found last, and where: records of a prompt come together
+  mutable std::size_t last_slot_ = 0;
 };
 
 }  // namespace command
