@@ -77,7 +77,7 @@ std::string report(const compare_options& chosen, const comparison& found) {
         .add("baseline", side(found.baseline))
         .add("difference", found.difference.value);
     add_error(all, found.difference, chosen.level);
-    return all.add("p_value", found.p_value()).text() + '\n';
+    return all.add("level", chosen.level).add("p_value", found.p_value()).text() + '\n';
   }
   text_table table({"", "win rate", "s.e.", fmt::format("{:g} % interval", 100 * chosen.level)});
   const auto row = [&](const std::string& name, const infalign::estimate& e) {

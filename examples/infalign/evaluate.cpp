@@ -82,6 +82,7 @@ std::string report_json(const evaluate_options& chosen, const procedures& served
   all.add("procedure", served.policy.name())
       .add("reference_procedure", served.reference.name())
       .add("prompts", static_cast<long long>(found.front().expected.kl.corrected.count))
+      .add("level", chosen.level)
       .add_raw("rows", "[" + rows + "]");
   return all.text() + '\n';
 }

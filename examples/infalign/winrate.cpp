@@ -45,7 +45,7 @@ std::string report(const winrate_options& chosen, const procedures& served, cons
     json_object found;
     found.add("prompts", static_cast<long long>(mean.count)).add("win_rate", mean.value);
     add_error(found, mean, chosen.level);
-    return found.text() + '\n';
+    return found.add("level", chosen.level).text() + '\n';
   }
   text_table table(
       {"procedure", "reference", "prompts", "win rate", "s.e.", fmt::format("{:g} % interval", 100 * chosen.level)});

@@ -86,8 +86,7 @@ void check_level(double level) {
 void add_error(json_object& to, const infalign::estimate& of, double level) {
   const auto interval = of.interval(level);
   to.add("standard_error", of.standard_error)
-      .add_raw("confidence_interval", fmt::format("[{}, {}]", number(interval.low), number(interval.high)))
-      .add("level", level);
+      .add_raw("confidence_interval", fmt::format("[{}, {}]", number(interval.low), number(interval.high)));
 }
 
 std::string interval_text(const infalign::estimate& of, double level) {

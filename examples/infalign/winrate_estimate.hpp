@@ -29,7 +29,7 @@ std::vector<double> win_rates(const reward_table& policy, const reward_table& re
 /// `--level`: throws `usage_failure` unless it is in (0, 1).
 void check_level(double level);
 
-/// "standard_error", "confidence_interval" and "level"; null where there is one prompt only.
+/// "standard_error" and "confidence_interval"; null where there is one prompt only.
 void add_error(json_object& to, const infalign::estimate& of, double level);
 
 /// A table's cells: an estimate with its interval, "0.8500  0.8400 … 0.8600".
