@@ -64,16 +64,17 @@ record_reader::record_reader(const std::string& path) : lines_(path), parser_(st
 record_reader::~record_reader() = default;
 
 bool record_reader::next() {
-  do {
-    if (!lines_.next()) return false;
-  } while (line().find_first_not_of(blanks) == std::string_view::npos);
-  if (flat_.read(line(), reserved_, rewards_)) {
-    prompt_ = flat_.prompt;
-    is_list_ = flat_.is_list;
-  } else {
+  while (lines_.next()) {
+    if (flat_.read(line(), reserved_, rewards_)) {
+      prompt_ = flat_.prompt;
+      is_list_ = flat_.is_list;
+      return true;
+    }
+    if (line().find_first_not_of(blanks) == std::string_view::npos) continue;
     parse_any();
+    return true;
   }
-  return true;
+  return false;
 }
 
 void record_reader::fail_malformed(const char* why) const {
