@@ -13,5 +13,6 @@ void add_calibrate(CLI::App& program);
 void add_winrate(CLI::App& program);
 void add_compare(CLI::App& program);
 void add_evaluate(CLI::App& program);
+void add_plan(CLI::App& program);
 
 }  // namespace command

@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
       "--version", fmt::format("infalign {}.{}.{}", INFALIGN_VERSION_MAJOR, INFALIGN_VERSION_MINOR, INFALIGN_VERSION_PATCH));
   program.require_subcommand(1);
   program.footer("infalign SUBCOMMAND --help explains a subcommand, with examples.");
+  command::add_plan(program);
   command::add_calibrate(program);
   command::add_winrate(program);
   command::add_compare(program);
