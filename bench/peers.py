@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The library beside NumPy, PyTorch (eager and compiled) and JAX: the same work on the same data with the same number of cores, in
-one run. Every implementation is first checked against the others, then they are timed in turn, round after round, so that
+"""The library beside NumPy, PyTorch (eager and compiled) and JAX, and its command beside pandas: the same work on the same data with
+the same number of cores, in one run. Every implementation is first checked against the others, then they are timed in turn, round after round, so that
 what disturbs the machine disturbs them alike. Prints times, ratios and the share of the bandwidth of a plain copy.
 
     bench/peers.py                      # one core, all workloads
     bench/peers.py --threads 2 --only calibration --json peers.json
+    bench/peers.py --only "calibrate a file"    # the command; needs CLI11, simdjson and fmt
 
 It makes its own virtual environment (build/peers) and compiles peers_kernels.cpp with the compiler that CXX names."""
 
@@ -16,12 +17,13 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / "build" / "peers"
-REQUIREMENTS = ["numpy==2.4.6", "torch==2.13.0", "jax==0.10.2", "setuptools"]
+REQUIREMENTS = ["numpy==2.4.6", "torch==2.13.0", "jax==0.10.2", "pandas==3.1.1", "pyarrow==26.0.1", "setuptools"]
 
 
 def arguments():
@@ -57,6 +59,7 @@ class Library:
                         ROOT / "bench" / "peers_kernels.cpp", "-o", binary], check=True)
         self.c = ctypes.CDLL(str(binary))
         self.c.peers_set_threads(threads)
+        self.arch = arch
         self.c.peers_architecture.restype = ctypes.c_char_p
         self.architecture = self.c.peers_architecture().decode()
 
@@ -86,10 +89,11 @@ class Library:
 
 
 class Workload:
-    """`runs`: implementation → function without arguments that returns its result. `bytes`: what must be moved at least."""
+    """`runs`: implementation → function without arguments that returns its result. `bytes`: what must be moved at least.
+    `records`, for work of many seconds on files: how many are read; such work is timed call by call, in at most three rounds."""
 
-    def __init__(self, name, runs, bytes_moved, tolerance):
-        self.name, self.runs, self.bytes, self.tolerance = name, runs, bytes_moved, tolerance
+    def __init__(self, name, runs, bytes_moved, tolerance, records=None):
+        self.name, self.runs, self.bytes, self.tolerance, self.records = name, runs, bytes_moved, tolerance, records
 
 
 def calibration_workloads(library, np, torch, jax):
@@ -273,6 +277,97 @@ def objective_workloads(library, np, torch, jax):
             4 * (3 if with_base else 2) * tokens * vocabulary, 1e-5)
 
 
+class CalibratedFile:
+    """A file of records: the numbers that calibration added, read only when they are looked at."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __array__(self, dtype=None, copy=None):
+        import numpy as np
+        names = ("calibrated_reward", "transformed_reward", "standard_error")
+        with open(self.path) as file:
+            columns = np.array([[record[name] for name in names] for record in map(json.loads, file)], dtype)
+        return columns / np.abs(columns).max(0)
+
+
+class RewardFiles:
+    """Records of `n` base samples and of `n` rollouts, 100 a prompt, as a sampler writes them; made when they are first used."""
+
+    def __init__(self, n):
+        self.n, self.directory = n, None
+
+    def paths(self):
+        if self.directory is None:
+            import numpy as np
+            memory = Path("/dev/shm")  # so that no disk is timed
+            self.directory = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
+            for seed, name in enumerate(("reference", "rollouts")):
+                rewards = np.random.default_rng(seed).standard_normal(self.n).tolist()
+                with open(f"{self.directory.name}/{name}.jsonl", "w") as file:
+                    for i, reward in enumerate(rewards):
+                        file.write(f'{{"prompt_id": "prompt-{i // 100}", "reward": {reward!r}, '
+                                   f'"response": "sample {i % 100} of the policy"}}\n')
+        return [f"{self.directory.name}/{name}.jsonl" for name in ("reference", "rollouts")]
+
+    def output(self, name):
+        return f"{self.directory.name}/{name}.jsonl"
+
+
+def command_binary(arch):
+    """The program infalign, compiled as the library is."""
+    binary = ENVIRONMENT / f"infalign_{arch}"
+    if not binary.exists():
+        print("compiling the command", file=sys.stderr)
+    subprocess.run([os.environ.get("CXX", "c++"), "-std=c++20", "-O3", f"-march={arch}", f"-I{ROOT / 'include'}",
+                    f"-I{os.environ.get('EIGEN', '/usr/include/eigen3')}", *sorted((ROOT / "examples" / "infalign").glob("*.cpp")),
+                    "-lsimdjson", "-lfmt", "-o", binary], check=True)
+    return binary
+
+
+def pandas_calibration(files, engine):
+    """What one would write instead: calibrated reward, exp(10·u) and standard error of every row."""
+    import numpy as np
+    import pandas as pd
+
+    def run():
+        reference, rollouts = (pd.read_json(path, lines=True, engine=engine) for path in files.paths())
+        ordered = {prompt: np.sort(rewards.to_numpy()) for prompt, rewards in reference.groupby("prompt_id", sort=False)["reward"]}
+        reward = rollouts["reward"].to_numpy()
+        u, count = np.empty(len(reward)), np.empty(len(reward))
+        for prompt, rows in rollouts.groupby("prompt_id", sort=False).indices.items():
+            z, y = ordered[prompt], reward[rows]
+            u[rows] = (z.searchsorted(y, "left") + z.searchsorted(y, "right")) * (0.5 / len(z))
+            count[rows] = len(z)
+        rollouts["calibrated_reward"] = u
+        rollouts["transformed_reward"] = np.exp(10 * u)
+        rollouts["standard_error"] = np.sqrt(u * (1 - u) / count)
+        rollouts.to_json(files.output(engine), orient="records", lines=True, double_precision=15)
+        return CalibratedFile(files.output(engine))
+
+    return run
+
+
+def command_workloads(library, np, torch, jax):
+    binary = []
+
+    def infalign(files):
+        def run():
+            if not binary:
+                binary.append(command_binary(library.arch))
+            reference, rollouts = files.paths()
+            subprocess.run([binary[0], "calibrate", "--reference", reference, "--rollouts", rollouts, "--transform", "exponential:10",
+                            "--output", files.output("infalign")], check=True)
+            return CalibratedFile(files.output("infalign"))
+        return run
+
+    for millions in (1, 4):
+        files = RewardFiles(1_000_000 * millions)
+        yield Workload(f"calibrate a file of {millions} M records by as many references", {
+            "infalign": infalign(files), "pandas": pandas_calibration(files, "ujson"),
+            "pandas, pyarrow": pandas_calibration(files, "pyarrow")}, 370 * files.n, 1e-12, records=2 * files.n)
+
+
 def wait_for_idle_threads():
     """The libraries' threads wait for more work in a loop for a while, on the core that the next one is timed on."""
     for _ in range(200):
@@ -292,15 +387,17 @@ def measure(workload, np, rounds):
         if not error <= workload.tolerance:
             sys.exit(f"{workload.name}: {name} differs from infalign by {error:.2g} of the largest value")
     times = {name: [] for name in workload.runs}
-    for _ in range(rounds):
+    long = workload.records is not None
+    for _ in range(min(rounds, 3) if long else rounds):
         for name, run in workload.runs.items():
             wait_for_idle_threads()
-            run()  # its data into the caches that it can fill
+            if not long:
+                run()  # its data into the caches that it can fill
             calls, start = 0, time.perf_counter()
-            while (seconds := time.perf_counter() - start) < 0.02:
+            while calls == 0 or (not long and time.perf_counter() - start < 0.02):
                 run()
                 calls += 1
-            times[name].append(1e3 * seconds / calls)
+            times[name].append(1e3 * (time.perf_counter() - start) / calls)
     return {name: min(values) for name, values in times.items()}
 
 
@@ -324,7 +421,7 @@ def main():
           f"PyTorch {torch.__version__}, JAX {jax.__version__}; the fastest of {options.rounds} rounds")
     figures = {"machine": machine, "threads": options.threads, "architecture": library.architecture, "workloads": []}
     wanted = [name for name in options.only.split(",") if name]
-    for workloads in (calibration_workloads, transform_workloads, winrate_workloads, objective_workloads):
+    for workloads in (calibration_workloads, transform_workloads, winrate_workloads, objective_workloads, command_workloads):
         for workload in workloads(library, np, torch, jax):
             if wanted and not any(workload.name.startswith(name) for name in wanted):
                 continue
@@ -340,7 +437,8 @@ def main():
             for name, value in milliseconds.items():
                 rate = workload.bytes / value * 1e3
                 print(f"  {name:<20}{value:10.2f} ms{value / milliseconds['infalign']:8.1f} x"
-                      f"{rate / 1e9:8.2f} GB/s{100 * rate / bandwidth:6.0f} % of a copy")
+                      f"{rate / 1e9:8.2f} GB/s{100 * rate / bandwidth:6.0f} % of a copy"
+                      + (f"{workload.records / value / 1e3:8.2f} M records/s" if workload.records else ""))
             best = min(value for name, value in milliseconds.items() if not name.startswith("infalign"))
             print(f"  best alternative / infalign: {best / milliseconds['infalign']:.1f}")
             figures["workloads"].append({"name": workload.name, "bytes": workload.bytes, "milliseconds": milliseconds,

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "../shared/svg_panel.hpp"
 #include "report.hpp"
 #include "results.hpp"
 
@@ -17,47 +18,12 @@ namespace align {
 
 namespace detail {
 
-/// Where a panel lies on the picture, and how KL and win rate map to it.
-struct panel {
-  double left;
-  double lowest;   ///< smallest win rate shown
-  double highest;  ///< largest
+using shared::axis, shared::colour, shared::polyline, shared::svg_panel;
 
-  static constexpr double top = 64, width = 300, height = 300, largest_kl = 1.3;
-
-  [[nodiscard]] double x(double kl) const { return left + width * kl / largest_kl; }
-  [[nodiscard]] double y(double win_rate) const { return top + height * (highest - win_rate) / (highest - lowest); }
-  [[nodiscard]] bool shows(double kl) const { return kl <= largest_kl; }
-};
-
-/// A colour of middle lightness a method: legible on white and on black.
-inline const char* colour(std::size_t method) {
-  static constexpr std::array<const char*, 7> colours = {"#8a8a8a", "#3b82d6", "#2fa36b", "#e09b2d",
-                                                         "#dd4f3e", "#b06fd8", "#d457a0"};
-  return colours[method % colours.size()];
-}
-
-inline std::string axis(const panel& p, std::size_t procedure) {
-  static constexpr std::array<const char*, n_procedures> titles = {"standard sampling", "best of 4", "worst of 4"};
-  std::string svg = format("<text class='title' x='%.1f' y='%.1f'>%s</text>\n", p.left, panel::top - 14, titles[procedure]);
-  for (double w = p.lowest; w < p.highest + 1e-9; w += 0.1)
-    svg += format(
-        "<line class='grid' x1='%.1f' x2='%.1f' y1='%.1f' y2='%.1f'/><text class='tick' text-anchor='end' x='%.1f' "
-        "y='%.1f'>%.1f</text>\n",
-        p.left, p.left + panel::width, p.y(w), p.y(w), p.left - 6, p.y(w) + 4, w);
-  for (double kl = 0; kl < panel::largest_kl; kl += 0.25)
-    svg += format("<text class='tick' text-anchor='middle' x='%.1f' y='%.1f'>%.2f</text>\n", p.x(kl),
-                  panel::top + panel::height + 16, kl);
-  return svg + format("<text class='label' text-anchor='middle' x='%.1f' y='%.1f'>KL to the base policy (nats)</text>\n",
-                      p.left + panel::width / 2, panel::top + panel::height + 36);
-}
-
-inline std::string polyline(const std::string& points, const char* stroke, const char* style) {
-  return format("<polyline class='%s' stroke='%s' points='", style, stroke) + points + "'/>\n";
-}
+inline constexpr std::array<const char*, n_procedures> titles = {"standard sampling", "best of 4", "worst of 4"};
 
 /// The closed-form frontier of a method; the base policy itself is its beginning.
-inline std::string closed_form_line(const results& all, const panel& p, std::size_t method, std::size_t procedure) {
+inline std::string closed_form_line(const results& all, const svg_panel& p, std::size_t method, std::size_t procedure) {
   std::string points = format("%.1f,%.1f", p.x(0), p.y(0.5));
   for (const closed_form_point& c : all.closed_form)
     if (c.method == all.methods[method] && p.shows(c.kl)) points += format(" %.1f,%.1f", p.x(c.kl), p.y(c.win_rate[procedure]));
@@ -65,7 +31,7 @@ inline std::string closed_form_line(const results& all, const panel& p, std::siz
 }
 
 /// The trained policies of a method, joined in order of KL, with error bars of 1.96 standard errors in both directions.
-inline std::string trained_points(const results& all, const panel& p, std::size_t method, std::size_t procedure) {
+inline std::string trained_points(const results& all, const svg_panel& p, std::size_t method, std::size_t procedure) {
   std::string points, marks;
   for (const policy_run* run : frontier(all.runs, all.methods[method])) {
     if (!p.shows(run->kl.value)) continue;
@@ -95,35 +61,26 @@ inline std::pair<double, double> win_rate_range(const results& all, std::size_t 
 
 inline std::string legend(const results& all) {
   std::string svg;
-  const double y = panel::top + panel::height + 66;
+  const double y = svg_panel::top + svg_panel::height + 66;
   for (std::size_t m = 0; m < all.methods.size(); ++m)
     svg += format("<circle fill='%s' r='5' cx='%.1f' cy='%.1f'/><text class='label' x='%.1f' y='%.1f'>%s</text>\n", colour(m),
                   64 + 146.0 * static_cast<double>(m), y, 74 + 146.0 * static_cast<double>(m), y + 4, all.methods[m].c_str());
   return svg;
 }
 
-/// Middle greys that stand out from a white and from a black page; the background stays that of the page.
-inline constexpr const char* style =
-    "<style>\n"
-    "text{font-family:sans-serif;font-size:12px;fill:#777}.title{font-size:15px;font-weight:bold}.tick{font-size:11px}\n"
-    ".grid{stroke:#888;stroke-opacity:.3}polyline{fill:none}.optimum{stroke-width:1.4;stroke-dasharray:5 3;stroke-opacity:.8}\n"
-    ".trained{stroke-width:1.8}\n"
-    "@media(prefers-color-scheme:dark){text{fill:#aaa}}\n"
-    "</style>\n";
-
 }  // namespace detail
 
 inline std::string frontier_plot(const results& all) {
   std::string svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1110 450' width='1110' height='450' role='img'>\n";
   svg += "<title>Win rate against KL on held-out prompts, by inference-time procedure</title>\n";
-  svg += detail::style;
+  svg += shared::svg_style;
   svg +=
       "<text x='44' y='20'>Win rate against the base policy on held-out prompts. Marks: trained policies (95 % intervals). "
       "Dashed: closed-form optimum on base samples.</text>\n";
   for (std::size_t procedure = 0; procedure < n_procedures; ++procedure) {
     const auto [lowest, highest] = detail::win_rate_range(all, procedure);
-    const detail::panel p{44 + 360.0 * static_cast<double>(procedure), lowest, highest};
-    svg += detail::axis(p, procedure);
+    const detail::svg_panel p{44 + 360.0 * static_cast<double>(procedure), lowest, highest, 1.3, 0.25};
+    svg += shared::axis(p, detail::titles[procedure]);
     for (std::size_t m = 0; m < all.methods.size(); ++m) svg += detail::closed_form_line(all, p, m, procedure);
     for (std::size_t m = 0; m < all.methods.size(); ++m) svg += detail::trained_points(all, p, m, procedure);
   }

@@ -3,24 +3,14 @@
 /// The table for people and results.json for programs.
 #pragma once
 
-#include <array>
-#include <cstdarg>
-#include <cstdio>
 #include <string>
 
+#include "../shared/format.hpp"
 #include "results.hpp"
 
 namespace align {
 
-/// printf to a string.
-[[gnu::format(printf, 1, 2)]] inline std::string format(const char* pattern, ...) {
-  std::array<char, 512> text{};
-  std::va_list arguments;
-  va_start(arguments, pattern);
-  std::vsnprintf(text.data(), text.size(), pattern, arguments);
-  va_end(arguments);
-  return text.data();
-}
+using shared::format;
 
 namespace detail {
 

@@ -103,7 +103,7 @@ class archetype {
   void sort(const G& groups, T* out) {
     for (index_t g = 0; g < groups.size(); ++g) {
       T* const sorted = out + groups.offset(g);
-      std::copy(groups[g].begin(), groups[g].end(), sorted);
+      if (groups[g].data() != sorted) std::copy(groups[g].begin(), groups[g].end(), sorted);
       std::sort(sorted, sorted + groups[g].size());
     }
   }

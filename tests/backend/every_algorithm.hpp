@@ -39,6 +39,9 @@ class every_algorithm {
     procedure_winrate(on, rewards, references, best_of(4), standard(), wins_[0].span(), counting);
     procedure_winrate(on, y_.ragged(y_offsets_), z_.ragged(z_offsets_), worst_of(2), worst_of(2), wins_[1].span(), sorting);
     tilted_winrate(on, references, kl_weight(0.5), best_of(2), standard(), wins_[2].span(), wins_[3].span());
+    predicted_[0] = evaluate_off_policy(on, references, exponential(3), kl_weight(5), best_of(2), standard(),
+                                        {.kl = wins_[4].span(), .inference_win_rate = wins_[5].span()});
+    predicted_[1] = evaluate_off_policy(on, z_.ragged(z_offsets_), kl_weight(0.5), worst_of(2), worst_of(2));
     mean_ = summarize(on, wins_[0].span());
 
     const token_logits<T, space> batch{logits_.rows(tokens, vocabulary), base_.rows(tokens, vocabulary), ids_.span()};
@@ -61,6 +64,11 @@ class every_algorithm {
     for (const auto& w : wins_) all.push_back(host(w));
     all.push_back(host(values_));
     all.push_back({mean_.value, mean_.standard_error});
+    for (const off_policy_evaluation& e : predicted_)
+      for (const off_policy_value& v : {e.kl, e.standard_win_rate, e.inference_win_rate})
+        all.push_back({v.corrected.value, v.corrected.standard_error, v.plug_in.value, v.plug_in.standard_error});
+    for (const off_policy_evaluation& e : predicted_)
+      all.push_back({e.effective_samples.value, static_cast<double>(e.thin_prompts)});
     return all;
   }
   /// What it computed from 16-bit logits.
@@ -113,8 +121,9 @@ class every_algorithm {
   array<index_t> z_offsets_{alternating_offsets(prompts, k)}, y_offsets_{alternating_offsets(prompts, m)};
   std::vector<array<T>> u_ = std::vector<array<T>>(9, array<T>(prompts* m));
   array<T> unit_{unit_values<T>(elements, 4)}, values_ = array<T>(elements);
-  std::vector<array<double>> wins_ = std::vector<array<double>>(4, array<double>(prompts));
+  std::vector<array<double>> wins_ = std::vector<array<double>>(6, array<double>(prompts));
   estimate mean_{};
+  off_policy_evaluation predicted_[2];
   array<T> logits_{normal_values<T>(tokens * vocabulary, 5)}, base_{normal_values<T>(tokens * vocabulary, 6)};
   array<bfloat16> narrow_{narrowed()}, narrow_gradient_ = array<bfloat16>(tokens * vocabulary);
   array<std::int32_t> ids_{token_ids()};

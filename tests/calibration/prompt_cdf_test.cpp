@@ -7,6 +7,7 @@
 #include <cmath>
 #include <infalign/infalign.hpp>
 #include <limits>
+#include <vector>
 
 #include "support/samples.hpp"
 
@@ -55,4 +56,46 @@ TEST_CASE_TEMPLATE("the lanes of a register are answered as single values are", 
     CHECK(u[j] == fitted[0].cdf(y[j]));
     CHECK(quantiles[j] == fitted[0].quantile(levels[j]));
   }
+}
+
+TEST_CASE_TEMPLATE("single rewards by any tie rule equal calibrate's and calibrate_leave_one_out's to the bit", T, float,
+                   double) {
+  infalign::scalar on;
+  const auto sizes = std::vector<index_t>{2, 7, 40, 3};
+  const auto offsets = offsets_of(sizes);
+  const auto z = tied_values<T>(offsets.back(), 5, 9);
+  auto y = z;
+  for (std::size_t i = 0; i < y.size(); i += 3) y[i] -= T(0.5);
+  const infalign::ragged<const T> references(z, offsets), rewards(y, offsets);
+  const infalign::calibrator fitted(on, z, offsets);  // takes copies over
+  std::vector<T> u(y.size()), left_out(y.size());
+  for (const auto& ties : {infalign::tie_rule::mid_rank(), infalign::tie_rule::below(), infalign::tie_rule::at_or_below(),
+                           infalign::tie_rule::randomized(11)}) {
+    infalign::calibrate(on, references, rewards, infalign::ragged<T>(u, offsets), {ties});
+    infalign::calibrate_leave_one_out(on, references, infalign::ragged<T>(left_out, offsets), {ties});
+    for (index_t p = 0; p < 4; ++p)
+      for (index_t i = offsets[static_cast<std::size_t>(p)]; i < offsets[static_cast<std::size_t>(p) + 1]; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        CHECK(static_cast<T>(fitted[p].calibrated(y[at], ties, i)) == u[at]);
+        CHECK(static_cast<T>(fitted[p].calibrated_leave_one_out(z[at], ties, i)) == left_out[at]);
+      }
+  }
+}
+
+TEST_CASE("single rewards that cannot be ranked are errors, and so are references that cannot be taken over") {
+  using doubles = std::vector<double>;
+  using offsets = std::vector<index_t>;
+  infalign::scalar on;
+  const infalign::calibrator fitted(on, doubles{3, 1, 2, 5}, offsets{0, 3, 4});
+  CHECK(fitted[0].quantile(0.0) == 1);
+  const auto ties = infalign::tie_rule::mid_rank();
+  CHECK(message_of<infalign::domain_error>([&] { (void)fitted[0].calibrated(std::nan(""), ties); }) ==
+        "prompt_cdf::calibrated: x is nan, must be finite");
+  CHECK(message_of<infalign::domain_error>([&] { (void)fitted[0].calibrated_leave_one_out(1.5, ties); }) ==
+        "prompt_cdf::calibrated_leave_one_out: x is 1.5, which is none of the references");
+  CHECK(message_of<infalign::domain_error>([&] { (void)fitted[1].calibrated_leave_one_out(5, ties); }) ==
+        "prompt_cdf::calibrated_leave_one_out: there is 1 reference, leaving one out needs at least two");
+  CHECK_THROWS_AS((infalign::calibrator(on, doubles{1, 2}, offsets{0, 3})), infalign::shape_error);
+  CHECK_THROWS_AS((infalign::calibrator(on, doubles{1, 2}, offsets{0, 0, 2})), infalign::shape_error);
+  CHECK_THROWS_AS((infalign::calibrator(on, doubles{1, std::nan("")}, offsets{0, 2})), infalign::domain_error);
 }

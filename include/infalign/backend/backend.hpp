@@ -12,7 +12,7 @@
 /// | `map<T>(n, f)`                 | `f(at)` for positions `0 … n-1`, several at a time                               |
 /// | `groups(n, cost, kernel)`      | `kernel(team, g)` for every group `g`; `cost` ≈ element operations in all of them |
 /// | `first<T>(n, p)`               | the smallest position whose mask `p(at)` is set, or `n`; waits for the answer    |
-/// | `sort(groups, out)`            | every group of `groups` in ascending order, packed, at `out`                      |
+/// | `sort(groups, out)`            | every group of `groups` in ascending order, packed, at `out`, which may be where they lie |
 /// | `scratch()`                    | a frame of reusable memory: `frame.template take<T>(n)`                           |
 /// | `make_array<T>(n)`             | `n` uninitialised values in memory of their own, an `array<T>`: movable, with `data()` |
 /// | `read(p)`                      | the value at `p`, on the host; waits for the work before it                      |

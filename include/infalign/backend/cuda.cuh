@@ -72,6 +72,7 @@ struct segment_begin {
   INFALIGN_HD index_t operator()(index_t g) const { return (g < groups.size() ? groups.offset(g) : groups.total()) - origin; }
 };
 
+/// Copies groups to where they lie one after another.
 template <class Groups, class T>
 struct pack_kernel {
   Groups groups;
@@ -83,6 +84,8 @@ struct pack_kernel {
     team.template loop<T>(group.size(), [&](auto at, auto) { at.store(to, at.load(group.data())); });
   }
 };
+template <class G, class T>
+pack_kernel(G, T*) -> pack_kernel<G, T>;
 
 }  // namespace detail
 
@@ -224,12 +227,11 @@ class cuda {
   void sort(const G& groups, T* out) {
     auto frame = scratch();
     const T* packed = groups.data();
-    if constexpr (is_rows<G>)
-      if (groups.stride() != groups.columns() && groups.size() > 1) {
-        T* const copy = frame.template take<T>(groups.total());
-        this->groups(groups.size(), groups.total(), detail::pack_kernel<G, T>{groups, copy});
-        packed = copy;
-      }
+    if (packed == out || !is_packed(groups)) {
+      T* const copy = frame.template take<T>(groups.total());
+      this->groups(groups.size(), groups.total(), detail::pack_kernel{any_groups(groups), copy});
+      packed = copy;
+    }
     for (index_t begin = 0, end = 0; begin < groups.size(); begin = end) {
       end = end_of_run(groups, begin);
       sort_run(groups, packed, begin, end, out);
@@ -250,6 +252,14 @@ class cuda {
   [[nodiscard]] index_t blocks_for(index_t n) const {
     constexpr index_t of_block = detail::cuda_block * detail::cuda_pack_size;
     return std::min((n + of_block - 1) / of_block, index_t{32} * model_.multiprocessors);
+  }
+
+  template <class G>
+  static bool is_packed(const G& groups) {
+    if constexpr (is_rows<G>)
+      return groups.stride() == groups.columns() || groups.size() <= 1;
+    else
+      return true;
   }
 
   static constexpr index_t longest_run = std::numeric_limits<int>::max();

@@ -61,6 +61,8 @@ class device_array {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
+  using value_type = T;
+
   device_array() = default;
   /// `n` uninitialised values.
   device_array(index_t n, cudaStream_t stream, Resource resource) : resource_(std::move(resource)), stream_(stream), size_(n) {

@@ -21,17 +21,6 @@ struct calibration_options {
 
 namespace detail {
 
-/// Calls `use` with the counting formula of a tie rule.
-template <class Use>
-void with_tie_count(const tie_rule& ties, Use&& use) {
-  switch (ties.rule) {
-    case tie_rule::kind::mid_rank: return use(mid_rank_count{});
-    case tie_rule::kind::below: return use(below_count{});
-    case tie_rule::kind::at_or_below: return use(at_or_below_count{});
-    case tie_rule::kind::randomized: return use(randomized_count{ties.seed});
-  }
-}
-
 /// All of calibration behind the checks.
 template <class B, class References, class Weights, class Rewards, class Transform, class Out>
 void run_calibration(B& on, const References& references, const Weights& weights, const Rewards& rewards,

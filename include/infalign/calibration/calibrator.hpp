@@ -3,6 +3,7 @@
 /// A fitted calibrator: the reference rewards of every prompt, sorted once, to be asked many times.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <type_traits>
@@ -10,6 +11,8 @@
 
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/validate.hpp"
+#include "infalign/calibration/detail/tie_counts.hpp"
+#include "infalign/calibration/tie_rule.hpp"
 #include "infalign/core/bisect.hpp"
 #include "infalign/core/math.hpp"
 
@@ -35,9 +38,48 @@ class prompt_cdf {
     return lanewise(inverse{*this}, u);
   }
 
+  /// The calibrated reward of one `x` under any tie rule: what `calibrate` gives a reward at `position` in reading order (only
+  /// `randomized` asks for it), to the bit. O(log K). Errors: `domain_error` for NaN and infinities.
+  [[nodiscard]] double calibrated(T x, const tie_rule& ties, index_t position = 0) const {
+    return ranked("prompt_cdf::calibrated", x, ties, position, 0);
+  }
+
+  /// The same for an `x` that is one of the references, against the others: what `calibrate_leave_one_out` gives it.
+  /// Errors: `domain_error` unless `x` equals a reference and there are at least two.
+  [[nodiscard]] double calibrated_leave_one_out(T x, const tie_rule& ties, index_t position = 0) const {
+    constexpr const char* function = "prompt_cdf::calibrated_leave_one_out";
+    expects<domain_error>(references_ >= 2, function, "there is ", references_,
+                          " reference, leaving one out needs at least two");
+    const double u = ranked(function, x, ties, position, 1);
+    expects<domain_error>(std::binary_search(sorted_, sorted_ + references_, x), function, "x is ", x,
+                          ", which is none of the references");
+    return u;
+  }
+
   [[nodiscard]] INFALIGN_HD index_t references() const { return references_; }
 
  private:
+  [[nodiscard]] double ranked(const char* function, T x, const tie_rule& ties, index_t position, double self) const {
+    if (!std::isfinite(x)) raise<domain_error>(function, "x is ", x, ", must be finite");
+    const index_t below = count_below(x);
+    const bool tied = below < references_ && sorted_[below] == x;
+    const index_t at_or_below = tied ? count_sorted<true>(sorted_, references_, x) : below;
+    return detail::with_tie_count(ties, [&](auto count) {
+      double counts[decltype(count)::components];
+      count.from_ranks(counts, static_cast<double>(below), static_cast<double>(at_or_below));
+      return count.value(counts, static_cast<double>(references_), self, position);
+    });
+  }
+
+  /// Few references are compared faster than bisected: compilers vectorise the loop, and nothing waits for what is before it.
+  [[nodiscard]] index_t count_below(T x) const {
+    constexpr index_t few = 128;
+    if (references_ > few) return count_sorted<false>(sorted_, references_, x);
+    index_t below = 0;
+    for (index_t i = 0; i < references_; ++i) below += sorted_[i] < x ? 1 : 0;
+    return below;
+  }
+
   struct mid_rank {
     const prompt_cdf& of;
     template <class X>
@@ -112,10 +154,7 @@ class calibrator {
       : shape_(packed_like<const value_type>(references, nullptr)),
         sorted_(on.template make_array<value_type>(0)),
         offsets_(on.template make_array<index_t>(0)) {
-    constexpr const char* function = "calibrator";
-    detail::expects_groups(on, function, "references", references);
-    detail::expects_group_sizes(on, function, "references", references, 1, "a prompt needs at least one reference reward");
-    detail::expects_finite(on, function, "references", references);
+    check(on, references);
     sorted_ = on.template make_array<value_type>(references.total());
     if constexpr (!is_rows<References>) {
       const auto offsets = references.offsets();
@@ -123,6 +162,18 @@ class calibrator {
       on.template map<index_t>(offsets.size(), detail::copy_formula<index_t>{offsets.data(), offsets_.data()});
     }
     on.sort(references, sorted_.data());
+  }
+
+  /// Takes references over and sorts them in place, for more of them than fit in memory twice. Group `g` is
+  /// `references[offsets[g] … offsets[g+1])`.
+  template <backend B>
+    requires(std::same_as<std::remove_cvref_t<B>, Backend> && !is_rows<References>)
+  calibrator(B&& on, typename Backend::template array<value_type> references, typename Backend::template array<index_t> offsets)
+      : shape_({nullptr, static_cast<index_t>(references.size())}, {nullptr, static_cast<index_t>(offsets.size())}),
+        sorted_(std::move(references)),
+        offsets_(std::move(offsets)) {
+    check(on, groups());
+    on.sort(groups(), sorted_.data());
   }
 
   /// What a kernel captures. Valid while the calibrator lives and is not moved from.
@@ -138,6 +189,14 @@ class calibrator {
  private:
   using packed = std::remove_const_t<decltype(packed_like<const value_type>(std::declval<References>(), nullptr))>;
 
+  template <class Groups>
+  static void check(Backend& on, const Groups& references) {
+    constexpr const char* function = "calibrator";
+    detail::expects_groups(on, function, "references", references);
+    detail::expects_group_sizes(on, function, "references", references, 1, "a prompt needs at least one reference reward");
+    detail::expects_finite(on, function, "references", references);
+  }
+
   [[nodiscard]] packed groups() const {
     if constexpr (is_rows<References>)
       return packed(sorted_.data(), shape_.size(), shape_.columns());
@@ -150,7 +209,11 @@ class calibrator {
   typename Backend::template array<index_t> offsets_;  // of ragged references
 };
 
-template <class B, class References>
+template <backend B, grouped References>
 calibrator(B&&, const References&) -> calibrator<std::remove_cvref_t<B>, References>;
+template <backend B, class Values, class Offsets>
+calibrator(B&&, Values, Offsets)
+    -> calibrator<std::remove_cvref_t<B>,
+                  ragged<const typename Values::value_type, typename std::remove_cvref_t<B>::memory_space>>;
 
 }  // namespace infalign

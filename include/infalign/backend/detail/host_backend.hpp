@@ -77,7 +77,7 @@ class host_backend {
       for (index_t g = groups.size() * task / tasks; g < groups.size() * (task + 1) / tasks; ++g) {
         const auto group = groups[g];
         T* const sorted = out + groups.offset(g);
-        std::copy(group.begin(), group.end(), sorted);
+        if (group.data() != sorted) std::copy(group.begin(), group.end(), sorted);
         std::sort(sorted, sorted + group.size());
       }
     });

@@ -7,6 +7,9 @@
 /// numbers held exactly in `double`, so `value` rounds once and does not depend on how the counts were found.
 #pragma once
 
+#include <utility>
+
+#include "infalign/calibration/tie_rule.hpp"
 #include "infalign/core/math.hpp"
 #include "infalign/core/rng.hpp"
 
@@ -68,5 +71,17 @@ struct randomized_count {
     return (count[0] + share * (count[1] - count[0] - self)) / (total - self);
   }
 };
+
+/// `use` of the counting formula of a tie rule.
+template <class Use>
+decltype(auto) with_tie_count(const tie_rule& ties, Use&& use) {
+  switch (ties.rule) {
+    case tie_rule::kind::below: return use(below_count{});
+    case tie_rule::kind::at_or_below: return use(at_or_below_count{});
+    case tie_rule::kind::randomized: return use(randomized_count{ties.seed});
+    case tie_rule::kind::mid_rank: break;
+  }
+  return use(mid_rank_count{});
+}
 
 }  // namespace infalign::detail

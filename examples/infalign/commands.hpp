@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The subcommands: each adds itself, with its options and what it does, to the command line.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace command {
+
+void add_calibrate(CLI::App& program);
+void add_winrate(CLI::App& program);
+void add_compare(CLI::App& program);
+void add_evaluate(CLI::App& program);
+void add_plan(CLI::App& program);
+
+}  // namespace command

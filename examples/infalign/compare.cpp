@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// `infalign compare`: which of two policies wins more against one reference policy, paired by prompt.
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "commands.hpp"
+#include "failure.hpp"
+#include "infalign/backend/simd.hpp"
+#include "infalign/winrate/summarize.hpp"
+#include "output_file.hpp"
+#include "text_table.hpp"
+#include "winrate_estimate.hpp"
+
+namespace command {
+
+namespace {
+
+struct compare_options {
+  std::string policy;
+  std::string baseline;
+  std::string reference;
+  std::string procedure;
+  std::string reference_procedure;
+  double level = 0.95;
+  bool json = false;
+};
+
+struct comparison {
+  infalign::estimate policy;
+  infalign::estimate baseline;
+  infalign::estimate difference;
+
+  /// Two-sided, normal: `P(|Z| >= |difference| / standard error)`. NaN with one prompt, which says nothing of its error.
+  [[nodiscard]] double p_value() const {
+    const double error = difference.standard_error;
+    if (std::isinf(error)) return std::nan("");
+    if (error == 0) return difference.value == 0 ? 1 : 0;
+    return std::erfc(std::abs(difference.value) / error / std::sqrt(2.0));
+  }
+};
+
+/// Every prompt of `table` must be in `other`.
+void expect_prompts(const reward_table& table, const reward_table& other) {
+  for (std::size_t p = 0; p < table.prompts.size(); ++p)
+    if (!other.prompts.find(table.prompts.id(p)))
+      fail("{}:{}: prompt {} is not in {}, and a comparison is paired by prompt", table.name, table.first_line[p],
+           table.prompts.json(p), other.name);
+}
+
+comparison compare(const reward_table& policy, const reward_table& baseline, const reward_table& reference,
+                   const procedures& served) {
+  expect_prompts(policy, baseline);
+  expect_prompts(baseline, policy);
+  const std::vector<double> wins = win_rates(policy, reference, served);
+  const std::vector<double> baseline_wins = win_rates(baseline, reference, served);
+  std::vector<double> difference(wins.size());
+  for (std::size_t p = 0; p < wins.size(); ++p)
+    difference[p] = wins[p] - baseline_wins[*baseline.prompts.find(policy.prompts.id(p))];
+  infalign::simd on;
+  return {infalign::summarize(on, wins), infalign::summarize(on, baseline_wins), infalign::summarize(on, difference)};
+}
+
+std::string report(const compare_options& chosen, const comparison& found) {
+  const auto side = [](const infalign::estimate& e) {
+    return json_object().add("win_rate", e.value).add("standard_error", e.standard_error);
+  };
+  if (chosen.json) {
+    json_object all;
+    all.add("prompts", static_cast<long long>(found.difference.count))
+        .add("policy", side(found.policy))
+        .add("baseline", side(found.baseline))
+        .add("difference", found.difference.value);
+    add_error(all, found.difference, chosen.level);
+    return all.add("level", chosen.level).add("p_value", found.p_value()).text() + '\n';
+  }
+  text_table table({"", "win rate", "s.e.", fmt::format("{:g} % interval", 100 * chosen.level)});
+  const auto row = [&](const std::string& name, const infalign::estimate& e) {
+    table.add({name, fmt::format("{:.4f}", e.value), fmt::format("{:.4f}", e.standard_error), interval_text(e, chosen.level)});
+  };
+  row(chosen.policy, found.policy);
+  row(chosen.baseline, found.baseline);
+  row("difference", found.difference);
+  return table.text() + fmt::format("{} prompts, two-sided p-value {:.3g}\n", found.difference.count, found.p_value());
+}
+
+void run(const compare_options& chosen) {
+  check_level(chosen.level);
+  if ((chosen.policy == "-") + (chosen.baseline == "-") + (chosen.reference == "-") > 1)
+    throw usage_failure("--policy, --baseline and --reference: only one of them can be standard input");
+  const procedures served = procedures::parse(chosen.procedure, chosen.reference_procedure);
+  const reward_table policy = read_rewards(chosen.policy);
+  const reward_table baseline = read_rewards(chosen.baseline);
+  write_output("-", report(chosen, compare(policy, baseline, read_rewards(chosen.reference), served)));
+}
+
+constexpr const char* explanation =
+    "Both policies are measured against the same reference samples of the same prompts, as `infalign winrate` does; the\n"
+    "difference is policy minus baseline, its error that of the per-prompt differences. The interval and the two-sided\n"
+    "p-value are normal. Both files must hold the same prompts.\n"
+    "\n"
+    "Examples:\n"
+    "  infalign compare --policy a.jsonl --baseline b.jsonl --reference base.jsonl --procedure best_of:4\n"
+    "  infalign compare --policy a.jsonl --baseline b.jsonl --reference base.jsonl --procedure worst_of:4 --level 0.99 --json";
+
+}  // namespace
+
+void add_compare(CLI::App& program) {
+  CLI::App* const command = program.add_subcommand(
+      "compare", "Difference in win rate of two policies against one reference policy, paired by prompt.");
+  const auto chosen = std::make_shared<compare_options>();
+  command->add_option("--policy", chosen->policy, "Rewards of samples of one policy; - for standard input")->required();
+  command->add_option("--baseline", chosen->baseline, "Rewards of samples of the other; - for standard input")->required();
+  command->add_option("--reference", chosen->reference, "Rewards of samples of the reference policy; - for standard input")
+      ->required();
+  command->add_option("--procedure", chosen->procedure, "What is run at inference")->required();
+  command->add_option("--reference-procedure", chosen->reference_procedure,
+                      "What is run on the reference policy (default: the same)");
+  command->add_option("--level", chosen->level, "Confidence of the interval")->capture_default_str();
+  command->add_flag("--json", chosen->json, "JSON instead of a table");
+  command->footer(explanation);
+  command->callback([chosen] { run(*chosen); });
+}
+
+}  // namespace command

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// `infalign evaluate`: what the optimal policy for a transform will be worth, from the rewards of base samples alone.
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "commands.hpp"
+#include "failure.hpp"
+#include "infalign/backend/simd.hpp"
+#include "infalign/theory/off_policy.hpp"
+#include "infalign/transform/any_transform.hpp"
+#include "output_file.hpp"
+#include "text_table.hpp"
+#include "winrate_estimate.hpp"
+
+namespace command {
+
+namespace {
+
+struct evaluate_options {
+  std::string reference;
+  std::string procedure;
+  std::string reference_procedure;
+  std::vector<std::string> transforms;
+  std::vector<double> betas;
+  double level = 0.95;
+  bool json = false;
+};
+
+struct prediction {
+  std::string transform;
+  double beta;
+  infalign::off_policy_evaluation expected;
+};
+
+void check_betas(const std::vector<double>& betas) {
+  for (const double beta : betas)
+    if (!(beta > 0 && std::isfinite(beta))) throw usage_failure(fmt::format("--beta is {}, must be positive and finite", beta));
+}
+
+std::vector<infalign::any_transform> parse_transforms(const std::vector<std::string>& names) {
+  std::vector<infalign::any_transform> transforms;
+  for (const std::string& name : names)
+    transforms.push_back(option_value("--transform", name, [](const auto& text) { return infalign::parse_transform(text); }));
+  return transforms;
+}
+
+/// The jackknife leaves one sample out.
+void expect_two(const reward_table& reference) {
+  for (std::size_t p = 0; p < reference.prompts.size(); ++p)
+    if (reference.count(p) < 2)
+      fail("{}:{}: prompt {} has 1 reward, a prediction needs at least 2", reference.name, reference.first_line[p],
+           reference.prompts.json(p));
+}
+
+std::string report_json(const evaluate_options& chosen, const procedures& served, const std::vector<prediction>& found) {
+  const auto value = [&](const infalign::off_policy_value& v) {
+    json_object all;
+    all.add("value", v.corrected.value);
+    add_error(all, v.corrected, chosen.level);
+    return all.add("plug_in", v.plug_in.value);
+  };
+  std::string rows;
+  for (const prediction& p : found) {
+    json_object row;
+    row.add("transform", p.transform)
+        .add("beta", p.beta)
+        .add("kl", value(p.expected.kl))
+        .add("inference_win_rate", value(p.expected.inference_win_rate))
+        .add("standard_win_rate", value(p.expected.standard_win_rate))
+        .add("effective_samples", p.expected.effective_samples.value)
+        .add("thin_prompts", static_cast<long long>(p.expected.thin_prompts))
+        .add_raw("reliable", p.expected.reliable() ? "true" : "false");
+    rows += (rows.empty() ? "" : ", ") + row.text();
+  }
+  json_object all;
+  all.add("procedure", served.policy.name())
+      .add("reference_procedure", served.reference.name())
+      .add("prompts", static_cast<long long>(found.front().expected.kl.corrected.count))
+      .add("level", chosen.level)
+      .add_raw("rows", "[" + rows + "]");
+  return all.text() + '\n';
+}
+
+std::string report_table(const procedures& served, const std::vector<prediction>& found) {
+  text_table table(
+      {"transform", "beta", "KL", "s.e.", served.policy.name(), "s.e.", "standard", "s.e.", "effective samples", ""});
+  bool doubtful = false;
+  for (const prediction& p : found) {
+    std::vector<std::string> row{p.transform, fmt::format("{:g}", p.beta)};
+    for (const auto* value : {&p.expected.kl, &p.expected.inference_win_rate, &p.expected.standard_win_rate}) {
+      row.push_back(fmt::format("{:.4f}", value->corrected.value));
+      row.push_back(fmt::format("{:.4f}", value->corrected.standard_error));
+    }
+    row.push_back(fmt::format("{:.1f}", p.expected.effective_samples.value));
+    row.push_back(p.expected.reliable() ? "" : "*");
+    doubtful = doubtful || !p.expected.reliable();
+    table.add(std::move(row));
+  }
+  return table.text() +
+         fmt::format("{} prompts; reference policy: {}\n", found.front().expected.kl.corrected.count, served.reference.name()) +
+         (doubtful ? "* too few samples where the policy would put its mass: take more of them, or a larger beta\n" : "");
+}
+
+void run(const evaluate_options& chosen) {
+  check_level(chosen.level);
+  check_betas(chosen.betas);
+  const procedures served = procedures::parse(chosen.procedure, chosen.reference_procedure);
+  const std::vector<infalign::any_transform> transforms = parse_transforms(chosen.transforms);
+  const reward_table reference = read_rewards(chosen.reference);
+  expect_two(reference);
+  infalign::simd on;
+  std::vector<prediction> found;
+  for (const infalign::any_transform& transform : transforms)
+    for (const double beta : chosen.betas)
+      found.push_back({transform.name(), beta,
+                       infalign::evaluate_off_policy(on, reference.groups(), transform, infalign::kl_weight(beta),
+                                                     served.policy, served.reference)});
+  write_output("-", chosen.json ? report_json(chosen, served, found) : report_table(served, found));
+}
+
+constexpr const char* explanation =
+    "Predicts KL and win rates of the policy that maximises E[transform of the calibrated reward] - beta·KL, without training\n"
+    "it. The bias of few samples a prompt is taken out; plug_in in the JSON is the value with it. Standard errors are over\n"
+    "prompts. Predictions are marked where too few samples lie where the policy would put its mass.\n"
+    "\n"
+    "Records as for `infalign winrate`, at least two rewards a prompt; --transform and --beta may be given several times.\n"
+    "\n"
+    "Examples:\n"
+    "  infalign evaluate --reference base.jsonl --procedure best_of:4 --beta 0.1 --transform identity\n"
+    "  infalign evaluate --reference base.jsonl --procedure best_of:4 --beta 5000,10000 --transform exponential:10 --json";
+
+}  // namespace
+
+void add_evaluate(CLI::App& program) {
+  CLI::App* const command =
+      program.add_subcommand("evaluate", "KL and win rates of the optimal policy, predicted from samples of the base policy.");
+  const auto chosen = std::make_shared<evaluate_options>();
+  command->add_option("--reference", chosen->reference, "Rewards of samples of the base policy; - for standard input")
+      ->required();
+  command->add_option("--procedure", chosen->procedure, "What is run at inference")->required();
+  command->add_option("--reference-procedure", chosen->reference_procedure,
+                      "What is run on the base policy (default: the same)");
+  command->add_option("--transform", chosen->transforms, "Transforms of the calibrated reward")->required();
+  command->add_option("--beta", chosen->betas, "KL weights")->required()->delimiter(',');
+  command->add_option("--level", chosen->level, "Confidence of the intervals")->capture_default_str();
+  command->add_flag("--json", chosen->json, "JSON instead of a table");
+  command->footer(explanation);
+  command->callback([chosen] { run(*chosen); });
+}
+
+}  // namespace command

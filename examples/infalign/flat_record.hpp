@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The short way through the usual record: a flat object of ASCII strings without escapes, numbers and literals.
+#pragma once
+
+#include <bit>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "prompt_id.hpp"
+
+namespace command {
+
+/// Reads a record in one pass, half as long as a parser of all JSON takes. It is never wrong but often unsure: of whatever is
+/// not plain (escapes, other alphabets, nested values, fields that come twice, and every mistake) it says so, and the parser
+/// decides. Eight bytes behind the text must be readable.
+class flat_record {
+ public:
+  prompt_id prompt{};
+  bool is_list = false;
+
+  /// Whether `text` is a record that it is sure of; then `prompt`, `is_list` and `rewards` are those of the record. Names in
+  /// `reserved` are not plain.
+  bool read(std::string_view text, const std::vector<std::string_view>& reserved, std::vector<double>& rewards) {
+    if constexpr (std::endian::native != std::endian::little) return false;
+    at_ = text.data();
+    prompt = {};
+    is_list = false;
+    rewards.clear();
+    skip_blanks();
+    if (*at_ != '{') return false;
+    do {
+      ++at_;
+      if (!read_field(reserved, rewards)) return false;
+      skip_blanks();
+    } while (*at_ == ',');
+    if (*at_++ != '}') return false;
+    skip_blanks();
+    return at_ == text.data() + text.size() && prompt.bytes.data() != nullptr && !rewards.empty();
+  }
+
+ private:
+  void skip_blanks() {
+    while (*at_ == ' ' || *at_ == '\t' || *at_ == '\r') ++at_;
+  }
+
+  /// Whether the key `name`, quotes and all, is next; then it is taken.
+  bool take_key(std::string_view name) {
+    if (std::memcmp(at_, name.data(), name.size()) != 0) return false;
+    at_ += name.size();
+    return true;
+  }
+  bool take_colon() {
+    skip_blanks();
+    if (*at_++ != ':') return false;
+    skip_blanks();
+    return true;
+  }
+
+  bool read_field(const std::vector<std::string_view>& reserved, std::vector<double>& rewards) {
+    skip_blanks();
+    if (take_key("\"prompt_id\"")) return take_colon() && prompt.bytes.data() == nullptr && read_prompt();
+    if (take_key("\"reward\"")) return take_colon() && rewards.empty() && read_number(rewards);
+    if (take_key("\"rewards\"")) return take_colon() && rewards.empty() && read_list(rewards);
+    std::string_view key;
+    if (!read_string(key) || !take_colon()) return false;
+    for (const std::string_view name : reserved)
+      if (key == name) return false;
+    return skip_value();
+  }
+
+  /// Up to the closing quote, eight bytes at a time. A byte below 0x20 or above 0x7F, or a backslash, is not plain. In each of
+  /// the masks the lowest bit that is set is right, which is all that is asked.
+  bool read_string(std::string_view& text) {
+    if (*at_ != '"') return false;
+    const char* const begin = ++at_;
+    constexpr std::uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
+    const auto zero_bytes = [](std::uint64_t x) { return (x - ones) & ~x; };
+    for (;; at_ += 8) {
+      std::uint64_t bytes;
+      std::memcpy(&bytes, at_, 8);
+      const std::uint64_t control = (bytes - 0x20 * ones) & ~bytes;
+      const std::uint64_t special =
+          (control | bytes | zero_bytes(bytes ^ ('"' * ones)) | zero_bytes(bytes ^ ('\\' * ones))) & high;
+      if (special == 0) continue;
+      at_ += std::countr_zero(special) / 8;
+      text = {begin, static_cast<std::size_t>(at_ - begin)};
+      return *at_++ == '"';
+    }
+  }
+
+  static bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
+
+  bool read_prompt() {
+    std::string_view text;
+    if (*at_ == '"') {
+      if (!read_string(text)) return false;
+      prompt = {true, text};
+      return true;
+    }
+    const char* const begin = at_;
+    if (*at_ == '-') ++at_;
+    const char* const digits = at_;
+    while (is_digit(*at_)) ++at_;
+    prompt = {false, {begin, static_cast<std::size_t>(at_ - begin)}};
+    const bool plain = *digits != '0' || (begin == digits && at_ == digits + 1);  // neither 007 nor -0
+    return plain && at_ > digits && at_ - digits <= 18 && *at_ != '.' && (*at_ | 0x20) != 'e';
+  }
+
+  /// `from_chars` knows more numbers than JSON: no digit before or behind the point, zeros in front.
+  bool read_number(std::vector<double>& rewards) {
+    const char* digit = at_ + (*at_ == '-' ? 1 : 0);
+    if (!is_digit(*digit) || (*digit == '0' && is_digit(digit[1]))) return false;
+    const char* const first = digit;
+    while (is_digit(*digit)) ++digit;
+    if (digit - first > 18) return false;  // perhaps an integer that the parser finds too large
+    if (*digit == '.' && !is_digit(digit[1])) return false;
+    double value = 0;
+    const auto [stop, status] = std::from_chars(at_, at_ + longest_number, value);
+    at_ = stop;
+    rewards.push_back(value);
+    return status == std::errc();
+  }
+
+  bool read_list(std::vector<double>& rewards) {
+    if (*at_ != '[') return false;
+    is_list = true;
+    do {
+      ++at_;
+      skip_blanks();
+      if (!read_number(rewards)) return false;
+      skip_blanks();
+    } while (*at_ == ',');
+    return *at_++ == ']';
+  }
+
+  /// A value that is not asked for, which still has to be JSON.
+  bool skip_value() {
+    std::string_view text;
+    if (*at_ == '"') return read_string(text);
+    for (const std::string_view literal : {"true", "false", "null"})
+      if (std::memcmp(at_, literal.data(), literal.size()) == 0) {
+        at_ += literal.size();
+        return true;
+      }
+    unused_.clear();
+    return read_number(unused_);
+  }
+
+  static constexpr std::ptrdiff_t longest_number = 64;  ///< what is longer is cut, and then not followed by what may follow
+  const char* at_ = nullptr;
+  std::vector<double> unused_;
+};
+
+}  // namespace command

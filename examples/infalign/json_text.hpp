@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// JSON as it is written: numbers that read back exactly, strings, and objects for people to read too.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <string>
+#include <string_view>
+
+namespace command {
+
+/// The shortest text that reads back as `value`; JSON has no infinity and no NaN, they become null.
+inline void append_number(std::string& out, double value) {
+  if (!std::isfinite(value)) {
+    out += "null";
+    return;
+  }
+  char text[32];
+  out.append(text, std::to_chars(text, text + sizeof text, value).ptr);
+}
+
+inline std::string number(double value) {
+  std::string out;
+  append_number(out, value);
+  return out;
+}
+
+inline std::string json_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\')
+      out.append(1, '\\').append(1, c);
+    else if (static_cast<unsigned char>(c) < 0x20)
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    else
+      out += c;
+  }
+  return out + '"';
+}
+
+/// The fields of an object, in the order in which they are added: `{"a": 1, "b": "c"}`.
+class json_object {
+ public:
+  json_object& add(std::string_view key, double value) { return add_raw(key, number(value)); }
+  json_object& add(std::string_view key, long long value) { return add_raw(key, std::to_string(value)); }
+  json_object& add(std::string_view key, const std::string& value) { return add_raw(key, json_string(value)); }
+  json_object& add(std::string_view key, const json_object& value) { return add_raw(key, value.text()); }
+  /// `value` is JSON already.
+  json_object& add_raw(std::string_view key, std::string_view value) {
+    fields_ += fmt::format("{}{}: {}", fields_.empty() ? "" : ", ", json_string(key), value);
+    return *this;
+  }
+  [[nodiscard]] std::string text() const { return "{" + fields_ + "}"; }
+
+ private:
+  std::string fields_;
+};
+
+}  // namespace command

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// `infalign`: the library from a shell, on files of rewards.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "commands.hpp"
+#include "failure.hpp"
+#include "infalign/core/config.hpp"
+#include "output_file.hpp"
+
+namespace {
+
+/// One line on standard error, whatever a message holds.
+int complain(std::string message, int code) {
+  for (char& c : message)
+    if (c == '\n') c = ' ';
+  fmt::print(stderr, "infalign: {}\n", message);
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  command::handle_signals();
+  CLI::App program("Calibrated rewards and win rates under inference-time procedures, from files of rewards.", "infalign");
+  program.set_version_flag(
+      "--version", fmt::format("infalign {}.{}.{}", INFALIGN_VERSION_MAJOR, INFALIGN_VERSION_MINOR, INFALIGN_VERSION_PATCH));
+  program.require_subcommand(1);
+  program.footer("infalign SUBCOMMAND --help explains a subcommand, with examples.");
+  command::add_plan(program);
+  command::add_calibrate(program);
+  command::add_winrate(program);
+  command::add_compare(program);
+  command::add_evaluate(program);
+  try {
+    program.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& parsed) {
+    if (parsed.get_exit_code() == 0) return program.exit(parsed);  // --help and --version
+    return complain(std::string(parsed.what()) + " (see --help)", 2);
+  } catch (const command::usage_failure& wrong) {
+    return complain(wrong.what(), 2);
+  } catch (const std::bad_alloc&) {
+    return complain("out of memory", 1);
+  } catch (const std::exception& wrong) {
+    return complain(wrong.what(), 1);
+  }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Output that is there whole or not at all.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace command {
+
+/// Writes beside the file and renames at the end: until `commit`, the file is as it was, and a run that fails or is interrupted
+/// leaves nothing behind. What cannot be replaced (`-` for standard output, a device, a pipe) is written to directly.
+class output_file {
+ public:
+  /// Throws `failure` if it cannot be written.
+  explicit output_file(const std::string& path);
+  output_file(const output_file&) = delete;
+  output_file& operator=(const output_file&) = delete;
+  ~output_file();
+
+  /// What is appended to it is written when `flush_if_full` finds much of it.
+  [[nodiscard]] std::string& buffer() { return buffer_; }
+  void flush_if_full() {
+    if (buffer_.size() >= block) flush();
+  }
+  /// The rest is written, and the file takes its name. Throws `failure`.
+  void commit();
+
+ private:
+  static constexpr std::size_t block = std::size_t{1} << 18;
+  void open_beside();
+  void flush();
+  [[noreturn]] void fail_writing(int code) const;
+
+  std::string name_;
+  std::string target_;     ///< links followed
+  std::string temporary_;  ///< empty when written to directly
+  int file_ = -1;
+  std::string buffer_;
+};
+
+/// `text` to a file, or to standard output for `-`.
+void write_output(const std::string& path, std::string_view text);
+
+/// Interrupted by a signal, the program takes its temporary files away; writing to a closed pipe is an error as any other.
+void handle_signals();
+
+}  // namespace command

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// `infalign plan`: which transform to train with, at which KL weight, and what to expect, before anything is trained.
+
+#include "infalign/theory/plan.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "commands.hpp"
+#include "failure.hpp"
+#include "output_file.hpp"
+#include "plan_plot.hpp"
+#include "text_table.hpp"
+#include "winrate_estimate.hpp"
+
+namespace command {
+
+namespace {
+
+struct plan_options {
+  std::string procedure;
+  std::string reference_procedure;
+  std::vector<double> kls;
+  double beta = std::nan("");
+  std::vector<std::string> transforms;
+  std::string plot;
+  bool json = false;
+};
+
+/// The named transforms; `optimal` is in every plan anyway.
+std::vector<infalign::any_transform> chosen_transforms(const std::vector<std::string>& names) {
+  if (names.empty()) return infalign::customary_transforms();
+  std::vector<infalign::any_transform> transforms;
+  for (const std::string& name : names)
+    if (name != "optimal")
+      transforms.push_back(option_value("--transform", name, [](const auto& text) { return infalign::parse_transform(text); }));
+  return transforms;
+}
+
+std::vector<infalign::kl_budget> chosen_budgets(const std::vector<double>& kls) {
+  std::vector<infalign::kl_budget> budgets;
+  for (const double kl : kls) {
+    if (!(kl > 0 && std::isfinite(kl))) throw usage_failure(fmt::format("--kl is {}, must be positive and finite", kl));
+    budgets.emplace_back(kl);
+  }
+  return budgets;
+}
+
+std::string json_row(const infalign::plan_row& row, double wanted, bool by_kl) {
+  const double none = std::nan("");
+  const infalign::tradeoff_point reached =
+      row.reached.value_or(infalign::tradeoff_point{none, by_kl ? wanted : none, none, none});
+  return json_object()
+      .add("transform", row.transform)
+      .add("beta", reached.beta)
+      .add("kl", reached.kl)
+      .add("inference_win_rate", reached.inference_win_rate)
+      .add("standard_win_rate", reached.standard_win_rate)
+      .add("price", row.price)
+      .text();
+}
+
+std::string report_json(const infalign::plan_table& plan, const procedures& served, bool by_kl) {
+  std::string rows;
+  for (const infalign::plan_section& section : plan.sections)
+    for (const infalign::plan_row& row : section.rows)
+      rows += (rows.empty() ? "" : ", ") + json_row(row, section.wanted, by_kl);
+  const bool proved = plan.proof == infalign::optimality::proved_global;
+  return json_object()
+             .add("procedure", served.policy.name())
+             .add("reference_procedure", served.reference.name())
+             .add_raw("rows", "[" + rows + "]")
+             .add("recommended", plan.recommended)
+             .add("price", plan.price)
+             .add("optimum", std::string(proved ? "proved_global" : "best_stationary_point"))
+             .text() +
+         '\n';
+}
+
+std::string report_table(const infalign::plan_table& plan, const procedures& served) {
+  text_table table({"transform", "beta", "KL", served.policy.name(), "standard", "price"});
+  for (const infalign::plan_section& section : plan.sections) {
+    if (&section != plan.sections.data()) table.add({});
+    for (const infalign::plan_row& row : section.rows) {
+      if (row.reached)
+        table.add({row.transform, fmt::format("{:.6g}", row.reached->beta), fmt::format("{:.4f}", row.reached->kl),
+                   fmt::format("{:.4f}", row.reached->inference_win_rate),
+                   fmt::format("{:.4f}", row.reached->standard_win_rate), fmt::format("{:.4f}", row.price)});
+      else
+        table.add({row.transform, "-", fmt::format("{:.4f}", section.wanted), "-", "-", "-"});
+    }
+  }
+  std::string text = table.text();
+  if (served.reference.name() != served.policy.name()) text += fmt::format("reference policy: {}\n", served.reference.name());
+  text += plan.recommended == "optimal"
+              ? "recommended: optimal\n"
+              : fmt::format("recommended: {} (at most {:.4f} below the optimum)\n", plan.recommended, plan.price);
+  if (plan.proof != infalign::optimality::proved_global)
+    text += "optimal is the best of the stationary points found; that there is no better one is not proved\n";
+  return text;
+}
+
+void run(const plan_options& chosen) {
+  const bool by_kl = !chosen.kls.empty();
+  if (by_kl == !std::isnan(chosen.beta)) throw usage_failure("one of --kl and --beta is needed (see --help)");
+  if (!by_kl && !(chosen.beta > 0 && std::isfinite(chosen.beta)))
+    throw usage_failure(fmt::format("--beta is {}, must be positive and finite", chosen.beta));
+  const procedures served = procedures::parse(chosen.procedure, chosen.reference_procedure);
+  const std::vector<infalign::any_transform> transforms = chosen_transforms(chosen.transforms);
+  const infalign::matchup played(served.policy, served.reference);
+  const infalign::plan_table plan = by_kl ? infalign::plan(played, chosen_budgets(chosen.kls), transforms)
+                                          : infalign::plan(played, infalign::kl_weight(chosen.beta), transforms);
+  if (!chosen.plot.empty()) write_output(chosen.plot, plan_plot(plan, played, transforms));
+  write_output("-", chosen.json ? report_json(plan, served, by_kl) : report_table(plan, served));
+}
+
+constexpr const char* explanation =
+    "What the policy that maximises E[transform of the calibrated reward] - beta·KL wins against the base policy, for rewards\n"
+    "without ties: then KL and win rates depend on the transform and beta alone. `optimal` is the transform that no other\n"
+    "beats; price is what a row wins less at its KL (with --beta: has less of win rate - beta·KL). Where no beta gives a\n"
+    "transform the wanted KL, its row has none (null in JSON). Recommended is the customary transform that is within 0.001\n"
+    "of the optimum everywhere, or else the optimum.\n"
+    "\n"
+    "Procedures: standard, best_of:N, worst_of:N, order_statistic:M:N, top_of:M:N, best_of_random:N=P,N=P,…,\n"
+    "best_of_poisson:MEAN. Transforms: identity, logarithm, exponential:T, power:P, normal_quantile, clamped:LOW:HIGH:INNER.\n"
+    "\n"
+    "Examples:\n"
+    "  infalign plan --procedure best_of:4 --kl 0.5,1,2\n"
+    "  infalign plan --procedure best_of:4 --reference-procedure standard --kl 1 --plot frontier.svg\n"
+    "  infalign plan --procedure worst_of:4 --beta 0.1 --transform exponential:-5 --transform identity --json";
+
+}  // namespace
+
+void add_plan(CLI::App& program) {
+  CLI::App* const command = program.add_subcommand(
+      "plan", "Transforms ranked for a procedure and a KL budget, the optimum included, before training.");
+  const auto chosen = std::make_shared<plan_options>();
+  command->add_option("--procedure", chosen->procedure, "What is run at inference")->required();
+  command->add_option("--reference-procedure", chosen->reference_procedure,
+                      "What is run on the base policy (default: the same)");
+  auto* const kl = command->add_option("--kl", chosen->kls, "KL budgets in nats")->delimiter(',');
+  command->add_option("--beta", chosen->beta, "KL weight, instead of budgets")->excludes(kl);
+  command->add_option("--transform", chosen->transforms,
+                      "Transforms beside the optimum (default: identity, logarithm, exponential:±5, exponential:±10)");
+  command->add_option("--plot", chosen->plot, "Write a picture (SVG) of win rate against KL here");
+  command->add_flag("--json", chosen->json, "JSON instead of a table");
+  command->footer(explanation);
+  command->callback([chosen] { run(*chosen); });
+}
+
+}  // namespace command

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "json_text.hpp"
+
+namespace command {
+
+/// `"prompt_id"`: an integer or a string. The integer 7 and the string "7" are different prompts.
+struct prompt_id {
+  bool is_text;
+  std::string_view bytes;  ///< the string itself, or the digits of the integer
+};
+
+/// The id as JSON: `7` or `"seven"`.
+inline std::string json(const prompt_id& id) {
+  return id.is_text ? json_string(id.bytes) : std::string(id.bytes);
+}
+
+}  // namespace command

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "record_reader.hpp"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <optional>
+
+namespace command {
+
+namespace dom = simdjson::dom;
+
+static_assert(line_reader::padding >= simdjson::SIMDJSON_PADDING);
+
+/// What one record is read with, field by field, into the reader.
+struct record_reader::parser {
+  dom::parser json;
+  char digits[24];
+
+  void read_prompt(record_reader& into, dom::element value);
+  static void read_reward(record_reader& into, dom::element value);
+  static void read_rewards(record_reader& into, dom::element value);
+  void read_field(record_reader& into, const dom::key_value_pair& field);
+};
+
+namespace {
+
+constexpr std::string_view blanks = " \t\r";
+
+/// At most 60 bytes of a value or line, whole characters, on one line.
+std::string excerpt(std::string_view text) {
+  constexpr std::size_t longest = 60;
+  std::size_t size = std::min(text.size(), longest);
+  if (size < text.size())
+    while (size > 0 && (text[size] & 0xC0) == 0x80) --size;
+  std::string out(text.substr(0, size));
+  for (char& c : out)
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  return size < text.size() ? out + "…" : out;
+}
+
+std::string shown(dom::element value) {
+  return excerpt(simdjson::minify(value));
+}
+
+/// NaN or Infinity where a number should be: what Python writes, and JSON does not know.
+std::optional<std::string> not_a_json_number(std::string_view line) {
+  for (const std::string_view word : {"NaN", "Infinity", "nan", "inf"}) {
+    const std::size_t at = line.find(word);
+    if (at == std::string_view::npos || at == 0) continue;
+    const std::size_t before = line.find_last_not_of(" \t-", at - 1);
+    if (before == std::string_view::npos || std::string_view(":,[").find(line[before]) == std::string_view::npos) continue;
+    const std::size_t begin = line.find_first_not_of(" \t", before + 1);
+    return std::string(line.substr(begin, line.find_first_of(" \t,]}", begin) - begin));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+record_reader::record_reader(const std::string& path) : lines_(path), parser_(std::make_unique<parser>()) {}
+record_reader::~record_reader() = default;
+
+bool record_reader::next() {
+  while (lines_.next()) {
+    if (flat_.read(line(), reserved_, rewards_)) {
+      prompt_ = flat_.prompt;
+      is_list_ = flat_.is_list;
+      return true;
+    }
+    if (line().find_first_not_of(blanks) == std::string_view::npos) continue;
+    parse_any();
+    return true;
+  }
+  return false;
+}
+
+void record_reader::fail_malformed(const char* why) const {
+  if (const auto word = not_a_json_number(line())) fail_here("a value is {}, must be a finite number", *word);
+  if (lines_.unfinished()) fail_here("the file ends within a record: {}", excerpt(line()));
+  fail_here("not a JSON object ({}): {}", why, excerpt(line()));
+}
+
+void record_reader::parser::read_prompt(record_reader& into, dom::element value) {
+  if (into.prompt_.bytes.data() != nullptr) into.fail_here("prompt_id is there twice");
+  const auto integer = [&](auto number) {
+    const char* const end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+    into.prompt_ = {false, {digits, static_cast<std::size_t>(end - digits)}};
+  };
+  if (value.is_string())
+    into.prompt_ = {true, value.get_string().value_unsafe()};
+  else if (value.is_int64())
+    integer(value.get_int64().value_unsafe());
+  else if (value.is_uint64())
+    integer(value.get_uint64().value_unsafe());
+  else
+    into.fail_here("prompt_id is {}, must be a string or an integer", shown(value));
+}
+
+void record_reader::parser::read_reward(record_reader& into, dom::element value) {
+  if (!value.is_number()) into.fail_here("reward is {}, must be a number", shown(value));
+  into.rewards_.push_back(value.get_double().value_unsafe());
+  into.is_list_ = false;
+}
+
+void record_reader::parser::read_rewards(record_reader& into, dom::element value) {
+  dom::array list;
+  if (value.get(list) != simdjson::SUCCESS) into.fail_here("rewards is {}, must be a list of numbers", shown(value));
+  for (const dom::element reward : list) {
+    if (!reward.is_number()) into.fail_here("rewards[{}] is {}, must be a number", into.rewards_.size(), shown(reward));
+    into.rewards_.push_back(reward.get_double().value_unsafe());
+  }
+  if (into.rewards_.empty()) into.fail_here("rewards is [], must hold at least one number");
+  into.is_list_ = true;
+}
+
+void record_reader::parser::read_field(record_reader& into, const dom::key_value_pair& field) {
+  if (field.key == "prompt_id") return read_prompt(into, field.value);
+  if (field.key == "reward" || field.key == "rewards") {
+    if (!into.rewards_.empty()) into.fail_here("{} is a second one, reward or rewards must be there once", field.key);
+    return field.key == "reward" ? read_reward(into, field.value) : read_rewards(into, field.value);
+  }
+  for (const std::string_view name : into.reserved_)
+    if (field.key == name) into.fail_here("{} is there already, and would be added a second time", name);
+}
+
+void record_reader::parse_any() {
+  dom::parser& json = parser_->json;
+  const std::string_view text = line();
+  if (text.size() > json.capacity() && json.allocate(std::max<std::size_t>(2 * text.size(), 4096)) != simdjson::SUCCESS)
+    fail_here("a line of {} bytes is too long", text.size());
+  dom::element root;
+  if (const auto error = json.parse(text.data(), text.size(), false).get(root))
+    fail_malformed(error == simdjson::TAPE_ERROR ? "commas, braces or values are wrong" : simdjson::error_message(error));
+  dom::object object;
+  if (root.get(object) != simdjson::SUCCESS) fail_malformed("it is something else");
+  prompt_ = {};
+  rewards_.clear();
+  for (const dom::key_value_pair& field : object) parser_->read_field(*this, field);
+  if (prompt_.bytes.data() == nullptr) fail_here("prompt_id is missing: {}", excerpt(text));
+  if (rewards_.empty()) fail_here("reward (or rewards) is missing: {}", excerpt(text));
+}
+
+}  // namespace command

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "command/run_command.hpp"
+
+using namespace infalign::test;
+
+namespace {
+
+const std::string good = "{\"prompt_id\":\"a\",\"rewards\":[1,2,3]}\n";
+
+/// Runs calibrate on these files: it has to fail with this line, this code, and no trace of its output.
+void check_calibrate(const std::string& reference, const std::string& rollouts, const std::string& message,
+                     const std::string& options = "", int code = 1) {
+  CAPTURE(message);
+  const work_directory work;
+  work.write("r.jsonl", reference);
+  work.write("p.jsonl", rollouts);
+  const outcome failed = work.infalign("calibrate --reference r.jsonl --rollouts p.jsonl --output out.jsonl " + options);
+  CHECK(failed.err == "infalign: " + message + "\n");
+  CHECK(failed.code == code);
+  CHECK(failed.out.empty());
+  CHECK(work.names() == std::vector<std::string>{"p.jsonl", "r.jsonl"});
+}
+
+/// A bad second line, in either file.
+void check_record(const std::string& line, const std::string& message) {
+  check_calibrate(good, good + line + "\n" + good, "p.jsonl:2: " + message);
+  check_calibrate(good + line + "\n" + good, good, "r.jsonl:2: " + message);
+}
+
+}  // namespace
+
+TEST_CASE("lines that are no records") {
+  check_record("garbage", "not a JSON object (commas, braces or values are wrong): garbage");
+  check_record("[1, 2]", "not a JSON object (it is something else): [1, 2]");
+  check_record("{\"prompt_id\":\"a\",\"reward\":1,}",
+               "not a JSON object (commas, braces or values are wrong): {\"prompt_id\":\"a\",\"reward\":1,}");
+  check_record("{\"prompt_id\":\"a\",\"reward\":1} {\"prompt_id\":\"a\",\"reward\":1}",
+               "not a JSON object (commas, braces or values are wrong): {\"prompt_id\":\"a\",\"reward\":1} "
+               "{\"prompt_id\":\"a\",\"reward\":1}");
+  for (const char* line :
+       {"{\"prompt_id\":\"a\",\"reward\":1", "{\"prompt_id\":\"a\",\"reward\":01}", "{\"prompt_id\":\"a\",\"reward\":.5}",
+        "{\"prompt_id\":\"a\",\"reward\":5.}", "{\"prompt_id\":\"a\",\"reward\":+5}", "{\"prompt_id\":\"a\",\"reward\":1e}",
+        "{\"prompt_id\":\"a\",\"reward\":1e999}", "{\"prompt_id\":\"a\",\"reward\":1,\"x\":tru}",
+        "{\"prompt_id\":\"a\",\"reward\":1}}", "{\"prompt_id\":\"a\" \"reward\":1}", "{'prompt_id':'a','reward':1}",
+        "{\"prompt_id\":\"a\",\"reward\":0x1}", "{\"prompt_id\":007,\"reward\":1}"}) {
+    CAPTURE(line);
+    const work_directory work;
+    work.write("r.jsonl", good);
+    work.write("p.jsonl", good + line + "\n");
+    const outcome failed = work.infalign("calibrate --reference r.jsonl --rollouts p.jsonl --output out.jsonl");
+    CHECK(failed.code == 1);
+    CHECK(failed.err.rfind("infalign: p.jsonl:2: not a JSON object (", 0) == 0);
+    CHECK(failed.err.find(line) != std::string::npos);
+    CHECK(!work.has("out.jsonl"));
+  }
+}
+
+TEST_CASE("records without a usable reward") {
+  check_record("{\"prompt_id\":\"a\"}", "reward (or rewards) is missing: {\"prompt_id\":\"a\"}");
+  check_record("{\"prompt_id\":\"a\",\"reward\":\"high\"}", "reward is \"high\", must be a number");
+  check_record("{\"prompt_id\":\"a\",\"reward\":null}", "reward is null, must be a number");
+  check_record("{\"prompt_id\":\"a\",\"reward\":true}", "reward is true, must be a number");
+  check_record("{\"prompt_id\":\"a\",\"reward\":[1]}", "reward is [1], must be a number");
+  check_record("{\"prompt_id\":\"a\",\"rewards\":1}", "rewards is 1, must be a list of numbers");
+  check_record("{\"prompt_id\":\"a\",\"rewards\":[1,\"x\"]}", "rewards[1] is \"x\", must be a number");
+  check_record("{\"prompt_id\":\"a\",\"rewards\":[]}", "rewards is [], must hold at least one number");
+  check_record("{\"prompt_id\":\"a\",\"reward\":NaN}", "a value is NaN, must be a finite number");
+  check_record("{\"prompt_id\":\"a\",\"reward\": -Infinity}", "a value is -Infinity, must be a finite number");
+  check_record("{\"prompt_id\":\"a\",\"rewards\":[1, NaN]}", "a value is NaN, must be a finite number");
+  check_record("{\"prompt_id\":\"a\",\"reward\":1,\"rewards\":[2]}",
+               "rewards is a second one, reward or rewards must be there once");
+  check_record("{\"prompt_id\":\"a\",\"reward\":1,\"reward\":1}",
+               "reward is a second one, reward or rewards must be there once");
+}
+
+TEST_CASE("records without a usable prompt") {
+  check_record("{\"reward\":1}", "prompt_id is missing: {\"reward\":1}");
+  check_record("{\"prompt_id\":1.5,\"reward\":1}", "prompt_id is 1.5, must be a string or an integer");
+  check_record("{\"prompt_id\":null,\"reward\":1}", "prompt_id is null, must be a string or an integer");
+  check_record("{\"prompt_id\":\"a\",\"prompt_id\":\"a\",\"reward\":1}", "prompt_id is there twice");
+  check_calibrate(good, good + "{\"prompt_id\":\"b\",\"reward\":1}\n", "p.jsonl:2: prompt \"b\" has no reference in r.jsonl");
+  check_calibrate("{\"prompt_id\":7,\"reward\":1}\n", "{\"prompt_id\":\"7\",\"reward\":1}\n",
+                  "p.jsonl:1: prompt \"7\" has no reference in r.jsonl");
+}
+
+TEST_CASE("files that are cut, empty, or calibrated already") {
+  check_calibrate(good, good + "{\"prompt_id\":\"a\",\"rewa",
+                  "p.jsonl:2: the file ends within a record: {\"prompt_id\":\"a\",\"rewa");
+  check_calibrate(good + "{\"prompt_id\":\"a\",\"reward\":1", good,
+                  "r.jsonl:2: the file ends within a record: {\"prompt_id\":\"a\",\"reward\":1");
+  check_calibrate("", good, "r.jsonl: there is no record in it");
+  check_calibrate("\n \n", good, "r.jsonl: there is no record in it");
+  check_calibrate(good, "{\"prompt_id\":\"a\",\"reward\":1,\"standard_error\":0}\n",
+                  "p.jsonl:1: standard_error is there already, and would be added a second time");
+  const std::string binary = std::string("{\"prompt_id\":\"a\",\"reward\":1,\"x\":\"") + "\xFF\xFE" + "\"}\n";
+  const work_directory work;
+  work.write("r.jsonl", good);
+  work.write("p.jsonl", binary);
+  const outcome failed = work.infalign("calibrate --reference r.jsonl --rollouts p.jsonl --output out.jsonl");
+  CHECK(failed.code == 1);
+  CHECK(failed.err.rfind("infalign: p.jsonl:1: not a JSON object (", 0) == 0);
+}
+
+TEST_CASE("what cannot be left out, and what JSON cannot hold") {
+  check_calibrate(
+      good, "{\"prompt_id\":\"a\",\"reward\":1.5}\n",
+      "p.jsonl:1: reward 1.5 is none of the references of prompt \"a\" in r.jsonl, so it cannot be left out of them",
+      "--leave-one-out");
+  check_calibrate("{\"prompt_id\":1,\"reward\":1}\n", "{\"prompt_id\":1,\"reward\":1}\n",
+                  "p.jsonl:1: prompt 1 has 1 reference in r.jsonl, leaving one out needs at least 2", "--leave-one-out");
+  check_calibrate(
+      "{\"prompt_id\":1,\"rewards\":[1,2]}\n", "{\"prompt_id\":1,\"reward\":3}\n{\"prompt_id\":1,\"reward\":0}\n",
+      "p.jsonl:2: logarithm of the calibrated reward 0 is -inf, which JSON cannot hold; clamped:0.25:0.75:logarithm is finite",
+      "--transform logarithm");
+}
+
+TEST_CASE("options that make no sense") {
+  check_calibrate(good, good,
+                  "--transform: 'exp': unknown transform, must be one of identity, logarithm, exponential:T, power:P, "
+                  "normal_quantile, clamped:LOW:HIGH:INNER",
+                  "--transform exp", 2);
+  check_calibrate(good, good, "--ties: 'half': unknown tie rule, must be one of mid_rank, below, at_or_below, randomized:SEED",
+                  "--ties half", 2);
+  check_calibrate(good, good, "The following argument was not expected: --nonsense (see --help)", "--nonsense", 2);
+  const work_directory work;
+  work.write("a.jsonl", good);
+  CHECK(work.infalign("").code == 2);
+  CHECK(work.infalign("calibrate").code == 2);
+  CHECK(work.infalign("nonsense").code == 2);
+  CHECK(work.infalign("calibrate --reference - --rollouts -").err ==
+        "infalign: --reference and --rollouts: only one of them can be standard input\n");
+  const outcome level = work.infalign("winrate --policy a.jsonl --reference a.jsonl --procedure best_of:2 --level 95");
+  CHECK(level.code == 2);
+  CHECK(level.err == "infalign: --level is 95, must be between 0 and 1\n");
+  CHECK(work.infalign("winrate --policy a.jsonl --reference a.jsonl --procedure best_of:4x").err ==
+        "infalign: --procedure: 'best_of:4x': N is '4x', must be a whole number; the syntax is best_of:N\n");
+}
+
+TEST_CASE("files that are not there, and places that cannot be written") {
+  const work_directory work;
+  work.write("a.jsonl", good);
+  const std::string calibrate = "calibrate --reference a.jsonl --rollouts a.jsonl --output ";
+  const auto check = [&](const std::string& arguments, const std::string& message) {
+    CAPTURE(arguments);
+    const outcome failed = work.infalign(arguments);
+    CHECK(failed.code == 1);
+    CHECK(failed.err == "infalign: " + message + "\n");
+    CHECK(work.names() == std::vector<std::string>{"a.jsonl"});
+  };
+  check("calibrate --reference none.jsonl --rollouts a.jsonl", "none.jsonl: cannot open: No such file or directory");
+  check("calibrate --reference a.jsonl --rollouts none.jsonl --output out.jsonl",
+        "none.jsonl: cannot open: No such file or directory");
+  check("calibrate --reference . --rollouts a.jsonl --output out.jsonl", ".: cannot read: Is a directory");
+  check(calibrate + "none/out.jsonl", "none/out.jsonl: cannot write: No such file or directory");
+  check(calibrate + ".", ".: cannot write: Is a directory");
+  check(calibrate + "/dev/full", "/dev/full: cannot write: No space left on device");
+  check(calibrate + "- > /dev/full", "standard output: cannot write: No space left on device");
+  check("winrate --policy a.jsonl --reference a.jsonl --procedure best_of:2 --json > /dev/full",
+        "standard output: cannot write: No space left on device");
+}
+
+TEST_CASE("a disk that fills up while the file is written leaves nothing behind") {
+  const work_directory work;
+  std::string rollouts;
+  for (int i = 0; i < 20'000; ++i)
+    rollouts += "{\"prompt_id\":\"a\",\"reward\":1,\"text\":\"0123456789012345678901234567890123456789\"}\n";
+  work.write("r.jsonl", good);
+  work.write("p.jsonl", rollouts);
+  work.write("out.jsonl", "what was there");
+  // A limit on the size of files stands for the disk; the signal that comes with it has to be ignored to become an error.
+  const outcome failed = work.shell(
+      "trap '' XFSZ; ulimit -f 512; exec \"$infalign\" calibrate --reference r.jsonl --rollouts p.jsonl --output out.jsonl");
+  CHECK(failed.code == 1);
+  CHECK(failed.err == "infalign: out.jsonl: cannot write: File too large\n");
+  CHECK(work.names() == std::vector<std::string>{"out.jsonl", "p.jsonl", "r.jsonl"});
+  CHECK(work.read("out.jsonl") == "what was there");
+}
+
+TEST_CASE("a pipe that is closed is an error, an interrupted run takes its file away") {
+  const work_directory work;
+  std::string rollouts;
+  for (int i = 0; i < 50'000; ++i) rollouts += "{\"prompt_id\":\"a\",\"reward\":1}\n";
+  work.write("r.jsonl", good);
+  work.write("p.jsonl", rollouts);
+  const outcome closed = work.shell("( \"$infalign\" calibrate --reference r.jsonl --rollouts p.jsonl; echo $? >&2 ) | true");
+  CHECK(closed.err == "infalign: standard output: cannot write: Broken pipe\n1\n");
+  const outcome interrupted = work.shell(
+      "mkfifo pipe; \"$infalign\" calibrate --reference r.jsonl --rollouts pipe --output out.jsonl & pid=$!; "
+      "exec 3>pipe; head -n 9 p.jsonl >&3; "
+      "for i in $(seq 100); do ls -A | grep -q '^[.]out.jsonl' && break; sleep 0.05; done; "
+      "ls -A | grep -c '^[.]out.jsonl'; kill -TERM $pid; wait $pid; echo $?; rm pipe");
+  CHECK(interrupted.out == "1\n143\n");
+  CHECK(work.names() == std::vector<std::string>{"p.jsonl", "r.jsonl"});
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "command/run_command.hpp"
+
+using namespace infalign::test;
+
+namespace {
+
+struct values {
+  double kl, inference, standard;
+};
+
+/// A prompt whose base policy is these samples, each as likely: calibrated by mid-rank, tilted by exp(u/β), played best of n.
+values plug_in(const std::vector<double>& samples, double beta, double n) {
+  std::map<double, double> share;  // of each reward level
+  for (const double r : samples) share[r] += 1 / static_cast<double>(samples.size());
+  std::vector<double> base, policy;
+  double below = 0, normalizer = 0;
+  for (const auto& [level, p] : share) {
+    base.push_back(p);
+    policy.push_back(p * std::exp((below + p / 2) / beta));
+    normalizer += policy.back();
+    below += p;
+  }
+  values found{0, 0, 0};
+  double f = 0, q = 0;
+  for (std::size_t i = 0; i < base.size(); ++i) {
+    const double w = policy[i] / normalizer;
+    found.kl += w * std::log(w / base[i]);
+    found.inference += (std::pow(f + w, n) - std::pow(f, n)) * (std::pow(q, n) + std::pow(q + base[i], n)) / 2;
+    found.standard += w * (q + base[i] / 2);
+    f += w;
+    q += base[i];
+  }
+  return found;
+}
+
+/// K·θ_K - (K-1)·mean of the θ_{K-1} without one sample.
+values jackknife(const std::vector<double>& samples, double beta, double n) {
+  const auto k = static_cast<double>(samples.size());
+  const values all = plug_in(samples, beta, n);
+  values sum{0, 0, 0};
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    std::vector<double> left = samples;
+    left.erase(left.begin() + static_cast<std::ptrdiff_t>(i));
+    const values without = plug_in(left, beta, n);
+    sum.kl += without.kl / k;
+    sum.inference += without.inference / k;
+    sum.standard += without.standard / k;
+  }
+  return {k * all.kl - (k - 1) * sum.kl, k * all.inference - (k - 1) * sum.inference,
+          k * all.standard - (k - 1) * sum.standard};
+}
+
+}  // namespace
+
+TEST_CASE("evaluate is the jackknife of the closed form, prompt by prompt") {
+  // Levels that stay tied when any one sample is left out.
+  const std::vector<std::vector<double>> prompts{
+      {0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2}, {5, 5, 5, 5, 5, 7, 7, 7}, {-1, -1, -1, 3, 3, 3, 4, 4, 4}};
+  const work_directory work;
+  std::string text;
+  for (std::size_t p = 0; p < prompts.size(); ++p)
+    for (const double r : prompts[p])
+      text += "{\"prompt_id\":" + std::to_string(p) + ",\"reward\":" + std::to_string(r) + "}\n";
+  work.write("r.jsonl", text);
+  const outcome done =
+      work.infalign("evaluate --reference r.jsonl --procedure best_of:4 --transform identity --beta 0.1,0.5 --json");
+  CHECK(done.err.empty());
+  REQUIRE(done.code == 0);
+  const json_document found(done.out);
+  CHECK(found.number("prompts") == 3);
+  CHECK(found.number("level") == 0.95);
+  std::size_t i = 0;
+  for (const simdjson::dom::element row : found["rows"].get_array()) {
+    const double beta = row["beta"];
+    CHECK(beta == (i++ == 0 ? 0.1 : 0.5));
+    const auto check = [&](const char* key, double values::*member) {
+      double corrected = 0, biased = 0, squares = 0;
+      for (const auto& samples : prompts) corrected += jackknife(samples, beta, 4).*member / 3;
+      for (const auto& samples : prompts) biased += plug_in(samples, beta, 4).*member / 3;
+      for (const auto& samples : prompts) squares += std::pow(jackknife(samples, beta, 4).*member - corrected, 2);
+      const double error = std::sqrt(squares / 2 / 3);
+      CAPTURE(key);
+      CHECK(double(row[key]["value"]) == doctest::Approx(corrected).epsilon(1e-10));
+      CHECK(double(row[key]["plug_in"]) == doctest::Approx(biased).epsilon(1e-10));
+      CHECK(double(row[key]["standard_error"]) == doctest::Approx(error).epsilon(1e-9));
+      CHECK(double(row[key]["confidence_interval"].at(1)) ==
+            doctest::Approx(corrected + 1.959963984540054 * error).epsilon(1e-9));
+    };
+    check("kl", &values::kl);
+    check("inference_win_rate", &values::inference);
+    check("standard_win_rate", &values::standard);
+  }
+  CHECK(i == 2);
+}
+
+TEST_CASE("evaluate says when its samples cannot carry the policy, and what it cannot use") {
+  const work_directory work;
+  work.write("r.jsonl", "{\"prompt_id\":1,\"rewards\":[1,1,2,2,3]}\n{\"prompt_id\":2,\"rewards\":[1,4,2,2,3]}\n");
+  work.write("one.jsonl", "{\"prompt_id\":1,\"rewards\":[1,2]}\n{\"prompt_id\":\"x\",\"reward\":1}\n");
+  const std::string start = "evaluate --procedure best_of:4 --transform identity ";
+  const outcome thin = work.infalign(start + "--reference r.jsonl --beta 0.01 --json");
+  CHECK(json_document(thin.out)["rows"].at(0)["reliable"].get_bool().value() == false);
+  CHECK(work.infalign(start + "--reference r.jsonl --beta 0.01").out.find("* too few samples") != std::string::npos);
+  const outcome one = work.infalign(start + "--reference one.jsonl --beta 0.1");
+  CHECK(one.code == 1);
+  CHECK(one.err == "infalign: one.jsonl:2: prompt \"x\" has 1 reward, a prediction needs at least 2\n");
+  for (const char* beta : {"0", "-1", "nan", "inf"}) {
+    const outcome wrong = work.infalign(start + "--reference r.jsonl --beta " + beta);
+    CHECK(wrong.code == 2);
+    CHECK(wrong.err.find(std::string("infalign: --beta is ") + beta + ", must be positive and finite") == 0);
+  }
+}
