@@ -40,7 +40,8 @@ class shooting {
     step_ = std::log(y / scale_);
     scale_ = y;
     state at;
-    for (std::size_t k = 0; k < panels_.size();) {
+    double left = 0;
+    for (std::size_t k = 0; k < panels_.size() && left == 0;) {
       panel& p = panels_[k];
       if (!integrate(p, at)) {
         split(k);
@@ -49,9 +50,8 @@ class shooting {
       linearise(p, at);
       at = {p.above.back(), p.exponent.back(), p.above_by_scale.back(), p.exponent_by_scale.back()};
       ++k;
-      if (at.above > 1 + overshoot) break;
+      if (at.above > 1 + overshoot && k < panels_.size()) left = 1 - panels_[k].low;
     }
-    const double left = at.above > 1 + overshoot ? 1 - end(at) : 0;
     const double density = y * std::exp(at.exponent);
     last_ = {at.above - 1 + left * density, (at.above_by_scale + left * density * (1 + at.exponent_by_scale)) / y};
     return last_;
@@ -126,12 +126,6 @@ class shooting {
     const double low = panels_[k].low;
     panels_[k] = make(low, half);
     panels_.insert(panels_.begin() + static_cast<std::ptrdiff_t>(k) + 1, make(low + half, half));
-  }
-  /// Where the panel ends that the state belongs to.
-  [[nodiscard]] double end(const state& at) const {
-    for (const panel& p : panels_)
-      if (p.above.back() == at.above) return p.low + p.width;
-    return 1;
   }
 
   /// `k(F + by, u)/β` at the points.
