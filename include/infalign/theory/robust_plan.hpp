@@ -70,7 +70,7 @@ struct robust_problem {
       if (prior[i] > 0) mixed.push_back({prior[i], scenarios[i].played});
     std::optional<optimal_transform> found = optimal_at_kl(matchup::mixture(mixed), budget);
     expects<domain_error>(found.has_value(), "robust_plan", "budget is ", budget.value,
-                          ", which the optimum only has for a KL weight below 1e-12");
+                          ", at which a scenario or a mixture has no optimum (see optimal_at_kl)");
     return *std::move(found);
   }
 };
