@@ -3,15 +3,17 @@
 #include <cmath>
 #include <cstdio>
 #include <infalign/backend/cuda.cuh>
+#include <infalign/transform/exponential.hpp>
 #include <random>
 #include <vector>
 
 #include "shaped_reward.hpp"
 
-template <class Calibrator>
-__global__ void shape_rewards(Calibrator fitted, const float* rewards, const float* tokens, int rollouts, float* shaped) {
+template <class Calibrator, class Transform>
+__global__ void shape_rewards(Calibrator fitted, Transform transform, const float* rewards, const float* tokens, int rollouts,
+                              float* shaped) {
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  shaped[i] = shaped_reward(fitted, i / rollouts, rewards[i], tokens[i]);
+  shaped[i] = shaped_reward(fitted, i / rollouts, transform, rewards[i], tokens[i]);
 }
 
 int main() {
@@ -31,7 +33,8 @@ int main() {
   infalign::device_array<float> z(base), y(rewards), length(tokens), shaped(prompts * rollouts);
   infalign::cuda on;
   const infalign::calibrator fitted(on, z.rows(prompts, references));
-  shape_rewards<<<prompts, rollouts, 0, on.stream()>>>(fitted.ref(), y.data(), length.data(), rollouts, shaped.data());
+  shape_rewards<<<prompts, rollouts, 0, on.stream()>>>(fitted.ref(), infalign::exponential(-5), y.data(), length.data(),
+                                                       rollouts, shaped.data());
   const auto result = shaped.host();
 
   double largest_difference = 0;

@@ -5,9 +5,10 @@
 #pragma once
 
 #include <infalign/calibration/calibrator.hpp>
-#include <infalign/transform/exponential.hpp>
+#include <infalign/core/config.hpp>
 
-template <class Calibrator, class V>
-INFALIGN_HD V shaped_reward(const Calibrator& fitted, infalign::index_t prompt, V reward, V tokens) {
-  return infalign::exponential(-5)(fitted[prompt].cdf(reward)) - V(0.001f) * tokens;
+template <class Calibrator, class Transform, class V>
+INFALIGN_HD V shaped_reward(const Calibrator& fitted, infalign::index_t prompt, const Transform& transform, V reward,
+                            V tokens) {
+  return transform(fitted[prompt].cdf(reward)) - V(0.001f) * tokens;
 }

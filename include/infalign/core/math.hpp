@@ -33,6 +33,9 @@ INFALIGN_HD constexpr V select(Bool condition, V a, V b) {
 
 /// `f(x)` for a function that only knows single values (it searches a table, say): lane by lane on a batch. The batch
 /// overload lives with its backend and is found through the type of `f`, which therefore belongs to this library.
+#if defined(__CUDACC__)
+#pragma nv_exec_check_disable  // `f` may be for the host alone, where only the host calls this
+#endif
 template <class F, class V>
   requires std::is_arithmetic_v<V>
 INFALIGN_HD constexpr V lanewise(const F& f, V x) {

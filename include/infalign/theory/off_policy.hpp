@@ -112,7 +112,7 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
   auto frame = on.scratch();
   T* const sorted = frame.template take<T>(rewards.total());
   on.sort(rewards, sorted);
-  const auto groups = packed_like<const T>(rewards, sorted);
+  const any_groups groups(packed_like<const T>(rewards, sorted));
   using Groups = std::remove_const_t<decltype(groups)>;
   double* const columns = frame.template take<double>(7 * n);
   const auto column = [&](index_t i) { return columns + i * n; };
