@@ -7,8 +7,8 @@
 /// weight together, does not change the optimal policy.
 #pragma once
 
+#include <charconv>
 #include <concepts>
-#include <sstream>
 #include <string>
 #include <type_traits>
 
@@ -35,12 +35,10 @@ auto kernel_form(const F& transform) {
 }
 
 namespace detail {
-/// A parameter as a user would write it: `exponential:-5`, not `exponential:-5.000000`.
+/// A parameter as a user would write it, `exponential:-5`, with as many digits as it takes to read it back exactly, in any locale.
 inline std::string format_parameter(double value) {
-  std::ostringstream text;
-  text.precision(12);
-  text << value;
-  return text.str();
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 }  // namespace detail
 

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+namespace infalign::detail {
+
+/// The β > 0 at which `kl(β) = target`, for a decreasing function that can be met: secants in `log β` of `log(e^KL - 1)`, whose
+/// slope is between -2 (large β, where KL ~ 1/β²) and 0 (about -1 where the density is a layer at an end), held in a bracket.
+/// Ends where KL is right to 1e-14 or β to rounding; the last call of `kl` is at the value returned. Where KL jumps over the target
+/// (the best of several optima changes), it ends at the jump. Returns 0 if β would fall below `smallest`.
+template <class Kl>
+double beta_at_kl(Kl&& kl, double target, double start, double smallest) {
+  const auto height = [](double k) { return k < 30 ? std::log(std::expm1(k)) : k; };
+  const double wanted = height(target);
+  const double floor = std::log(smallest);
+  double low = floor, high = 709, x = std::max(std::log(start), floor);
+  bool floor_met = false;
+  double slope = -1.3, x_before = 0, excess_before = 0;
+  for (int i = 0; i < 100; ++i) {
+    const double reached = kl(std::exp(x));
+    const double excess = height(reached) - wanted;
+    if (std::abs(reached - target) <= 1e-14 * target) break;
+    if (excess < 0 && x <= floor) return 0;
+    (excess > 0 ? low : high) = x;
+    floor_met = floor_met || excess > 0;
+    if (i > 0 && x != x_before) slope = std::clamp((excess - excess_before) / (x - x_before), -3.0, -0.02);
+    x_before = x;
+    excess_before = excess;
+    const double next = x - std::clamp(excess / slope, -8.0, 8.0);
+    const double held = next >= low && next <= high ? next : next < low && !floor_met ? floor : 0.5 * (low + high);
+    if (std::abs(held - x) <= 4e-16 * std::max(1.0, std::abs(x))) break;
+    x = held;
+  }
+  return std::exp(x);
+}
+
+}  // namespace infalign::detail

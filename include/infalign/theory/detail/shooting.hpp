@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "infalign/theory/detail/density_curve.hpp"
+#include "infalign/theory/matchup.hpp"
+
+namespace infalign::detail {
+
+/// The initial-value problem of the optimum from the upper end down. With `w = 1 - u`, `B = 1 - F` and the log-density relative to
+/// its value at the upper end, `h(w) = log f - log y`:
+///
+///     B' = y·e^h,   h' = -k(1-B, 1-w)/β,   B(0) = 0,  h(0) = 0,
+///
+/// and the optimum is that `y = f(1)` for which `B(1) = 1`. From this end the problem is well conditioned: what grows downwards
+/// grows by powers of 1/β, where from the lower end it grows as e^{1/β}.
+///
+/// Steps are panels of Chebyshev points; on each the integral equation is iterated to rounding. The panels are kept from one y to
+/// the next, and with them the derivative of the solution by log y, which says where to start.
+class shooting {
+ public:
+  /// `B(1) - 1` and its derivative by y.
+  struct miss {
+    double value;
+    double slope;
+  };
+
+  shooting(const matchup& played, double beta) : played_(played), beta_(beta), terms_(played.pairs().size()) {}
+
+  static constexpr double rounding = 1e-15;
+
+  /// For `f(1) = y`, to about `tolerance`; where B passes 1 on the way, what a constant density from there on would give.
+  miss operator()(double y, double tolerance = rounding) {
+    tolerance_ = tolerance;
+    if (panels_.empty()) start(y);
+    step_ = std::log(y / scale_);
+    scale_ = y;
+    state at;
+    for (std::size_t k = 0; k < panels_.size();) {
+      panel& p = panels_[k];
+      if (!integrate(p, at)) {
+        split(k);
+        continue;
+      }
+      linearise(p, at);
+      at = {p.above.back(), p.exponent.back(), p.above_by_scale.back(), p.exponent_by_scale.back()};
+      ++k;
+      if (at.above > 1 + overshoot) break;
+    }
+    const double left = at.above > 1 + overshoot ? 1 - end(at) : 0;
+    const double density = y * std::exp(at.exponent);
+    last_ = {at.above - 1 + left * density, (at.above_by_scale + left * density * (1 + at.exponent_by_scale)) / y};
+    return last_;
+  }
+
+  /// The density of the last y, with one more Newton step taken along the derivative. The step is below the spacing of y, which
+  /// for small β is felt: far from the upper end, the density is what is left of two numbers of size 1/β.
+  [[nodiscard]] density_curve curve() const {
+    std::vector<curve_panel> turned;
+    turned.reserve(panels_.size());
+    const double step = -last_.value / (last_.slope * scale_);
+    const double top = std::log(scale_) + step;
+    for (auto p = panels_.rbegin(); p != panels_.rend(); ++p) {
+      curve_panel& piece = turned.emplace_back();
+      piece.low = -(p->low + p->width);
+      piece.high = -p->low;
+      for (std::size_t i = 0; i < chebyshev::size; ++i) {
+        const std::size_t j = chebyshev::size - 1 - i;
+        piece.log_density[i] = top + (p->exponent[j] + step * p->exponent_by_scale[j]);
+      }
+    }
+    return {chart{chart::kind::distance}, std::move(turned)};
+  }
+
+ private:
+  static constexpr double overshoot = 1e-3;
+
+  /// B and h at the start of a panel, and their derivatives by log y.
+  struct state {
+    double above = 0;
+    double exponent = 0;
+    double above_by_scale = 0;
+    double exponent_by_scale = 0;
+  };
+  struct panel {
+    double low;
+    double width;
+    std::vector<chebyshev::values> reference = {};  ///< p_i·g_i^ref/β at the points, for every pair of procedures
+    chebyshev::values above = {};
+    chebyshev::values exponent = {};
+    chebyshev::values above_by_scale = {};
+    chebyshev::values exponent_by_scale = {};
+    chebyshev::values density = {};
+    chebyshev::values rate = {};
+    bool solved = false;
+  };
+
+  /// Panels that double from the width of the layer at the upper end.
+  void start(double y) {
+    scale_ = y;
+    double width = std::min(0.25, 1 / (1 + y + played_.slope(1, 1) / beta_));
+    for (double low = 0; low < 1; width = std::min(0.25, 2 * width)) {
+      const bool last = 1 - low < 1.5 * width;
+      panels_.push_back(make(low, last ? 1 - low : width));
+      low = last ? 1 : low + width;
+    }
+  }
+  [[nodiscard]] panel make(double low, double width) const {
+    panel fresh{low, width};
+    fresh.reference.resize(terms_);
+    for (std::size_t term = 0; term < terms_; ++term) {
+      const matchup::pair& pair = played_.pairs()[term];
+      for (std::size_t i = 0; i < chebyshev::size; ++i) {
+        const double w = low + 0.5 * width * (1 + chebyshev::points().node[i]);
+        fresh.reference[term][i] = pair.probability / beta_ * pair.reference.density(std::max(0.0, 1 - w));
+      }
+    }
+    return fresh;
+  }
+  void split(std::size_t k) {
+    const double half = 0.5 * panels_[k].width;
+    const double low = panels_[k].low;
+    panels_[k] = make(low, half);
+    panels_.insert(panels_.begin() + static_cast<std::ptrdiff_t>(k) + 1, make(low + half, half));
+  }
+  /// Where the panel ends that the state belongs to.
+  [[nodiscard]] double end(const state& at) const {
+    for (const panel& p : panels_)
+      if (p.above.back() == at.above) return p.low + p.width;
+    return 1;
+  }
+
+  /// `k(F + by, u)/β` at the points.
+  [[nodiscard]] chebyshev::values fall(const panel& p, double by) const {
+    chebyshev::values rate{};
+    for (std::size_t term = 0; term < terms_; ++term) {
+      const auto& density = played_.pairs()[term].policy.density;
+      for (std::size_t i = 0; i < chebyshev::size; ++i)
+        rate[i] += p.reference[term][i] * density(std::clamp(1 - p.above[i] + by, 0.0, 1.0));
+    }
+    return rate;
+  }
+
+  /// Iterates the integral equation on one panel; false if the panel is too wide.
+  [[nodiscard]] bool integrate(panel& p, const state& at) const {
+    const chebyshev& points = chebyshev::points();
+    const double half = 0.5 * p.width;
+    predict(p, at);
+    double change = 1;
+    for (int sweep = 0; sweep < 24; ++sweep) {
+      for (std::size_t i = 0; i < chebyshev::size; ++i) p.density[i] = scale_ * std::exp(p.exponent[i]);
+      p.above = points.primitive(p.density);
+      for (double& b : p.above) b = at.above + half * b;
+      p.rate = fall(p, 0);
+      chebyshev::values next = points.primitive(p.rate);
+      const double before = change;
+      change = 0;
+      for (std::size_t i = 0; i < chebyshev::size; ++i) {
+        next[i] = at.exponent - half * next[i];
+        // Where the policy has little mass, the exponent matters less.
+        change = std::max(change, std::abs(next[i] - p.exponent[i]) * (std::min(1.0, half * p.density[i]) + 1e-3));
+      }
+      p.exponent = next;
+      if (!(change < 1e6)) return false;
+      if (change < tolerance_ || (change < 100 * rounding && change > 0.5 * before)) return p.solved = resolved(p);
+    }
+    return false;
+  }
+  void predict(panel& p, const state& at) const {
+    if (!p.solved || std::abs(step_) > 0.5) {
+      p.exponent.fill(at.exponent);
+      return;
+    }
+    for (std::size_t i = 0; i < chebyshev::size; ++i) p.exponent[i] += step_ * p.exponent_by_scale[i];
+    const double shift = at.exponent - p.exponent.front();
+    for (double& e : p.exponent) e += shift;
+  }
+  [[nodiscard]] bool resolved(const panel& p) const {
+    const chebyshev& points = chebyshev::points();
+    // Beyond F = 0 the procedure has a kink, and only the sign matters.
+    if (p.width < 1e-13 || p.above.back() > 1 + overshoot) return true;
+    const double small = 10 * tolerance_;
+    return points.tail(p.density) * p.width < small &&
+           points.tail(p.rate) * p.width < small * (1 + std::abs(p.exponent.back()));
+  }
+
+  /// The derivative of the solution by log y. It only steers, so that of k may be a quotient of differences.
+  void linearise(panel& p, const state& at) const {
+    const chebyshev& points = chebyshev::points();
+    constexpr double difference = 1e-6;
+    const double half = 0.5 * p.width;
+    chebyshev::values stiffness = fall(p, difference);
+    for (std::size_t i = 0; i < chebyshev::size; ++i) stiffness[i] = (stiffness[i] - p.rate[i]) / difference;
+    p.exponent_by_scale.fill(at.exponent_by_scale);
+    double change = 1;
+    for (int sweep = 0; sweep < 24 && change > 1e-7; ++sweep) {
+      chebyshev::values growth;
+      for (std::size_t i = 0; i < chebyshev::size; ++i) growth[i] = p.density[i] * (1 + p.exponent_by_scale[i]);
+      growth = points.primitive(growth);
+      for (std::size_t i = 0; i < chebyshev::size; ++i) {
+        p.above_by_scale[i] = at.above_by_scale + half * growth[i];
+        growth[i] = stiffness[i] * p.above_by_scale[i];
+      }
+      growth = points.primitive(growth);
+      change = 0;
+      for (std::size_t i = 0; i < chebyshev::size; ++i) {
+        const double next = at.exponent_by_scale + half * growth[i];
+        change = std::max(change, std::abs(next - p.exponent_by_scale[i]) / (1 + std::abs(next)));
+        p.exponent_by_scale[i] = next;
+      }
+    }
+  }
+
+  const matchup& played_;
+  double beta_;
+  std::size_t terms_;
+  double scale_ = 1;
+  double step_ = 0;
+  double tolerance_ = rounding;
+  miss last_ = {0, 1};
+  std::vector<panel> panels_;
+};
+
+}  // namespace infalign::detail

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Which transform to train with, at which β, and what to expect of it, before anything is trained.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "infalign/core/error.hpp"
+#include "infalign/core/math.hpp"
+#include "infalign/objective/weights.hpp"
+#include "infalign/theory/matchup.hpp"
+#include "infalign/theory/optimal_transform.hpp"
+#include "infalign/theory/tradeoff.hpp"
+#include "infalign/transform/any_transform.hpp"
+
+namespace infalign {
+
+/// The transforms in common use: identity, logarithm, exponential with t = ±5 and ±10.
+[[nodiscard]] inline std::vector<any_transform> customary_transforms() {
+  return {identity(), logarithm(), exponential(5), exponential(10), exponential(-5), exponential(-10)};
+}
+
+/// What one transform reaches in a plan.
+struct plan_row {
+  std::string transform;                  ///< its name, `optimal` for the optimum
+  std::optional<tradeoff_point> reached;  ///< none where no β gives it the wanted KL
+  double largest_kl;                      ///< what `β -> 0` leads to; infinite unless the transform has a flat top
+  /// What the optimum has more of what is maximised: of the win rate at the same KL, or of `W - β·KL` at the same β. NaN where
+  /// nothing is reached. An optimum out of reach of `optimal_at_kl` counts as a win rate of 1.
+  double price;
+};
+
+/// All transforms at one KL budget, or at one β.
+struct plan_section {
+  double wanted;  ///< the KL, or the β
+  /// By price to ten digits, the best first; what does not reach the KL comes last. Equals stand in the order in which they were
+  /// given, the optimum after them.
+  std::vector<plan_row> rows;
+};
+
+struct plan_table {
+  std::vector<plan_section> sections;
+  /// The customary transform whose largest price over all sections is the smallest, if that is at most what a plan may forgo;
+  /// otherwise `optimal`.
+  std::string recommended;
+  /// That largest price; 0 for the optimum.
+  double price;
+  /// What is known of the optima: `proved_global` if it is of each.
+  optimality proof;
+};
+
+namespace detail {
+
+inline void rank(std::vector<plan_row>& rows) {
+  std::stable_sort(rows.begin(), rows.end(), [](const plan_row& a, const plan_row& b) {
+    if (!a.reached || !b.reached) return a.reached.has_value() && !b.reached.has_value();
+    return std::round(a.price * 1e10) < std::round(b.price * 1e10);
+  });
+}
+/// `best` is what the optimum has of `W - β·KL`.
+inline plan_row row_of(std::string name, std::optional<tradeoff_point> reached, double largest_kl, double best, double beta) {
+  const double price = reached ? std::max(0.0, best - (reached->inference_win_rate - beta * reached->kl)) : std::nan("");
+  return {std::move(name), reached, largest_kl, price};
+}
+
+/// Fills in what is recommended.
+inline void recommend(plan_table& plan, double forgo) {
+  plan.recommended = "optimal";
+  plan.price = 0;
+  double least = infinity<double>;
+  for (const plan_row& candidate : plan.sections.front().rows) {
+    if (candidate.transform == "optimal") continue;
+    double worst = 0;
+    for (const plan_section& section : plan.sections) {
+      const auto row = std::find_if(section.rows.begin(), section.rows.end(),
+                                    [&](const plan_row& r) { return r.transform == candidate.transform; });
+      worst = std::max(worst, row->reached ? row->price : infinity<double>);
+    }
+    if (worst > forgo || worst >= least) continue;
+    least = worst;
+    plan.recommended = candidate.transform;
+    plan.price = worst;
+  }
+}
+
+}  // namespace detail
+
+/// Every transform, and the optimum, at each KL budget: β, KL, inference-time and standard win rate, ranked. `forgo` is the win
+/// rate that one would give up to stay with a transform in closed form.
+///
+/// Cost: about 1 ms a transform and budget. Errors: `shape_error` without a budget; `domain_error` for `forgo` outside [0, 1].
+/// Source: derived; the transforms are those of InfAlign (arXiv 2412.19792).
+[[nodiscard]] inline plan_table plan(const matchup& played, const std::vector<kl_budget>& budgets,
+                                     const std::vector<any_transform>& transforms = customary_transforms(),
+                                     double forgo = 1e-3) {
+  expects<shape_error>(!budgets.empty(), "plan", "budgets is empty");
+  expects<domain_error>(forgo >= 0 && forgo <= 1, "plan", "forgo is ", forgo, ", must be in [0, 1]");
+  plan_table plan{{}, {}, 0, optimality::proved_global};
+  std::vector<double> best;
+  for (const kl_budget& budget : budgets) {
+    const std::optional<optimal_transform> optimum = optimal_at_kl(played, budget);
+    const auto reached = optimum ? std::optional(detail::point_of(*optimum)) : std::nullopt;
+    best.push_back(reached ? reached->inference_win_rate : 1);
+    plan.sections.push_back({budget.value, {}});
+    if (!optimum || optimum->proof() != optimality::proved_global) plan.proof = optimality::best_stationary_point;
+    plan.sections.back().rows.push_back(detail::row_of("optimal", reached, infinity<double>, best.back(), 0));
+  }
+  for (const any_transform& transform : transforms) {
+    const double largest = detail::tilt_family(transform).largest_kl();
+    const std::vector<std::optional<tradeoff_point>> points = frontier(played, transform, budgets);
+    for (std::size_t i = 0; i < points.size(); ++i)
+      plan.sections[i].rows.insert(plan.sections[i].rows.end() - 1,
+                                   detail::row_of(transform.name(), points[i], largest, best[i], 0));
+  }
+  for (plan_section& section : plan.sections) detail::rank(section.rows);
+  detail::recommend(plan, forgo);
+  return plan;
+}
+
+/// The same at one β for all, ranked by `W - β·KL`: the KL then differs from row to row. Errors: `domain_error` unless `β > 0`.
+[[nodiscard]] inline plan_table plan(const matchup& played, kl_weight beta,
+                                     const std::vector<any_transform>& transforms = customary_transforms(),
+                                     double forgo = 1e-3) {
+  expects<domain_error>(forgo >= 0 && forgo <= 1, "plan", "forgo is ", forgo, ", must be in [0, 1]");
+  const optimal_transform optimum(played, beta);
+  const double best = optimum.win_rate() - beta.value * optimum.kl();
+  plan_table plan{{{beta.value, {}}}, {}, 0, optimum.proof()};
+  std::vector<plan_row>& rows = plan.sections.front().rows;
+  for (const any_transform& transform : transforms) {
+    detail::tilt_family family(transform);
+    const tradeoff_point point = detail::point_on(family.curve(beta.value), beta.value, played);
+    rows.push_back(detail::row_of(transform.name(), point, family.largest_kl(), best, beta.value));
+  }
+  rows.push_back(detail::row_of("optimal", detail::point_of(optimum), infinity<double>, best, beta.value));
+  detail::rank(rows);
+  detail::recommend(plan, forgo);
+  return plan;
+}
+
+}  // namespace infalign

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infalign/theory/tilted_density.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "infalign/procedure/best_of.hpp"
+#include "infalign/procedure/best_of_poisson.hpp"
+#include "infalign/procedure/order_statistic.hpp"
+#include "infalign/procedure/standard.hpp"
+#include "infalign/procedure/worst_of.hpp"
+#include "infalign/transform/any_transform.hpp"
+
+using namespace infalign;
+
+namespace {
+
+constexpr double betas[] = {1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 1e3, 1e4};
+
+bool close(double value, double expected, double relative) {
+  return std::abs(value - expected) <= relative * std::abs(expected);
+}
+
+/// A procedure of a user: nothing but its distortion.
+struct square_of_rank {
+  [[nodiscard]] double distortion(double q) const { return q * q; }
+};
+
+}  // namespace
+
+TEST_CASE("the logarithm gives the best-of-n policy") {
+  for (const double beta : betas) {
+    CAPTURE(beta);
+    const double n = 1 + 1 / beta;
+    const tilted_density policy(logarithm{}, kl_weight(beta));
+    CHECK(close(policy.log_normalizer(), -std::log(n), 1e-12));
+    CHECK(close(policy.standard_win_rate(), n / (n + 1), 1e-12));
+    // log n - (n-1)/n without the cancellation at n near 1: the series in s = 1/β of log(1+s) - s/(1+s).
+    const double s = 1 / beta;
+    const double kl =
+        s > 0.01 ? std::log(n) - (n - 1) / n : s * s * (1.0 / 2 - s * (2.0 / 3 - s * (3.0 / 4 - s * (4.0 / 5 - s * 5 / 6))));
+    CHECK(close(policy.kl(), kl, 1e-12));
+    for (const double u : {0.01, 0.3, 0.77, 0.999, 1.0}) {
+      CHECK(std::abs(policy.cdf(u) - std::pow(u, n)) <= 1e-13);
+      CHECK(close(policy.log_density(u), std::log(n) + (n - 1) * std::log(u), 1e-12));
+    }
+    // Best of n under best-of-m, on both sides: best of n·m against best of m.
+    CHECK(close(policy.win_rate(best_of(5), best_of(5)), n / (n + 1), 1e-12));
+  }
+  CHECK(tilted_density(logarithm{}, kl_weight(0.5)).log_density(0) == -infinity<double>);
+}
+
+TEST_CASE("the identity gives a truncated exponential") {
+  for (const double beta : betas) {
+    CAPTURE(beta);
+    const double s = 1 / beta;
+    const tilted_density policy(identity{}, kl_weight(beta));
+    // log[β(e^{1/β} - 1)], in series for large β.
+    const double log_z = s < 0.01 ? s / 2 + s * s / 24 - s * s * s * s / 2880 : s + std::log(beta) + std::log1p(-std::exp(-s));
+    CHECK(close(policy.log_normalizer(), log_z, 1e-12));
+    const double mean = s < 0.01 ? 0.5 + s / 12 - s * s * s / 720 : -1 / std::expm1(-s) - beta;
+    CHECK(close(policy.standard_win_rate(), mean, 1e-12));
+    // For large β, with the Bernoulli numbers: s²/24 - s⁴/960 + s⁶/36288.
+    const double kl = s < 0.02 ? s * s / 24 - s * s * s * s / 960 : mean * s - log_z;
+    CHECK(close(policy.kl(), kl, s < 0.5 && s > 0.02 ? 1e-11 : 1e-12));
+    for (const double u : {0.01, 0.3, 0.77, 0.999})
+      CHECK(std::abs(policy.cdf(u) - std::exp(s * (u - 1)) * std::expm1(-s * u) / std::expm1(-s)) <= 1e-13);
+  }
+}
+
+TEST_CASE("the normal quantile gives a shifted normal") {
+  for (const double beta : betas) {
+    CAPTURE(beta);
+    const tilted_density policy(normal_quantile{}, kl_weight(beta));
+    CHECK(close(policy.log_normalizer(), 0.5 / (beta * beta), 1e-12));
+    CHECK(close(policy.kl(), 0.5 / (beta * beta), 1e-12));
+    CHECK(close(policy.standard_win_rate(), 0.5 * std::erfc(-0.5 / beta), 1e-12));
+    CHECK(close(policy.win_rate(standard{}, standard{}), 0.5 * std::erfc(-0.5 / beta), 1e-12));
+  }
+  const tilted_density policy(normal_quantile{}, kl_weight(0.5));
+  // 30-digit quadrature (mpmath).
+  CHECK(close(policy.win_rate(best_of(4), best_of(4)), 0.9777163151156233, 1e-12));
+  CHECK(close(policy.win_rate(worst_of(4), standard{}), 0.78783898270958795, 1e-12));
+  CHECK(std::abs(policy.log_density(0.3) - (2 * normal_quantile()(0.3) - 2)) <= 1e-13);
+}
+
+TEST_CASE("log Z, KL and standard win rate, right from beta 1e-4 to 1e4") {
+  struct row {
+    const char* transform;
+    double beta, log_normalizer, kl, win_rate;
+  };
+  // 40-digit quadrature (mpmath), panels doubling from the layer.
+  constexpr row rows[] = {
+      {"exponential:10", 1e-4, 220264636.4351417, 20.512925455890242, 0.9999999995460007},
+      {"exponential:10", 1e4, 0.36301013199698591, 0.19684992875138535, 0.63071571555443206},
+      {"exponential:-10", 1e-4, -2.7811036089722072, 1.7562813226574825, 0.93300476349725609},
+      {"exponential:5", 0.5, 289.52711927865692, 6.295795396606518, 0.99932161090701502},
+      {"exponential:-5", 1e4, -1.9864938400411484e-5, 3.0265581478458407e-10, 0.50000609425230993},
+      {"power:3", 1e-3, 991.99429999023505, 7.0050315583224621, 0.99966622095785039},
+      {"power:0.5", 0.2, 3.8622487864048326, 0.37724087593362287, 0.73915917298707644},
+      {"identity", 1e4, 5.0000416666666632e-5, 4.166666665625e-10, 0.50000833333333194},
+      {"identity", 1e-4, 9990.7896596280238, 8.2103403719761827, 0.9999},
+  };
+  for (const row& r : rows) {
+    CAPTURE(r.transform);
+    CAPTURE(r.beta);
+    const tilted_density policy(parse_transform(r.transform), kl_weight(r.beta));
+    CHECK(close(policy.log_normalizer(), r.log_normalizer, 1e-11));
+    CHECK(close(policy.kl(), r.kl, 1e-11));
+    CHECK(close(policy.standard_win_rate(), r.win_rate, 1e-12));
+    CHECK(close(policy.win_rate(standard{}, standard{}), r.win_rate, 1e-12));
+  }
+}
+
+TEST_CASE("win rates of differing procedures") {
+  // 30-digit quadrature with the closed form of F (mpmath).
+  const tilted_density policy(identity{}, kl_weight(0.1));
+  CHECK(close(policy.win_rate(best_of(4), standard{}), 0.97500151329664264, 1e-12));
+  CHECK(close(policy.win_rate(worst_of(8), best_of(2)), 0.54576119140347701, 1e-12));
+  CHECK(close(policy.win_rate(order_statistic(3, 5), best_of(4)), 0.73208118265386378, 1e-12));
+  const tilted_density sharper(identity{}, kl_weight(0.01));
+  CHECK(close(sharper.win_rate(best_of(64), best_of(64)), 0.99009749289141325, 1e-12));
+  CHECK(close(sharper.win_rate(best_of_poisson(3), worst_of(3)), 0.99999950637721509, 1e-12));
+  // A large N has structure within 1/N of an end.
+  CHECK(close(tilted_density(logarithm{}, kl_weight(1)).win_rate(best_of(1'000'000), best_of(1'000'000)), 2.0 / 3, 1e-9));
+}
+
+TEST_CASE("a procedure with its distortion alone") {
+  const tilted_density policy(exponential(5), kl_weight(30));
+  CHECK(close(policy.win_rate(square_of_rank{}, square_of_rank{}), policy.win_rate(best_of(2), best_of(2)), 1e-13));
+  CHECK(close(policy.win_rate(square_of_rank{}, worst_of(3)), policy.win_rate(best_of(2), worst_of(3)), 1e-13));
+}
+
+TEST_CASE("a factor is a change of beta, an offset changes Z alone") {
+  const tilted_density plain(exponential(-5), kl_weight(0.1));
+  const tilted_density changed(shifted<scaled<exponential>>(scaled<exponential>(exponential(-5), 3), 2), kl_weight(0.3));
+  CHECK(close(changed.kl(), plain.kl(), 1e-12));
+  CHECK(close(changed.log_normalizer(), plain.log_normalizer() + 2 / 0.3, 1e-12));
+  const tilted_density normal(scaled<shifted<normal_quantile>>(shifted<normal_quantile>(normal_quantile{}, 3), 2),
+                              kl_weight(1));
+  CHECK(close(normal.kl(), 2, 1e-12));
+  CHECK(close(normal.log_normalizer(), 2 + 6, 1e-12));
+  CHECK(close(normal.log_density(0.5), -2, 1e-12));
+}
+
+TEST_CASE("kinks: clamped and tabulated transforms by their pieces") {
+  // Φ = clamp(u, a, b): Z = a·e^{a/β} + β(e^{b/β} - e^{a/β}) + (1-b)·e^{b/β}.
+  const double a = 0.2, b = 0.9, beta = 0.1;
+  const tilted_density policy(clamped<identity>(identity{}, a, b), kl_weight(beta));
+  const double low = std::exp(a / beta), high = std::exp(b / beta);
+  const double z = a * low + beta * (high - low) + (1 - b) * high;
+  CHECK(close(policy.log_normalizer(), std::log(z), 1e-12));
+  CHECK(std::abs(policy.cdf(0.95) - (1 - 0.05 * high / z)) <= 1e-13);
+  CHECK(std::abs(policy.cdf(0.1) - 0.1 * low / z) <= 1e-13);
+  // A table of a straight line is the identity; of a bent one, its clamped form where the cubic is exact.
+  const tilted_density table(tabulated({0, 0.25, 0.5, 1}, {0, 0.25, 0.5, 1}), kl_weight(beta));
+  CHECK(close(table.kl(), tilted_density(identity{}, kl_weight(beta)).kl(), 1e-12));
+  // A constant transform leaves the base.
+  const tilted_density flat(tabulated({0, 1}, {2, 2}), kl_weight(beta));
+  CHECK(flat.kl() == doctest::Approx(0).epsilon(1e-15));
+  CHECK(close(flat.standard_win_rate(), 0.5, 1e-14));
+}
+
+TEST_CASE("the quantile inverts the CDF, and draws follow it") {
+  for (const double beta : {1e-4, 0.1, 100.0}) {
+    const tilted_density policy(exponential(5), kl_weight(beta));
+    for (const double p : {1e-6, 0.1, 0.5, 0.9, 1 - 1e-9}) {
+      CAPTURE(beta);
+      CAPTURE(p);
+      CHECK(std::abs(policy.cdf(policy.quantile(p)) - p) <= 1e-12 + 1e-16 * policy.density(policy.quantile(p)));
+    }
+    CHECK(policy.quantile(0) == 0);
+    CHECK(policy.quantile(1) == 1);
+  }
+  const tilted_density policy(identity{}, kl_weight(0.2));
+  std::mt19937_64 generator(7);
+  const int draws = 100'000;
+  double sum = 0, squares = 0;
+  for (int i = 0; i < draws; ++i) {
+    const double u = policy.sample(generator);
+    sum += u;
+    squares += u * u;
+  }
+  const double mean = sum / draws;
+  const double error = std::sqrt((squares / draws - mean * mean) / draws);
+  CHECK(std::abs(mean - policy.standard_win_rate()) <= 4 * error);
+}
+
+TEST_CASE("tilted_density: bad input") {
+  CHECK_THROWS_WITH_AS(tilted_density(identity{}, kl_weight(0)), "tilted_density: beta is 0, must be positive", domain_error);
+  const tilted_density policy(identity{}, kl_weight(1));
+  CHECK_THROWS_AS((void)policy.cdf(1.5), domain_error);
+  CHECK_THROWS_AS((void)policy.quantile(std::nan("")), domain_error);
+  CHECK_THROWS_AS((void)policy.density(-0.1), domain_error);
+}
