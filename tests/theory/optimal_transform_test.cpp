@@ -164,6 +164,30 @@ TEST_CASE("small beta") {
     }
 }
 
+TEST_CASE("small beta, where digits cancel") {
+  struct row {
+    index_t n;
+    double beta, kl, win_rate, standard_win_rate;
+  };
+  // The same equations solved in extended precision (64-bit mantissa).
+  constexpr row rows[] = {
+      {2, 1e-3, 5.597413505092373, 0.9989985063325039, 0.9960911778145495},
+      {4, 1e-3, 4.542552607420678, 0.9990622977265419, 0.945732015416761},
+      {64, 1e-3, 0.7603793597941535, 0.9998389669752508, 0.5729110821769053},
+      {2, 1e-4, 7.902907905613672, 0.999899973519028, 0.9994938183570578},
+      {4, 1e-4, 6.711726632039542, 0.9999028791005611, 0.9747648743784774},
+      {64, 1e-4, 1.135939219587384, 0.9999808855208069, 0.5882387081446349},
+  };
+  for (const row& r : rows) {
+    CAPTURE(r.n);
+    CAPTURE(r.beta);
+    const optimal_transform optimum(matchup(best_of(r.n)), kl_weight(r.beta));
+    CHECK(std::abs(optimum.kl() - r.kl) <= 1e-11);
+    CHECK(std::abs(optimum.win_rate() - r.win_rate) <= 1e-12);
+    CHECK(std::abs(optimum.standard_win_rate() - r.standard_win_rate) <= 1e-11);
+  }
+}
+
 TEST_CASE("what is proved") {
   CHECK(optimal_transform(matchup(best_of(4)), kl_weight(0.1)).proof() == optimality::proved_global);
   CHECK(optimal_transform(pair("best_of:4", "worst_of:3"), kl_weight(0.1)).proof() == optimality::proved_global);

@@ -85,8 +85,15 @@ TEST_CASE("the optimum at a KL, and where it is out of reach") {
     REQUIRE(optimum);
     CHECK(std::abs(optimum->kl() - kl) <= 1e-12 * kl);
   }
-  // Worst of 64 gains next to nothing from a KL of 5: its β is far below 1e-12.
+  // Worst of 64 gains next to nothing from a KL of 5: its β is far below 1e-9.
   CHECK_FALSE(optimal_at_kl(matchup(worst_of(64)), kl_budget(5)).has_value());
+}
+
+TEST_CASE("a KL within a jump of the optimum's is out of reach, not another KL") {
+  // Worst of 8 against best of 16: from almost the base straight to a KL of 4.
+  const matchup played(worst_of(8), best_of(16));
+  CHECK_FALSE(optimal_at_kl(played, kl_budget(1)).has_value());
+  CHECK(optimal_at_kl(played, kl_budget(5)).has_value());
 }
 
 TEST_CASE("tradeoff: bad input") {

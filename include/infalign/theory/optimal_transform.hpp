@@ -20,6 +20,11 @@
 
 namespace infalign {
 
+/// A problem so stiff that rounding keeps its solution from meeting both ends.
+struct optimum_not_found : error {
+  using error::error;
+};
+
 /// What is known of an optimum.
 enum class optimality {
   proved_global,         ///< `W - β·KL` is concave: nothing else does better
@@ -34,8 +39,8 @@ enum class optimality {
 /// just one, otherwise the interval is scanned for several and the one of largest `W - β·KL` is kept.
 ///
 /// A transform itself, with `Φ*(1) = 0`; `table` gives it in the form that training takes. Error of F, W and `KL`: below 1e-10 for
-/// β >= 1e-4. Cost: about 0.5 ms for best-of-4 at β = 0.02. Errors: `domain_error` unless `β > 0`; `error` where rounding keeps
-/// the solution from meeting `F(0) = 0` within 1e-9.
+/// β >= 1e-4. Cost: about 0.5 ms for best-of-4 at β = 0.02. Errors: `domain_error` unless `β > 0`; `optimum_not_found` where
+/// rounding keeps the solution from meeting `F(0) = 0` within 1e-9.
 /// Source: InfAlign (arXiv 2412.19792) for the coupled optimum; the boundary-value problem is derived.
 class optimal_transform {
  public:
@@ -47,8 +52,8 @@ class optimal_transform {
     optimality_ = concave ? optimality::proved_global : optimality::best_stationary_point;
     for (const bracket& in : brackets(concave ? 1 : 32)) keep_better(in);
     if (found_ == 0)
-      raise<error>("optimal_transform", "the problem for ", played_.name(), " at beta ", beta_,
-                   " is too stiff: no solution meets F(0) = 0");
+      raise<optimum_not_found>("optimal_transform", "the problem for ", played_.name(), " at beta ", beta_,
+                               " is too stiff: no solution meets F(0) = 0");
     top_ = curve_.panels().back().log_density.back();
   }
 
@@ -87,6 +92,7 @@ class optimal_transform {
     const double range = -values.front();
     for (const detail::curve_panel& panel : curve_.panels()) {
       const double high = &panel == &curve_.panels().back() ? 1.0 : 1 + panel.high;
+      if (high <= u.back() || (high == 1 && &panel != &curve_.panels().back())) continue;  // a layer thinner than rounding
       append(u, values, slopes, {high, (*this)(high), derivative(high)}, tolerance * range, 0);
     }
     return tabulated(std::move(u), std::move(values), std::move(slopes));
@@ -142,8 +148,8 @@ class optimal_transform {
   }
 
   /// Newton's method from the upper end, where `B(1) - 1` is nearly linear; the bracket is halved where a step would leave it or
-  /// where steps keep the size of the bracket. As they get small the solutions get exact, and after a step so small that the next would be rounding,
-  /// one last is taken.
+  /// where steps keep the size of the bracket. As they get small the solutions get exact, and after a step so small that the
+  /// next would be rounding, one last is taken.
   [[nodiscard]] detail::density_curve solve(bracket in) const {
     constexpr double rounding = detail::shooting::rounding;
     detail::shooting shoot(played_, beta_);

@@ -70,7 +70,7 @@ struct robust_problem {
       if (prior[i] > 0) mixed.push_back({prior[i], scenarios[i].played});
     std::optional<optimal_transform> found = optimal_at_kl(matchup::mixture(mixed), budget);
     expects<domain_error>(found.has_value(), "robust_plan", "budget is ", budget.value,
-                          ", which the optimum only has for a KL weight below 1e-12");
+                          ", at which a scenario or a mixture has no optimum (see optimal_at_kl)");
     return *std::move(found);
   }
 };
@@ -88,6 +88,34 @@ inline robust_iterate respond(const robust_problem& problem, const std::vector<d
   double bound = 0;
   for (std::size_t i = 0; i < prior.size(); ++i) bound += prior[i] * row.regret[i];
   return {prior, std::move(policy), std::move(row), bound};
+}
+
+/// The policy of least worst regret that multiplicative weights find, and the largest lower bound with its prior.
+struct minimax_search {
+  robust_iterate best;
+  double bound;
+  std::vector<double> bound_prior;
+};
+inline minimax_search find_minimax(const robust_problem& problem, robust_iterate start) {
+  minimax_search found{start, start.bound, start.prior};
+  const std::size_t size = start.prior.size();
+  std::vector<double> weight(size, 1.0 / static_cast<double>(size));
+  for (int round = 0; round < 60 && found.best.row.worst_regret - found.bound > 1e-4; ++round) {
+    robust_iterate next = respond(problem, weight);
+    if (next.bound > found.bound) {
+      found.bound = next.bound;
+      found.bound_prior = weight;
+    }
+    double sum = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+      const double surplus = (next.row.regret[i] - next.bound) / std::max(next.row.worst_regret, 1e-12);
+      weight[i] *= std::exp(2 / std::sqrt(1 + 0.25 * round) * surplus);
+      sum += weight[i];
+    }
+    for (double& w : weight) w /= sum;
+    if (next.row.worst_regret < found.best.row.worst_regret) found.best = std::move(next);
+  }
+  return found;
 }
 
 }  // namespace detail
@@ -108,37 +136,16 @@ inline robust_iterate respond(const robust_problem& problem, const std::vector<d
   const matchup mixture = matchup::mixture(scenarios);
   detail::robust_problem problem{scenarios, budget, {}};
   std::vector<double> prior;
-  double total = 0;
-  for (const matchup::outcome& s : scenarios) total += s.probability;
   for (std::size_t i = 0; i < scenarios.size(); ++i) {
     std::vector<double> alone(scenarios.size(), 0.0);
     alone[i] = 1;
     problem.best.push_back(problem.optimum(alone).win_rate());
-    prior.push_back(scenarios[i].probability / total);
+    prior.push_back(scenarios[i].probability);
   }
-
-  detail::robust_iterate best = detail::respond(problem, prior);
-  std::vector<robust_row> rows = {best.row};
+  const detail::robust_iterate expected = detail::respond(problem, prior);
+  detail::minimax_search minimax = detail::find_minimax(problem, expected);
+  std::vector<robust_row> rows = {expected.row, minimax.best.row};
   rows.front().transform = "optimal for the prior";
-  double bound = best.bound;
-  std::vector<double> worst_prior = prior;
-  std::vector<double> weight(scenarios.size(), 1.0 / static_cast<double>(scenarios.size()));
-  for (int round = 0; round < 60 && scenarios.size() > 1; ++round) {
-    detail::robust_iterate next = detail::respond(problem, weight);
-    if (next.bound > bound) bound = next.bound, worst_prior = weight;
-    double sum = 0;
-    for (std::size_t i = 0; i < weight.size(); ++i) {
-      const double surplus = (next.row.regret[i] - next.bound) / std::max(next.row.worst_regret, 1e-12);
-      weight[i] *= std::exp(2 / std::sqrt(1 + 0.25 * round) * surplus);
-      sum += weight[i];
-    }
-    for (double& w : weight) w /= sum;
-    if (next.row.worst_regret < best.row.worst_regret) best = std::move(next);
-    if (best.row.worst_regret - bound <= 1e-4) break;
-  }
-  best.row.transform = "minimax";
-  rows.push_back(best.row);
-
   for (const any_transform& transform : transforms) {
     detail::tilt_family family(transform);
     const std::optional<double> beta = family.beta_at(budget.value);
@@ -149,7 +156,7 @@ inline robust_iterate respond(const robust_problem& problem, const std::vector<d
   std::stable_sort(rows.begin(), rows.end(),
                    [](const robust_row& a, const robust_row& b) { return a.worst_regret < b.worst_regret; });
   const optimality proof = mixture.concave() ? optimality::proved_global : optimality::best_stationary_point;
-  return {problem.best, std::move(rows), bound, proof, worst_prior, std::move(best.policy)};
+  return {problem.best, std::move(rows), minimax.bound, proof, minimax.bound_prior, std::move(minimax.best.policy)};
 }
 
 }  // namespace infalign

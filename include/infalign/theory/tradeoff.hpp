@@ -39,9 +39,9 @@ template <transform_function Transform>
   return detail::tilt_family(transform).beta_at(kl.value);
 }
 
-/// The optimum at a KL rather than at a β. Where `W - β·KL` is not concave the KL of the optimum can jump as β changes; for a KL
-/// within a jump this is the optimum on one side of it, and its `kl()` says which. None if β would be below 1e-12, where only
-/// procedures that hardly gain from more KL lead (worst-of-N of large N). Cost: 5 to 10 solutions of the optimum.
+/// The optimum at a KL rather than at a β. None where the optimum of no β has that KL: where `W - β·KL` is not concave its KL can
+/// jump as β changes; and none if β would be below 1e-9, or so small that the problem is too stiff: there the win rate is within
+/// 1e-6 of what more KL leads to (large N). Cost: 5 to 10 solutions of the optimum, more where it does not exist.
 [[nodiscard]] inline std::optional<optimal_transform> optimal_at_kl(const matchup& played, kl_budget kl) {
   std::optional<optimal_transform> last;
   const auto reach = [&](double beta) {
@@ -49,7 +49,12 @@ template <transform_function Transform>
     return last->kl();
   };
   const double start = 1 / (2.5 * std::expm1(kl.value) + std::sqrt(kl.value));
-  if (detail::beta_at_kl(reach, kl.value, start, 1e-12) == 0) return std::nullopt;
+  try {
+    if (detail::beta_at_kl(reach, kl.value, start, 1e-9) == 0) return std::nullopt;
+  } catch (const optimum_not_found&) {
+    return std::nullopt;
+  }
+  if (std::abs(last->kl() - kl.value) > 1e-9 * kl.value) return std::nullopt;
   return last;
 }
 

@@ -94,7 +94,7 @@ class density_curve {
     const double above = value(u, &curve_panel::above);
     return std::clamp(above < 0.5 ? 1 - above : value(u, &curve_panel::below), 0.0, 1.0);
   }
-  /// The u below which a share p lies: the panel by its ends, then safeguarded secants on the polynomial.
+  /// The u below which a share p lies: the panel by its ends, then bisection on the polynomial.
   [[nodiscard]] double quantile(double p) const {
     if (p <= 0) return 0;
     if (p >= 1) return 1;

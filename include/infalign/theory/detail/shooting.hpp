@@ -40,7 +40,8 @@ class shooting {
     step_ = std::log(y / scale_);
     scale_ = y;
     state at;
-    for (std::size_t k = 0; k < panels_.size();) {
+    double left = 0;
+    for (std::size_t k = 0; k < panels_.size() && left == 0;) {
       panel& p = panels_[k];
       if (!integrate(p, at)) {
         split(k);
@@ -49,20 +50,19 @@ class shooting {
       linearise(p, at);
       at = {p.above.back(), p.exponent.back(), p.above_by_scale.back(), p.exponent_by_scale.back()};
       ++k;
-      if (at.above > 1 + overshoot) break;
+      if (at.above > 1 + overshoot && k < panels_.size()) left = 1 - panels_[k].low;
     }
-    const double left = at.above > 1 + overshoot ? 1 - end(at) : 0;
     const double density = y * std::exp(at.exponent);
     last_ = {at.above - 1 + left * density, (at.above_by_scale + left * density * (1 + at.exponent_by_scale)) / y};
     return last_;
   }
 
-  /// The density of the last y, with one more Newton step taken along the derivative. The step is below the spacing of y, which
-  /// for small β is felt: far from the upper end, the density is what is left of two numbers of size 1/β.
+  /// The density of the last y, moved along its derivative by log y until it integrates to one. That step is below the spacing of
+  /// y, which for small β is felt: far from the upper end, the density is what is left of two numbers of size 1/β.
   [[nodiscard]] density_curve curve() const {
     std::vector<curve_panel> turned;
     turned.reserve(panels_.size());
-    const double step = -last_.value / (last_.slope * scale_);
+    const double step = missing_step();
     const double top = std::log(scale_) + step;
     for (auto p = panels_.rbegin(); p != panels_.rend(); ++p) {
       curve_panel& piece = turned.emplace_back();
@@ -78,6 +78,27 @@ class shooting {
 
  private:
   static constexpr double overshoot = 1e-3;
+
+  /// The step in log y after which the density integrates to one: Newton's, and further ones where that was too large for it.
+  [[nodiscard]] double missing_step() const {
+    double step = -last_.value / (last_.slope * scale_);
+    for (int i = 0; i < 6; ++i) {
+      double mass = -1, growth = 0;
+      for (const panel& p : panels_) {
+        chebyshev::values density, by_step;
+        for (std::size_t k = 0; k < chebyshev::size; ++k) {
+          const double direction = 1 + p.exponent_by_scale[k];
+          density[k] = 0.5 * p.width * scale_ * std::exp(p.exponent[k] + step * direction);
+          by_step[k] = density[k] * direction;
+        }
+        mass += chebyshev::points().integrate(density);
+        growth += chebyshev::points().integrate(by_step);
+      }
+      if (std::abs(mass) <= 1e-10) break;
+      step -= mass / growth;
+    }
+    return step;
+  }
 
   /// B and h at the start of a panel, and their derivatives by log y.
   struct state {
@@ -126,12 +147,6 @@ class shooting {
     const double low = panels_[k].low;
     panels_[k] = make(low, half);
     panels_.insert(panels_.begin() + static_cast<std::ptrdiff_t>(k) + 1, make(low + half, half));
-  }
-  /// Where the panel ends that the state belongs to.
-  [[nodiscard]] double end(const state& at) const {
-    for (const panel& p : panels_)
-      if (p.above.back() == at.above) return p.low + p.width;
-    return 1;
   }
 
   /// `k(F + by, u)/β` at the points.
