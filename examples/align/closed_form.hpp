@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The frontier that training works towards: the optimal policies in closed form, on base samples of the held-out prompts.
+/// The frontiers that training works towards: the optimal policies in closed form, on base samples of the held-out prompts, and
+/// what theory says that no policy passes.
 #pragma once
 
 #include <algorithm>
@@ -24,6 +25,25 @@ struct closed_form_point {
   std::array<double, n_procedures> win_rate{};
 };
 
+/// For each procedure the win rate that no policy of that KL exceeds when rewards are continuous: that of the optimal transform
+/// for the procedure. Proved for sampling and best of 4; for worst of 4 the best of all stationary points that a scan found.
+struct limit_point {
+  double kl = 0;
+  std::array<double, n_procedures> win_rate{};
+};
+
+inline std::vector<limit_point> theoretical_limit(const std::vector<double>& kls) {
+  std::vector<limit_point> points;
+  for (const double kl : kls) {
+    points.push_back({kl, {}});
+    for_each_procedure([&](std::size_t i, const auto& procedure) {
+      points.back().win_rate[i] =
+          infalign::optimal_at_kl(infalign::matchup(procedure), infalign::kl_budget(kl)).value().win_rate();
+    });
+  }
+  return points;
+}
+
 inline double mean(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
@@ -32,16 +52,14 @@ inline double mean(const std::vector<double>& values) {
 template <class Backend>
 class closed_form_frontier {
  public:
-  closed_form_frontier(const scenario& from, const method<Backend>& how) : name_(how.name), table_(from.closed_form) {
-    for (std::size_t p = 0; p < table_.prompts(); ++p) {
-      const auto first = table_.values.begin() + static_cast<std::ptrdiff_t>(p * table_.per_prompt);
-      std::sort(first, first + static_cast<std::ptrdiff_t>(table_.per_prompt));  // later sorts of the same order are quicker
+  closed_form_frontier(const scenario& from, const method<Backend>& how)
+      : how_(how), rewards_(from.closed_form), objective_(from.closed_form) {
+    for (std::size_t p = 0; p < rewards_.prompts(); ++p) {
+      const auto first = rewards_.values.begin() + static_cast<std::ptrdiff_t>(p * rewards_.per_prompt);
+      std::sort(first, first + static_cast<std::ptrdiff_t>(rewards_.per_prompt));  // sorting an order again is quicker
     }
-    const reward_table rewards = table_;
-    const auto objective = infalign::rows<float>(table_.values.data(), rewards.rows().size(), rewards.rows().columns());
-    how.transform(on_, rewards.rows(), rewards.rows(), objective);
-    kl_.resize(table_.prompts());
-    win_rate_.resize(table_.prompts());
+    kl_.resize(rewards_.prompts());
+    win_rate_.resize(rewards_.prompts());
   }
 
   /// The policy whose mean KL is `kl`; β is found by the secant method on log β against log KL, which is nearly a line.
@@ -59,25 +77,32 @@ class closed_form_frontier {
   }
 
  private:
+  /// The KL of the policy for β, and its objective.
   double mean_kl(double beta) {
-    infalign::tilted_winrate(on_, table_.rows(), infalign::kl_weight(beta), infalign::standard{}, infalign::standard{},
+    if (!has_objective_ || how_.depends_on_beta) {
+      const auto base = rewards_.rows();
+      how_.objective_at(beta)(on_, base, base, infalign::rows<float>(objective_.values.data(), base.size(), base.columns()));
+      has_objective_ = true;
+    }
+    infalign::tilted_winrate(on_, objective_.rows(), infalign::kl_weight(beta), infalign::standard{}, infalign::standard{},
                              win_rate_, kl_);
     return mean(kl_);
   }
 
   closed_form_point at_beta(double beta) {
-    closed_form_point point{name_, beta, 0, {}};
+    closed_form_point point{how_.name, beta, mean_kl(beta), {}};
     for_each_procedure([&](std::size_t i, const auto& procedure) {
-      infalign::tilted_winrate(on_, table_.rows(), infalign::kl_weight(beta), procedure, procedure, win_rate_, kl_);
+      infalign::tilted_winrate(on_, objective_.rows(), infalign::kl_weight(beta), procedure, procedure, win_rate_,
+                               infalign::span<double>());
       point.win_rate[i] = mean(win_rate_);
     });
-    point.kl = mean(kl_);
     return point;
   }
 
   Backend on_;
-  std::string name_;
-  reward_table table_;
+  const method<Backend>& how_;
+  reward_table rewards_, objective_;
+  bool has_objective_ = false;
   double beta_ = 0.5;
   std::vector<double> kl_, win_rate_;
 };

@@ -83,15 +83,21 @@ scored_samples sample_policy(Backend& on, const language_model<float>& policy, c
   return samples;
 }
 
+/// The win rate of every prompt under every procedure.
+template <class Backend>
+void win_rates(Backend& on, const reward_table& policy, const reward_table& base, evaluation& result) {
+  for_each_procedure([&](std::size_t i, const auto& procedure) {
+    result.win_rate[i].resize(policy.prompts());
+    infalign::procedure_winrate(on, policy.rows(), base.rows(), procedure, result.win_rate[i]);
+  });
+}
+
 /// Evaluates `policy` against the base samples that are set aside for it.
 template <class Backend>
 evaluation evaluate(Backend& on, const language_model<float>& policy, const scenario& from, random_stream random) {
   scored_samples samples = sample_policy(on, policy, from, from.evaluation.per_prompt, random);
   evaluation result;
-  for_each_procedure([&](std::size_t i, const auto& procedure) {
-    result.win_rate[i].resize(samples.kl.size());
-    infalign::procedure_winrate(on, samples.rewards.rows(), from.evaluation.rows(), procedure, result.win_rate[i]);
-  });
+  win_rates(on, samples.rewards, from.evaluation, result);
   result.kl = std::move(samples.kl);
   return result;
 }

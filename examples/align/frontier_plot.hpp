@@ -18,9 +18,17 @@ namespace align {
 
 namespace detail {
 
-using shared::axis, shared::colour, shared::polyline, shared::svg_panel;
+using shared::colour, shared::polyline, shared::svg_panel;
 
 inline constexpr std::array<const char*, n_procedures> titles = {"standard sampling", "best of 4", "worst of 4"};
+
+/// What no policy passes in theory.
+inline std::string limit_line(const results& all, const svg_panel& p, std::size_t procedure) {
+  std::string points = format("%.1f,%.1f", p.x(0), p.y(0.5));
+  for (const limit_point& l : all.limit)
+    if (p.shows(l.kl)) points += format(" %.1f,%.1f", p.x(l.kl), p.y(l.win_rate[procedure]));
+  return polyline(points, "#777", "limit");
+}
 
 /// The closed-form frontier of a method; the base policy itself is its beginning.
 inline std::string closed_form_line(const results& all, const svg_panel& p, std::size_t method, std::size_t procedure) {
@@ -56,22 +64,32 @@ inline std::pair<double, double> win_rate_range(const results& all, std::size_t 
   const auto include = [&](double w) { low = std::min(low, w), high = std::max(high, w); };
   for (const policy_run& run : all.runs) include(run.win_rate[procedure].value);
   for (const closed_form_point& c : all.closed_form) include(c.win_rate[procedure]);
+  for (const limit_point& l : all.limit) include(l.win_rate[procedure]);
   return {std::floor(10 * low) / 10, std::ceil(10 * high) / 10};
 }
 
+/// Five entries a line, the limit last.
 inline std::string legend(const results& all) {
   std::string svg;
-  const double y = svg_panel::top + svg_panel::height + 66;
-  for (std::size_t m = 0; m < all.methods.size(); ++m)
-    svg += format("<circle fill='%s' r='5' cx='%.1f' cy='%.1f'/><text class='label' x='%.1f' y='%.1f'>%s</text>\n", colour(m),
-                  64 + 146.0 * static_cast<double>(m), y, 74 + 146.0 * static_cast<double>(m), y + 4, all.methods[m].c_str());
+  const auto x = [](std::size_t i) { return 64 + 200.0 * static_cast<double>(i % 5); };
+  const auto y = [](std::size_t i) { return svg_panel::top + svg_panel::height + 66 + 22.0 * static_cast<double>(i / 5); };
+  const auto label = [&](std::size_t i, const std::string& text) {
+    svg += format("<text class='label' x='%.1f' y='%.1f'>%s</text>\n", x(i) + 14, y(i) + 4, text.c_str());
+  };
+  for (std::size_t m = 0; m < all.methods.size(); ++m) {
+    svg += format("<circle fill='%s' r='5' cx='%.1f' cy='%.1f'/>", colour(m), x(m), y(m));
+    label(m, all.methods[m]);
+  }
+  const std::size_t last = all.methods.size();
+  svg += polyline(format("%.1f,%.1f %.1f,%.1f", x(last) - 8, y(last), x(last) + 8, y(last)), "#777", "limit");
+  label(last, "limit of any policy (theory)");
   return svg;
 }
 
 }  // namespace detail
 
 inline std::string frontier_plot(const results& all) {
-  std::string svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1110 450' width='1110' height='450' role='img'>\n";
+  std::string svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1110 470' width='1110' height='470' role='img'>\n";
   svg += "<title>Win rate against KL on held-out prompts, by inference-time procedure</title>\n";
   svg += shared::svg_style;
   svg +=
@@ -80,7 +98,7 @@ inline std::string frontier_plot(const results& all) {
   for (std::size_t procedure = 0; procedure < n_procedures; ++procedure) {
     const auto [lowest, highest] = detail::win_rate_range(all, procedure);
     const detail::svg_panel p{44 + 360.0 * static_cast<double>(procedure), lowest, highest, 1.3, 0.25};
-    svg += shared::axis(p, detail::titles[procedure]);
+    svg += shared::axis(p, detail::titles[procedure]) + detail::limit_line(all, p, procedure);
     for (std::size_t m = 0; m < all.methods.size(); ++m) svg += detail::closed_form_line(all, p, m, procedure);
     for (std::size_t m = 0; m < all.methods.size(); ++m) svg += detail::trained_points(all, p, m, procedure);
   }

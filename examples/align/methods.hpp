@@ -7,8 +7,10 @@
 #include <cmath>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "evaluation.hpp"
 #include "infalign/infalign.hpp"
 
 namespace align {
@@ -18,11 +20,16 @@ template <class Backend>
 struct method {
   using rewards = infalign::rows<const float>;
   using objective = infalign::rows<float>;
+  /// `objective = R(rewards)`, given rewards of base samples of the same prompts.
+  using objective_function = std::function<void(Backend&, rewards references, rewards, objective)>;
 
   std::string name;
   std::vector<double> betas;
-  /// `objective = R(rewards)`, given rewards of base samples of the same prompts.
-  std::function<void(Backend&, rewards references, rewards, objective)> transform;
+  /// The objective for a KL weight; only the optimal transforms depend on it.
+  std::function<objective_function(double beta)> objective_at;
+  /// What the optimal policy will be worth, foretold from rewards of base samples.
+  std::function<evaluation(Backend&, rewards base, double beta)> predict;
+  bool depends_on_beta = false;  ///< the objective does
 };
 
 /// Makes the methods for one backend.
@@ -31,23 +38,73 @@ struct method_maker {
   using made = method<Backend>;
   using rewards = typename made::rewards;
   using objective = typename made::objective;
+  using objective_function = typename made::objective_function;
 
   static made raw_reward(std::vector<double> betas) {
-    return {"raw", std::move(betas),
-            [](Backend&, rewards, rewards from, objective to) { std::copy_n(from.data(), from.total(), to.data()); }};
+    const objective_function copy = [](Backend&, rewards, rewards from, objective to) {
+      std::copy_n(from.data(), from.total(), to.data());
+    };
+    return {"raw", std::move(betas), [copy](double) { return copy; },
+            [](Backend& on, rewards base, double beta) {
+              return predict_each(base.size(), [&](const auto& procedure, const infalign::off_policy_prompts<>& out) {
+                infalign::evaluate_off_policy(on, base, infalign::kl_weight(beta), procedure, procedure, out);
+              });
+            }};
+  }
+
+  /// `transform_at(beta)` is the transform for a KL weight.
+  template <class TransformAt>
+  static made calibrated(std::string name, const TransformAt& transform_at, std::vector<double> betas) {
+    return {std::move(name), std::move(betas),
+            [transform_at](double beta) -> objective_function {
+              return [transform = transform_at(beta)](Backend& on, rewards references, rewards from, objective to) {
+                infalign::calibrate_transform(on, references, from, transform, to);
+              };
+            },
+            [transform_at](Backend& on, rewards base, double beta) {
+              const auto transform = transform_at(beta);
+              return predict_each(base.size(), [&](const auto& procedure, const infalign::off_policy_prompts<>& out) {
+                infalign::evaluate_off_policy(on, base, transform, infalign::kl_weight(beta), procedure, procedure, out);
+              });
+            }};
   }
 
   template <infalign::transform_function Transform>
-  static made calibrated(std::string name, const Transform& transform, std::vector<double> betas) {
-    return {std::move(name), std::move(betas), [transform](Backend& on, rewards references, rewards from, objective to) {
-              infalign::calibrate_transform(on, references, from, transform, to);
-            }};
+  static made one_transform(std::string name, const Transform& transform, std::vector<double> betas) {
+    return calibrated(
+        std::move(name), [transform](double) { return transform; }, std::move(betas));
   }
 
   /// `sign(t)·e^{tu}` divided by its largest size, so that the KL weights of all t are of one order of magnitude.
   static made exponential(double t, std::vector<double> betas) {
     const infalign::exponential transform(t);
-    return calibrated(transform.name(), infalign::scaled(transform, std::exp(-std::max(t, 0.0))), std::move(betas));
+    return one_transform(transform.name(), infalign::scaled(transform, std::exp(-std::max(t, 0.0))), std::move(betas));
+  }
+
+  /// The transform that no other beats for `procedure` at each KL weight.
+  template <infalign::inference_procedure Procedure>
+  static made optimal(std::string name, const Procedure& procedure, std::vector<double> betas) {
+    made method = calibrated(
+        std::move(name),
+        [played = infalign::matchup(procedure)](double beta) {
+          return infalign::optimal_transform(played, infalign::kl_weight(beta)).table();
+        },
+        std::move(betas));
+    method.depends_on_beta = true;
+    return method;
+  }
+
+ private:
+  /// Every procedure's prediction; that of plain sampling comes with the others.
+  template <class Predict>
+  static evaluation predict_each(infalign::index_t prompts, const Predict& predict) {
+    const std::vector<double> none(static_cast<std::size_t>(prompts));
+    evaluation found{none, {}};
+    found.win_rate.fill(none);
+    for_each_procedure([&](std::size_t i, const auto& procedure) {
+      if (i > 0) predict(procedure, {found.kl, found.win_rate[0], found.win_rate[i], {}});
+    });
+    return found;
   }
 };
 
@@ -58,12 +115,14 @@ std::vector<method<Backend>> all_methods(std::size_t references) {
   using make = method_maker<Backend>;
   const double smallest = 0.5 / static_cast<double>(references);
   return {make::raw_reward({0.22, 0.31, 0.42, 0.6}),
-          make::calibrated("identity", infalign::identity{}, {0.13, 0.21, 0.3, 0.42}),
-          make::calibrated("logarithm", infalign::clamped(infalign::logarithm{}, smallest, 1), {0.2, 0.36, 0.6, 1.0}),
+          make::one_transform("identity", infalign::identity{}, {0.13, 0.21, 0.3, 0.42}),
+          make::one_transform("logarithm", infalign::clamped(infalign::logarithm{}, smallest, 1), {0.2, 0.36, 0.6, 1.0}),
           make::exponential(5, {0.23, 0.295, 0.37, 0.48}),
           make::exponential(10, {0.24, 0.285, 0.35, 0.45}),
           make::exponential(-5, {0.025, 0.06, 0.12, 0.22}),
-          make::exponential(-10, {0.004, 0.015, 0.05, 0.12})};
+          make::exponential(-10, {0.004, 0.015, 0.05, 0.12}),
+          make::optimal("optimal best", infalign::best_of{4}, {0.093, 0.18, 0.32, 0.47}),
+          make::optimal("optimal worst", infalign::worst_of{4}, {0.06, 0.215, 0.51, 0.79})};
 }
 
 }  // namespace align

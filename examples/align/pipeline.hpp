@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// The whole job: base policy and reward model, then for every method policies over several KL weights, evaluated on held-out
-/// prompts, and the closed-form frontier beside them.
+/// prompts, and beside them the closed-form frontier and what was foretold.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,6 +16,7 @@
 #include "matched_kl.hpp"
 #include "methods.hpp"
 #include "policy_training.hpp"
+#include "prediction.hpp"
 #include "progress.hpp"
 #include "results.hpp"
 #include "run_on.hpp"
@@ -25,8 +25,7 @@
 namespace align {
 
 /// The KLs for which closed-form policies are computed.
-inline constexpr std::array<double, 15> closed_form_kl = {0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6,
-                                                          0.7,  0.8,  0.9, 1.0, 1.1, 1.2, 1.3};
+inline const std::vector<double> closed_form_kl = {0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3};
 
 /// On a backend of the library, each thread with one of its own.
 template <class Backend>
@@ -46,18 +45,22 @@ class pipeline {
   results run(unsigned threads) {
     std::vector<std::vector<policy_run>> runs(methods_.size());
     std::vector<std::vector<closed_form_point>> closed_form(methods_.size());
+    std::vector<std::vector<prediction>> predictions(methods_.size());
     progress bar(total_steps());
     job_queue queue;
     for (std::size_t m = 0; m < methods_.size(); ++m) {
       queue.add(training_stages(m, runs[m], bar));
       queue.add({[this, m, &closed_form] { closed_form[m] = closed_form_points(methods_[m]); }});
+      queue.add({[this, m, &predictions] { predictions[m] = predict(m); }});
     }
     queue.run(threads);
     for (std::size_t m = 0; m < methods_.size(); ++m) {
       found_.methods.push_back(methods_[m].name);
       std::move(runs[m].begin(), runs[m].end(), std::back_inserter(found_.runs));
       std::move(closed_form[m].begin(), closed_form[m].end(), std::back_inserter(found_.closed_form));
+      std::move(predictions[m].begin(), predictions[m].end(), std::back_inserter(found_.predictions));
     }
+    found_.limit = theoretical_limit(closed_form_kl);
     Backend on;
     for (const char* baseline : {"identity", "raw"}) {
       const auto compared = compare_at_matched_kl(on, found_.runs, found_.methods, baseline, matched_kl);
@@ -87,6 +90,14 @@ class pipeline {
     std::vector<closed_form_point> points;
     for (const double kl : closed_form_kl) points.push_back(frontier.at_kl(kl));
     return points;
+  }
+
+  std::vector<prediction> predict(std::size_t m) const {
+    std::vector<prediction> found;
+    for (std::size_t b = 0; b < methods_[m].betas.size(); ++b)
+      found.push_back(predict_and_play(from_.evaluation, from_.closed_form, methods_[m], methods_[m].betas[b],
+                                       random_.child(2000 + 10 * m + b)));
+    return found;
   }
 
   [[nodiscard]] long total_steps() const {

@@ -40,6 +40,17 @@ class policy_trainer {
 
   [[nodiscard]] const language_model<float>& policy() const { return policy_; }
 
+  /// `steps` steps, the learning rate falling to 0. Calls `done()` after each.
+  template <class Done>
+  void train(double beta, int steps, Done&& done) {
+    objective_ = how_.objective_at(beta);
+    for (int i = 0; i < steps; ++i) {
+      step(beta, options_.learning_rate * (1 - static_cast<double>(i) / steps));
+      done();
+    }
+  }
+
+ private:
   /// One step on fresh rollouts.
   void step(double beta, double learning_rate) {
     draw_rollouts();
@@ -49,16 +60,6 @@ class policy_trainer {
     optimizer_.step(policy_.parameters(), gradient_, learning_rate);
   }
 
-  /// `steps` steps, the learning rate falling to 0. Calls `done()` after each.
-  template <class Done>
-  void train(double beta, int steps, Done&& done) {
-    for (int i = 0; i < steps; ++i) {
-      step(beta, options_.learning_rate * (1 - static_cast<double>(i) / steps));
-      done();
-    }
-  }
-
- private:
   /// Prompts come in random order, all of them before any comes again.
   void draw_rollouts() {
     chosen_.clear();
@@ -87,8 +88,7 @@ class policy_trainer {
     const auto n = static_cast<infalign::index_t>(options_.rollouts_per_prompt);
     advantages_.resize(rewards.size());
     const infalign::rows<float> advantages(advantages_.data(), prompts, n);
-    how_.transform(on_, {references_.data(), prompts, static_cast<infalign::index_t>(k)}, {rewards.data(), prompts, n},
-                   advantages);
+    objective_(on_, {references_.data(), prompts, static_cast<infalign::index_t>(k)}, {rewards.data(), prompts, n}, advantages);
     infalign::leave_one_out_advantage(on_, advantages, advantages);
   }
 
@@ -124,6 +124,7 @@ class policy_trainer {
   adam<float> optimizer_;
   Backend on_;
   sampler sample_;
+  typename method<Backend>::objective_function objective_;
 
   std::vector<std::size_t> order_;
   std::size_t next_prompt_;

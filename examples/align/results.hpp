@@ -12,6 +12,7 @@
 
 #include "closed_form.hpp"
 #include "matched_kl.hpp"
+#include "prediction.hpp"
 
 namespace align {
 
@@ -27,6 +28,8 @@ struct results {
   std::vector<policy_run> runs;
   std::vector<comparison> comparisons;
   std::vector<closed_form_point> closed_form;
+  std::vector<limit_point> limit;
+  std::vector<prediction> predictions;  ///< one for each of `runs`, in their order
 };
 
 /// The closed-form policy of `method` at a KL that the frontier was computed for.

@@ -28,8 +28,8 @@ struct svg_panel {
 
 /// A colour of middle lightness a method: legible on white and on black.
 inline const char* colour(std::size_t method) {
-  static constexpr std::array<const char*, 7> colours = {"#8a8a8a", "#3b82d6", "#2fa36b", "#e09b2d",
-                                                         "#dd4f3e", "#b06fd8", "#d457a0"};
+  static constexpr std::array<const char*, 9> colours = {"#8a8a8a", "#3b82d6", "#2fa36b", "#e09b2d", "#dd4f3e",
+                                                         "#b06fd8", "#d457a0", "#12a5b8", "#8c6d46"};
   return colours[method % colours.size()];
 }
 
@@ -48,7 +48,7 @@ inline std::string axis(const svg_panel& p, const std::string& title) {
                       p.left + svg_panel::width / 2, svg_panel::top + svg_panel::height + 36);
 }
 
-/// A line through `points` ("x,y x,y …"); `style` is `optimum` (dashed) or `trained`.
+/// A line through `points` ("x,y x,y …"); `style` is `optimum` (dashed), `trained`, or `limit` (broad and pale).
 inline std::string polyline(const std::string& points, const char* stroke, const char* style) {
   return format("<polyline class='%s' stroke='%s' points='", style, stroke) + points + "'/>\n";
 }
@@ -58,7 +58,7 @@ inline constexpr const char* svg_style =
     "<style>\n"
     "text{font-family:sans-serif;font-size:12px;fill:#777}.title{font-size:15px;font-weight:bold}.tick{font-size:11px}\n"
     ".grid{stroke:#888;stroke-opacity:.3}polyline{fill:none}.optimum{stroke-width:1.4;stroke-dasharray:5 3;stroke-opacity:.8}\n"
-    ".trained{stroke-width:1.8}\n"
+    ".trained{stroke-width:1.8}.limit{stroke-width:5;stroke-opacity:.4}\n"
     "@media(prefers-color-scheme:dark){text{fill:#aaa}}\n"
     "</style>\n";
 
