@@ -300,8 +300,7 @@ class RewardFiles:
     def paths(self):
         if self.directory is None:
             import numpy as np
-            memory = Path("/dev/shm")  # so that no disk is timed
-            self.directory = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
+            self.directory = tempfile.TemporaryDirectory()
             for seed, name in enumerate(("reference", "rollouts")):
                 rewards = np.random.default_rng(seed).standard_normal(self.n).tolist()
                 with open(f"{self.directory.name}/{name}.jsonl", "w") as file:
