@@ -21,122 +21,12 @@
 #include <utility>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/cuda_launch_model.cuh"
 #include "infalign/backend/cuda_memory.cuh"
-#include "infalign/backend/detail/cuda_team.cuh"
+#include "infalign/backend/detail/cuda_kernels.cuh"
 #include "infalign/core/workspace.hpp"
 
 namespace infalign {
-
-namespace detail {
-
-inline constexpr int cuda_block = 256;          ///< threads of a block that has no team of its own
-inline constexpr int cuda_largest_block = 512;  ///< threads of the largest team's blocks
-
-template <class T, class F>
-__global__ void __launch_bounds__(cuda_block) cuda_map(const __grid_constant__ F f, index_t n) {
-  const int lane = static_cast<int>(threadIdx.x & 31u);
-  const index_t warps_of_block = blockDim.x / 32;
-  for_each_tile<T>(n, lane, 32, blockIdx.x * warps_of_block + threadIdx.x / 32, gridDim.x * warps_of_block,
-                   [&](auto at) { f(at); });
-}
-
-/// The smallest position whose mask is set goes to `*found`, if it is smaller than what is there.
-template <class T, class P>
-__global__ void __launch_bounds__(cuda_block) cuda_first(const __grid_constant__ P p, index_t n, unsigned long long* found) {
-  const int lane = static_cast<int>(threadIdx.x & 31u);
-  const index_t warps_of_block = blockDim.x / 32;
-  for_each_tile<T>(n, lane, 32, blockIdx.x * warps_of_block + threadIdx.x / 32, gridDim.x * warps_of_block, [&](auto at) {
-    const auto mask = p(at);
-    for (int k = 0; k < cuda_pack_size; ++k)
-      if (mask.element[k] && at.exists(k)) atomicMin(found, static_cast<unsigned long long>(at.first + k * at.stride));
-  });
-}
-
-template <class Kernel>
-__global__ void __launch_bounds__(cuda_largest_block)
-    cuda_groups(const __grid_constant__ Kernel kernel, index_t n, cuda_shape shape, double* exchange) {
-  extern __shared__ double cuda_team_memory[];
-  const index_t teams_of_block = shape.fills_blocks() ? 1 : blockDim.x / static_cast<unsigned>(shape.lanes);
-  const index_t team_of_block = shape.fills_blocks() ? 0 : threadIdx.x / static_cast<unsigned>(shape.lanes);
-  const index_t cluster = blockIdx.x / static_cast<unsigned>(shape.blocks);
-  const index_t teams = gridDim.x / static_cast<unsigned>(shape.blocks) * teams_of_block;
-  cuda_team team(shape, cuda_team_memory, shape.blocks > 1 ? exchange + cluster * 2 * shape.blocks : nullptr);
-  for (index_t g = cluster * teams_of_block + team_of_block; g < n; g += teams) kernel(team, g);
-}
-
-/// Where segment g of packed groups begins, counted from `origin`; as an iterator's function.
-template <class Groups>
-struct segment_begin {
-  Groups groups;
-  index_t origin;
-  INFALIGN_HD index_t operator()(index_t g) const { return (g < groups.size() ? groups.offset(g) : groups.total()) - origin; }
-};
-
-/// Copies groups to where they lie one after another.
-template <class Groups, class T>
-struct pack_kernel {
-  Groups groups;
-  T* out;
-  template <class Team>
-  INFALIGN_HD void operator()(Team& team, index_t g) const {
-    const auto group = groups[g];
-    T* const to = out + groups.offset(g);
-    team.template loop<T>(group.size(), [&](auto at, auto) { at.store(to, at.load(group.data())); });
-  }
-};
-template <class G, class T>
-pack_kernel(G, T*) -> pack_kernel<G, T>;
-
-}  // namespace detail
-
-/// How work is spread over a GPU, from its size. `cost` counts element operations, about 16 for a 4-byte logit that is read, and
-/// its gradient written.
-///
-/// - Small groups share a warp: as many lanes as there are packs of work, so that 4 rollouts do not occupy 32 lanes.
-/// - Larger ones get the warps of a block: 2 to 16.
-/// - Where there are too few groups to fill the device, or so many large ones at work at a time that what a first pass read has
-///   left the second-level cache before the second pass, a cluster of blocks takes one (compute capability 9.0 and later).
-///
-/// Derived from sizes and from instruction counts; not measured on a GPU yet.
-class cuda_launch_model {
- public:
-  /// Of the current device.
-  cuda_launch_model() {
-    int device = 0;
-    int major = 0;
-    detail::expects_cuda(cudaGetDevice(&device), "cudaGetDevice");
-    const auto ask = [&](int& value, cudaDeviceAttr attribute) {
-      detail::expects_cuda(cudaDeviceGetAttribute(&value, attribute, device), "cudaDeviceGetAttribute");
-    };
-    ask(multiprocessors, cudaDevAttrMultiProcessorCount);
-    ask(cache_bytes, cudaDevAttrL2CacheSize);
-    ask(major, cudaDevAttrComputeCapabilityMajor);
-    largest_cluster = major >= 9 ? 8 : 1;
-  }
-
-  [[nodiscard]] detail::cuda_shape shape(index_t groups, index_t cost) const {
-    const index_t mean = cost / groups;
-    detail::cuda_shape s;
-    while (s.lanes > 1 && s.lanes * 2 >= mean) s.lanes /= 2;
-    while (s.warps * 32 < detail::cuda_largest_block && s.warps * 2048 < mean) s.warps *= 2;
-    while (s.blocks < largest_cluster && mean >= s.blocks * 65'536 && (idle(groups, s) || overflows(groups, mean, s)))
-      s.blocks *= 2;
-    return s;
-  }
-
-  int multiprocessors = 0;
-  int cache_bytes = 0;
-  int largest_cluster = 1;
-
- private:
-  [[nodiscard]] index_t resident_blocks(const detail::cuda_shape& s) const {
-    return static_cast<index_t>(multiprocessors) * (1024 / (32 * s.warps));
-  }
-  [[nodiscard]] bool idle(index_t groups, const detail::cuda_shape& s) const { return groups * s.blocks < resident_blocks(s); }
-  [[nodiscard]] bool overflows(index_t groups, index_t mean, const detail::cuda_shape& s) const {
-    return std::min(groups, resident_blocks(s) / s.blocks) * (mean / 4) > cache_bytes / 2;
-  }
-};
 
 /// Backend of a CUDA device. See `backend.hpp` for the meaning of its members.
 ///

@@ -40,8 +40,8 @@ template <transform_function Transform>
 }
 
 /// The optimum at a KL rather than at a β. None where the optimum of no β has that KL: where `W - β·KL` is not concave its KL can
-/// jump as β changes; and none if β would be below 1e-9, or so small that the problem is too stiff: there the win rate is within
-/// 1e-6 of what more KL leads to (large N). Cost: 5 to 10 solutions of the optimum, more where it does not exist.
+/// jump as β changes; and none if β would be below 1e-9, or so small that the problem is too stiff (large N at a large KL). Cost: 5
+/// to 10 solutions of the optimum, more where it does not exist.
 [[nodiscard]] inline std::optional<optimal_transform> optimal_at_kl(const matchup& played, kl_budget kl) {
   std::optional<optimal_transform> last;
   const auto reach = [&](double beta) {

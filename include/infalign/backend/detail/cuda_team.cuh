@@ -13,6 +13,9 @@ namespace infalign::detail {
 /// Elements that a thread holds of a `vec`: independent loads, to hide the latency of memory.
 inline constexpr int cuda_pack_size = 4;
 
+inline constexpr int cuda_block = 256;          ///< threads of a block that is not one team's
+inline constexpr int cuda_largest_block = 512;  ///< threads of the blocks of the largest teams
+
 /// Who works on one group: `lanes` of a warp (1, 2, 4 … 32), or all 32 lanes of each of the `warps` (up to 16) of a block, or of
 /// each of the `blocks` (up to 8) of a cluster.
 struct cuda_shape {
