@@ -3,6 +3,7 @@
 /// Output that is there whole or not at all.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
