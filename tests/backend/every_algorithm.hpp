@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <infalign/algorithms.hpp>
 #include <utility>
 #include <vector>
 

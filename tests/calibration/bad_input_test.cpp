@@ -7,6 +7,7 @@
 
 #include "infalign/calibration/calibrate.hpp"
 #include "infalign/calibration/uncertainty.hpp"
+#include "infalign/transform/logarithm.hpp"
 #include "support/configurations.hpp"
 #include "support/samples.hpp"
 

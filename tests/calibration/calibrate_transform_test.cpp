@@ -5,6 +5,14 @@
 #include <vector>
 
 #include "infalign/calibration/calibrate.hpp"
+#include "infalign/transform/apply.hpp"
+#include "infalign/transform/combinators.hpp"
+#include "infalign/transform/exponential.hpp"
+#include "infalign/transform/identity.hpp"
+#include "infalign/transform/logarithm.hpp"
+#include "infalign/transform/normal_quantile.hpp"
+#include "infalign/transform/power.hpp"
+#include "infalign/transform/tabulated.hpp"
 #include "support/configurations.hpp"
 #include "support/samples.hpp"
 

@@ -69,7 +69,8 @@ TEST_CASE_TEMPLATE("a calibrator copies what it needs, without the padding of ro
   typename C::backend on;
   array z(std::vector<T>{3, 1, 99, 2, 2, 99}), y(std::vector<T>{1, 2, 3, 1, 2, 3});
   typename C::template array<index_t> offsets(offsets_of({2, 4}));
-  const infalign::calibrator fitted(on, z.rows(2, 2, 3)), ragged(on, z.ragged(offsets));
+  const infalign::calibrator fitted(on, z.rows(2, 2, 3));
+  const infalign::calibrator ragged(on, z.ragged(offsets));
   z = array(6, T(-5));
   offsets = typename C::template array<index_t>(3, index_t{0});
   CHECK(answers<C>(on, fitted, y, 3) == std::vector<T>{T(0.25), T(0.5), T(0.75), 0, T(0.5), 1});

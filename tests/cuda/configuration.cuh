@@ -3,7 +3,7 @@
 /// The CUDA backend as a configuration of the typed tests (see support/configurations.hpp).
 #pragma once
 
-#include <infalign/infalign.cuh>
+#include <infalign/backend/cuda.cuh>
 #include <utility>
 #include <vector>
 

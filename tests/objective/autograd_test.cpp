@@ -5,6 +5,8 @@
 #include <cmath>
 #include <vector>
 
+#include "infalign/objective/policy_gradient.hpp"
+#include "infalign/objective/sequence_policy_gradient.hpp"
 #include "objective/autograd_reference.hpp"
 #include "objective/token_batch.hpp"
 #include "support/configurations.hpp"

@@ -10,6 +10,23 @@
 #include <random>
 #include <vector>
 
+#include "infalign/backend/scalar.hpp"
+#include "infalign/procedure/best_of.hpp"
+#include "infalign/procedure/best_of_poisson.hpp"
+#include "infalign/procedure/best_of_random.hpp"
+#include "infalign/procedure/order_statistic.hpp"
+#include "infalign/procedure/standard.hpp"
+#include "infalign/procedure/top_of.hpp"
+#include "infalign/procedure/worst_of.hpp"
+#include "infalign/theory/tilted_winrate.hpp"
+#include "infalign/transform/combinators.hpp"
+#include "infalign/transform/exponential.hpp"
+#include "infalign/transform/identity.hpp"
+#include "infalign/transform/logarithm.hpp"
+#include "infalign/transform/normal_quantile.hpp"
+#include "infalign/transform/power.hpp"
+#include "infalign/transform/tabulated.hpp"
+#include "infalign/winrate/summarize.hpp"
 #include "support/configurations.hpp"
 #include "support/samples.hpp"
 #include "theory/tradeoff.hpp"
@@ -139,7 +156,7 @@ biases exact_biases(const std::vector<double>& q, index_t k, const Transform& tr
                     const Procedure& procedure) {
   const values truth = exact_on_levels(q, transform, beta, procedure);
   biases result{{}, {}};
-  infalign::simd on;
+  infalign::scalar on;
   const auto factorial = [](index_t n) { return std::lgamma(static_cast<double>(n) + 1); };
   for (index_t a = 0; a <= k; ++a)
     for (index_t b = 0; a + b <= k; ++b) {
@@ -244,7 +261,7 @@ TEST_CASE("no number of samples is special") {
   });
   const values truth{row->kl, row->standard_winrate, row->inference_winrate};
   const auto rewards = test::normal_values<double>(1100, 1);
-  infalign::simd on;
+  infalign::scalar on;
   for (index_t k = 16; k <= 1100; ++k) {
     const auto e = evaluate_off_policy(on, infalign::rows<const double>(rewards.data(), 1, k), exponential(10),
                                        kl_weight(row->beta), best_of(8), best_of(8));
@@ -287,7 +304,7 @@ TEST_CASE("predictions hold against the optimal policy itself, sampled and serve
     const auto drawn = draw_levels(q, k, generator);
     rewards.insert(rewards.end(), drawn.begin(), drawn.end());
   }
-  infalign::simd on;
+  infalign::scalar on;
   const auto e = evaluate_off_policy(on, infalign::rows<const double>(rewards.data(), prompts, k), exponential(5),
                                      kl_weight(beta), best_of(4), best_of(4));
   CHECK(e.reliable());
@@ -326,7 +343,7 @@ TEST_CASE("standard errors are those of means over prompts") {
   constexpr index_t prompts = 40, k = 48;
   constexpr int sets = 500;
   std::mt19937_64 generator(23);
-  infalign::simd on;
+  infalign::scalar on;
   double squares[3] = {};
   for (int s = 0; s < sets; ++s) {
     std::vector<double> rewards;
@@ -419,7 +436,7 @@ TEST_CASE("too few samples under the tilt are reported") {
   std::vector<double> rewards;
   for (int p = 0; p < 40; ++p)
     for (int i = 0; i < 20; ++i) rewards.push_back(i < (p % 10 == 0 ? 1 : 6) ? 1.0 : 0.0);
-  infalign::simd on;
+  infalign::scalar on;
   const infalign::rows<const double> r(rewards.data(), 40, 20);
   const auto strong = evaluate_off_policy(on, r, identity(), kl_weight(0.02), best_of(4), best_of(4));
   CHECK(strong.thin_prompts == 4);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "infalign/procedure/best_of.hpp"
+#include "infalign/procedure/standard.hpp"
 #include "infalign/procedure/worst_of.hpp"
 #include "support/configurations.hpp"
 #include "support/samples.hpp"

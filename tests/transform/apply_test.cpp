@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "infalign/transform/exponential.hpp"
+#include "infalign/transform/identity.hpp"
 #include "support/configurations.hpp"
 #include "support/samples.hpp"
 

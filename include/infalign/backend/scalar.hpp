@@ -20,15 +20,15 @@ struct scalar_position {
   index_t i;
 
   template <class Storage>
-  [[nodiscard]] vec load(const Storage* p, vec = vec()) const {
+  [[nodiscard]] INFALIGN_HD vec load(const Storage* p, vec = vec()) const {
     return static_cast<vec>(p[i]);
   }
   template <class Storage>
-  void store(Storage* p, vec v) const {
+  INFALIGN_HD void store(Storage* p, vec v) const {
     p[i] = static_cast<Storage>(static_cast<compute_t<Storage>>(v));
   }
-  [[nodiscard]] static vec add_where(vec sum, bool mask, vec v) { return mask ? sum + v : sum; }
-  [[nodiscard]] static bool any(bool mask) { return mask; }
+  [[nodiscard]] INFALIGN_HD static vec add_where(vec sum, bool mask, vec v) { return mask ? sum + v : sum; }
+  [[nodiscard]] INFALIGN_HD static bool any(bool mask) { return mask; }
 };
 
 /// A team of one lane.
@@ -37,27 +37,27 @@ struct scalar_team {
   using vec = typename scalar_position<T>::vec;
 
   template <class T, int U = 1, class F>
-  void loop(index_t n, F&& f) const {
+  INFALIGN_HD void loop(index_t n, F&& f) const {
     for (index_t i = 0; i < n; ++i) f(scalar_position<T>{i}, accumulator_index<0>{});
   }
   template <class F>
-  void items(index_t n, F&& f) const {
+  INFALIGN_HD void items(index_t n, F&& f) const {
     for (index_t i = 0; i < n; ++i) f(i);
   }
   template <class F>
-  [[nodiscard]] double sum_items(index_t n, F&& f) const {
+  [[nodiscard]] INFALIGN_HD double sum_items(index_t n, F&& f) const {
     double sum = 0;
     for (index_t i = 0; i < n; ++i) sum += f(i);
     return sum;
   }
-  [[nodiscard]] static double sum(double v) { return v; }
-  [[nodiscard]] static double maximum(double v) { return v; }
+  [[nodiscard]] INFALIGN_HD static double sum(double v) { return v; }
+  [[nodiscard]] INFALIGN_HD static double maximum(double v) { return v; }
   template <class F>
-  void once(F&& f) const {
+  INFALIGN_HD void once(F&& f) const {
     f();
   }
   template <class T>
-  [[nodiscard]] static constexpr index_t chunk() {
+  [[nodiscard]] INFALIGN_HD static constexpr index_t chunk() {
     return 1 << 12;
   }
   /// No memory is spared here, and nothing rounded in between.

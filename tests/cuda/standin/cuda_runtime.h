@@ -28,6 +28,9 @@ extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 void __syncthreads();
 void __syncwarp(unsigned mask);
 double __shfl_xor_sync(unsigned mask, double value, int offset);
+unsigned __clusterRelativeBlockRank();
+inline void __cluster_barrier_arrive() {}
+void __cluster_barrier_wait();
 unsigned long long atomicMin(unsigned long long* at, unsigned long long value);
 
 enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2 };
@@ -88,9 +91,6 @@ struct record {
   bool next_launch_fails = false;
 };
 extern record calls;
-
-unsigned cluster_rank();
-void cluster_barrier();
 
 }  // namespace standin
 

@@ -285,10 +285,10 @@ standin::device_access::device_access() {
 standin::device_access::~device_access() {
   device().open(false);
 }
-unsigned standin::cluster_rank() {
+unsigned __clusterRelativeBlockRank() {
   return gpu().block();
 }
-void standin::cluster_barrier() {
+void __cluster_barrier_wait() {
   gpu().wait_cluster();
 }
 cudaError_t standin::launch(const cudaLaunchConfig_t& config, const std::function<void()>& thread) {

@@ -4,7 +4,6 @@
 /// are never run.
 #pragma once
 
-#include <cooperative_groups.h>
 #include <cuda_runtime.h>
 
 #include "infalign/core/config.hpp"
@@ -48,7 +47,7 @@ INFALIGN_HD inline void block_barrier() {
 // Clusters exist from compute capability 9.0 on; before, no cluster is ever launched.
 INFALIGN_HD inline int block_of_cluster() {
 #if INFALIGN_ON_DEVICE && (!defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900)
-  return static_cast<int>(cooperative_groups::this_cluster().block_rank());
+  return static_cast<int>(__clusterRelativeBlockRank());
 #else
   return 0;
 #endif
@@ -56,7 +55,8 @@ INFALIGN_HD inline int block_of_cluster() {
 
 INFALIGN_HD inline void cluster_barrier() {
 #if INFALIGN_ON_DEVICE && (!defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900)
-  cooperative_groups::this_cluster().sync();
+  __cluster_barrier_arrive();
+  __cluster_barrier_wait();
 #endif
 }
 
