@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "infalign/backend/scalar.hpp"
+#include "infalign/calibration/calibrate.hpp"
 #include "infalign/procedure/best_of.hpp"
 #include "infalign/procedure/best_of_poisson.hpp"
 #include "infalign/procedure/best_of_random.hpp"
