@@ -22,6 +22,7 @@ struct counting_resource {
   struct ledger {
     int allocations = 0;
     int held = 0;
+    std::size_t bytes = 0;
     int most = 1 << 30;
   };
   ledger* book;
@@ -33,6 +34,7 @@ struct counting_resource {
     void* const result = memory.allocate(bytes);
     ++book->allocations;
     ++book->held;
+    book->bytes += bytes;
     return result;
   }
   void deallocate(void* p, std::size_t bytes) const noexcept {
@@ -118,6 +120,23 @@ TEST_CASE("scratch memory and arrays come from the backend's resource, once") {
   const int before = book.allocations;
   p.run(trusting, rank_algorithm::sorting);  // with scratch memory of its own
   CHECK(book.allocations > before);
+}
+
+TEST_CASE("loss and gradient may replace the logits, and take no memory that grows with the vocabulary") {
+  const auto bytes_for = [](index_t vocabulary) {
+    const index_t tokens = 64;
+    device_array<float> logits(test::normal_values<float>(tokens * vocabulary, 1)), advantages(std::vector<float>(64, 1.0f));
+    device_array<std::int32_t> ids(std::vector<std::int32_t>(64, 3));
+    counting_resource::ledger book;
+    infalign::cuda<counting_resource> on(nullptr, counting_resource{&book});
+    infalign::policy_gradient(on, infalign::reinforce(),
+                              infalign::token_logits<float, device_memory>{logits.rows(tokens, vocabulary), {}, ids.span()},
+                              advantages.span(), {.kl = infalign::kl_weight(0)},
+                              infalign::token_statistics<float, device_memory>{}, logits.rows(tokens, vocabulary));
+    return book.bytes;
+  };
+  CHECK(bytes_for(100) <= 64 * 1024);
+  CHECK(bytes_for(20'000) <= 64 * 1024);  // the logits take 5 MB
 }
 
 TEST_CASE("a failed call is named with CUDA's own words and code") {
