@@ -5,3 +5,4 @@
 
 #include "infalign/algorithms.hpp"
 #include "infalign/backend/cuda.cuh"
+#include "infalign/backend/cuda_tabulated.cuh"

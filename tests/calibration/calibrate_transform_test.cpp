@@ -56,7 +56,8 @@ TEST_CASE_TEMPLATE("calibrate_transform equals apply after calibrate, to the bit
   check_fused<C>(infalign::normal_quantile{});
   check_fused<C>(infalign::clamped(infalign::logarithm{}, 1.0 / 74, 1 - 1.0 / 74));
   // Owns its table; what enters the kernel is its view.
-  check_fused<C>(infalign::shifted(infalign::scaled(infalign::tabulated({0, 0.5, 1}, {0, 1, 5}), 2), -1));
+  const typename C::tabulated table(infalign::tabulated({0, 0.5, 1}, {0, 1, 5}));
+  check_fused<C>(infalign::shifted(infalign::scaled(table, 2), -1));
 }
 
 TEST_CASE_TEMPLATE("calibrate_transform writes rows of any stride and nothing between them", C, INFALIGN_CONFIGURATIONS) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <infalign/backend/cuda.cuh>
+#include <infalign/backend/cuda_tabulated.cuh>
 #include <utility>
 #include <vector>
 
@@ -38,7 +39,7 @@ class cuda_test_array {
 struct varied_shapes : cuda_launch_model {
   [[nodiscard]] detail::cuda_shape shape(index_t groups, index_t cost) const {
     static constexpr detail::cuda_shape shapes[] = {{32, 1, 1}, {32, 4, 1}, {8, 1, 1},  {32, 1, 2},
-                                                    {1, 1, 1},  {32, 2, 3}, {32, 16, 1}};
+                                                    {1, 1, 1},  {32, 2, 4}, {32, 16, 1}};
     const detail::cuda_shape chosen = shapes[(groups * 31 + cost) % 7];
     return chosen.blocks <= largest_cluster ? chosen : detail::cuda_shape{chosen.lanes, chosen.warps, 1};
   }
@@ -48,6 +49,7 @@ template <class T>
 struct on_cuda {
   using value = T;
   using backend = infalign::cuda<stream_ordered_resource, varied_shapes>;
+  using tabulated = device_tabulated;
   template <class U>
   using array = cuda_test_array<U>;
 };

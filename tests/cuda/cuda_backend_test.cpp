@@ -156,7 +156,8 @@ TEST_CASE("calls of an unchecked backend are captured into a graph and replayed"
   {
     problem p;
     auto on = infalign::cuda(stream).unchecked();
-    p.run(on, rank_algorithm::sorting);  // scratch memory is there from now on
+    p.run(on, rank_algorithm::sorting);                     // scratch memory is there from now on
+    REQUIRE(cudaStreamSynchronize(stream) == cudaSuccess);  // the arrays are on another stream
     const auto expected = p.u.host();
     REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
     p.run(on, rank_algorithm::sorting);

@@ -56,6 +56,7 @@ template <class T, class Backend>
 struct configuration {
   using value = T;
   using backend = Backend;
+  using tabulated = infalign::tabulated;
   template <class U>
   using array = host_array<U>;
 };

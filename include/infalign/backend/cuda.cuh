@@ -89,7 +89,8 @@ class cuda {
   template <class Kernel>
   void groups(index_t n, index_t cost, const Kernel& kernel) {
     if (n <= 0) return;
-    const detail::cuda_shape shape = model_.shape(n, cost);
+    detail::cuda_shape shape = model_.shape(n, cost);
+    while (shape.blocks > largest_cluster(detail::cuda_groups<Kernel>, shape)) shape.blocks /= 2;
     const index_t threads = shape.fills_blocks() ? 32 * shape.warps : detail::cuda_block;
     const index_t teams_of_block = shape.fills_blocks() ? 1 : threads / shape.lanes;
     const index_t clusters = std::min((n + teams_of_block - 1) / teams_of_block, most_blocks / shape.blocks);
@@ -197,9 +198,28 @@ class cuda {
     run(frame.template take<char>(static_cast<index_t>(bytes)), bytes);
   }
 
+  /// The most blocks that a cluster of this kernel may have: few on small parts of a device, and one where the code was made
+  /// from PTX for less than compute capability 9.0, which knows no clusters, also if the device does.
+  template <class... Parameters>
+  [[nodiscard]] static int largest_cluster(void (*kernel)(Parameters...), const detail::cuda_shape& shape) {
+    if (shape.blocks == 1) return 1;
+    cudaFuncAttributes attributes{};
+    detail::expects_cuda(cudaFuncGetAttributes(&attributes, kernel), "cudaFuncGetAttributes");
+    if (attributes.ptxVersion < 90) return 1;
+    cudaLaunchConfig_t config{};
+    config.gridDim = dim3(static_cast<unsigned>(shape.blocks));
+    config.blockDim = dim3(static_cast<unsigned>(32 * shape.warps));
+    config.dynamicSmemBytes = 2 * static_cast<std::size_t>(shape.warps) * sizeof(double);
+    int blocks = 1;
+    detail::expects_cuda(cudaOccupancyMaxPotentialClusterSize(&blocks, kernel, &config),
+                         "cudaOccupancyMaxPotentialClusterSize");
+    return std::max(blocks, 1);
+  }
+
   template <class... Parameters, class... Arguments>
   void launch(void (*kernel)(Parameters...), index_t blocks, index_t threads, int cluster, std::size_t shared_bytes,
               const Arguments&... arguments) const {
+    static_assert((std::is_trivially_copyable_v<Parameters> && ...), "what enters a kernel must own no memory of the host");
     cudaLaunchConfig_t config{};
     config.gridDim = dim3(static_cast<unsigned>(blocks));
     config.blockDim = dim3(static_cast<unsigned>(threads));

@@ -107,6 +107,9 @@ template <backend B, grouped References, grouped Rewards, transform_function Tra
 void calibrate_transform(B&& on, const References& references, const Rewards& rewards, const Transform& transform,
                          const Out& out, calibration_options options = {}) {
   detail::check_calibration(on, "calibrate_transform", references, rewards, out);
+  using form = decltype(kernel_form(transform));
+  static_assert(usable_in<form, typename std::remove_cvref_t<B>::memory_space>,
+                "the table of the transform must live in the memory of the backend");
   detail::run_calibration(on, references, detail::unit_weights{}, rewards, kernel_form(transform), out, options, false);
 }
 

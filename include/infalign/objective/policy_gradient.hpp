@@ -96,6 +96,8 @@ void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& bat
   constexpr std::string_view function = "policy_gradient";
   const span values(advantages);
   static_assert(reachable_from<B, decltype(values)>, "the views must live in the memory of the backend");
+  if constexpr (requires { typename Loss::memory_space; })
+    static_assert(reachable_from<B, Loss>, "the data of the loss must live in the memory of the backend");
   detail::check_logits(on, function, batch);
   detail::check_statistics(function, statistics, batch.tokens.size());
   detail::check_gradient(on, function, gradient, batch.policy);

@@ -26,6 +26,7 @@ struct reinforce {
 /// branch is the smaller the gradient is 0. Source: Schulman et al., arXiv 1707.06347; unequal bounds: DAPO, arXiv 2503.14476.
 template <class T, class Space = host_memory>
 struct clipped_surrogate {
+  using memory_space = Space;
   span<const T, Space> old_log_prob;  ///< log-probability of each token at rollout, one a token
   double epsilon_low;
   double epsilon_high;

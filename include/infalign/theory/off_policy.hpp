@@ -178,6 +178,8 @@ off_policy_evaluation evaluate_off_policy(
     const ReferenceProcedure& reference_procedure,
     const off_policy_prompts<typename std::remove_cvref_t<B>::memory_space>& prompts = {}) {
   const auto form = kernel_form(transform);
+  static_assert(usable_in<std::remove_const_t<decltype(form)>, typename std::remove_cvref_t<B>::memory_space>,
+                "the table of the transform must live in the memory of the backend");
   return detail::evaluate_objective_off_policy(on, rewards,
                                                detail::calibrated_objective<std::remove_const_t<decltype(form)>>{form}, beta,
                                                procedure, reference_procedure, prompts);

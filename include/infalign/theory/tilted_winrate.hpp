@@ -53,7 +53,9 @@ struct tilted_winrate_kernel {
     double sum = 0, weight = 0, served = 0, reference_served = 0;
     for (index_t i = 0; i < n;) {
       index_t end = i;
-      for (; end < n && r[end] == r[i]; ++end) weight += exp(exponent(end)) / normalizer;
+      do  // a NaN, on a backend that does not look, equals not even itself
+        weight += exp(exponent(end)) / normalizer;
+      while (++end < n && r[end] == r[i]);
       const double next = end == n ? 1.0 : procedure.distortion(weight < 1 ? weight : 1);
       const double reference_next = reference_procedure.distortion(static_cast<double>(end) / static_cast<double>(n));
       sum += (next - served) * 0.5 * (reference_served + reference_next);

@@ -34,6 +34,8 @@ void apply(B&& on, const Transform& transform, const In& in, Out&& out) {
   detail::expects_range(on, "apply", "in", input, 0, 1);
   using T = typename decltype(input)::value_type;
   const auto form = kernel_form(transform);
+  static_assert(usable_in<std::remove_const_t<decltype(form)>, typename std::remove_cvref_t<B>::memory_space>,
+                "the table of the transform must live in the memory of the backend");
   on.template map<compute_t<T>>(input.size(), detail::apply_formula{input.data(), output.data(), form});
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "infalign/core/error.hpp"
@@ -16,6 +17,7 @@ namespace infalign {
 template <transform_function Inner>
 struct scaled {
   static constexpr const char* citation = Inner::citation;
+  using memory_space = memory_read_by<Inner>;
   Inner inner;
   double factor;
 
@@ -38,6 +40,7 @@ struct scaled {
 template <transform_function Inner>
 struct shifted {
   static constexpr const char* citation = Inner::citation;
+  using memory_space = memory_read_by<Inner>;
   Inner inner;
   double offset;
 
@@ -63,6 +66,7 @@ struct shifted {
 template <transform_function Inner>
 struct clamped {
   static constexpr const char* citation = Inner::citation;
+  using memory_space = memory_read_by<Inner>;
   Inner inner;
   double lower;
   double upper;
@@ -98,6 +102,7 @@ struct clamped {
 template <transform_function Outer, transform_function Inner>
 struct composed {
   static constexpr const char* citation = Outer::citation;
+  using memory_space = std::conditional_t<std::is_void_v<memory_read_by<Outer>>, memory_read_by<Inner>, memory_read_by<Outer>>;
   Outer outer;
   Inner inner;
 

@@ -14,8 +14,10 @@
 
 namespace infalign {
 
-/// Non-owning form of `tabulated`, usable inside a kernel while the table lives in memory the kernel can read.
-struct tabulated_ref {
+/// Non-owning form of `tabulated`, usable inside a kernel while the table lives, in memory `Space`.
+template <class Space>
+struct basic_tabulated_ref {
+  using memory_space = Space;
   static constexpr const char* citation = "Fritsch and Carlson, SIAM Journal on Numerical Analysis 17 (1980)";
   const double* u;
   const double* value;
@@ -50,7 +52,7 @@ struct tabulated_ref {
     return {low, width, (x - u[low]) / width};
   }
   struct interpolant {
-    const tabulated_ref& table;
+    const basic_tabulated_ref& table;
     INFALIGN_HD double operator()(double x) const {
       const auto [i, h, s] = table.locate(x);
       const double r = 1 - s;
@@ -62,7 +64,7 @@ struct tabulated_ref {
     }
   };
   struct interpolant_slope {
-    const tabulated_ref& table;
+    const basic_tabulated_ref& table;
     INFALIGN_HD double operator()(double x) const {
       const auto [i, h, s] = table.locate(x);
       const double r = 1 - s;
@@ -71,6 +73,8 @@ struct tabulated_ref {
     }
   };
 };
+
+using tabulated_ref = basic_tabulated_ref<host_memory>;
 
 /// `Φ` through the points `(u_i, Φ_i)`, by the monotone piecewise cubic of Fritsch and Carlson: it passes through every point,
 /// is increasing where the points are, and has a continuous derivative, which `derivative` gives exactly.

@@ -35,6 +35,26 @@ auto kernel_form(const F& transform) {
 }
 
 namespace detail {
+template <class F>
+struct memory_read {
+  using type = void;
+};
+template <class F>
+  requires requires { typename F::memory_space; }
+struct memory_read<F> {
+  using type = typename F::memory_space;
+};
+}  // namespace detail
+
+/// The memory that a kernel form reads, as `memory_space` of a table says; `void` if it reads none.
+template <class F>
+using memory_read_by = typename detail::memory_read<F>::type;
+
+/// Whether kernel form `F` can be used by a backend that works on memory `Space`.
+template <class F, class Space>
+inline constexpr bool usable_in = std::is_void_v<memory_read_by<F>> || std::same_as<memory_read_by<F>, Space>;
+
+namespace detail {
 /// A parameter as a user would write it, `exponential:-5`, with as many digits as it takes to read it back exactly, in any locale.
 inline std::string format_parameter(double value) {
   char text[32];

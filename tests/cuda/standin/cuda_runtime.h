@@ -70,6 +70,21 @@ struct cudaLaunchConfig_t {
   unsigned numAttrs = 0;
 };
 
+/// Code for compute capability 9.0, in clusters of up to 8.
+struct cudaFuncAttributes {
+  int ptxVersion;
+};
+template <class Kernel>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, Kernel*) {
+  attributes->ptxVersion = 90;
+  return cudaSuccess;
+}
+template <class Kernel>
+cudaError_t cudaOccupancyMaxPotentialClusterSize(int* blocks, Kernel*, const cudaLaunchConfig_t*) {
+  *blocks = 8;
+  return cudaSuccess;
+}
+
 namespace standin {
 
 /// Runs `thread` for every thread of the grid.

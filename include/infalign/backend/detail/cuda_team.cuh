@@ -131,7 +131,7 @@ class cuda_team {
   /// little.
   template <class T>
   [[nodiscard]] INFALIGN_HD static constexpr index_t chunk() {
-    return 1 << 13;
+    return 1 << 14;
   }
   /// Arithmetic is cheaper than the traffic.
   static constexpr bool keeps_exponentials = false;

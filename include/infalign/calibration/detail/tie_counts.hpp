@@ -7,6 +7,7 @@
 /// numbers held exactly in `double`, so `value` rounds once and does not depend on how the counts were found.
 #pragma once
 
+#include <cmath>
 #include <utility>
 
 #include "infalign/calibration/tie_rule.hpp"
@@ -68,7 +69,8 @@ struct randomized_count {
   [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t position) const {
     // 32 bits, so that for up to 2^20 references the numerator is exact, however a compiler or device fuses it.
     const double share = philox4x32(static_cast<std::uint64_t>(position), 0, seed).word[0] * 0x1.0p-32;
-    return (count[0] + share * (count[1] - count[0] - self)) / (total - self);
+    using std::fma;  // rounded once by every compiler and device
+    return fma(share, count[1] - count[0] - self, count[0]) / (total - self);
   }
 };
 

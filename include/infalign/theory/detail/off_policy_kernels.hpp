@@ -179,8 +179,9 @@ struct off_policy_kernel {
     index_t* const found = positions + sorted.offset(g) + 2 * g;
     tilted_values* const values = left_out + sorted.offset(g) + 2 * g;
     team.once([&] { find_distinct(r, found); });
-    const distinct_values<T> distinct{r.data(), found + 1, found[0], n};
-    const index_t levels = distinct.levels;
+    // By a sum over one item, which all lanes wait for.
+    const auto levels = static_cast<index_t>(team.sum_items(1, [&](index_t) { return static_cast<double>(found[0]); }));
+    const distinct_values<T> distinct{r.data(), found + 1, levels, n};
     const tilt_evaluator<T, Objective, Procedure, ReferenceProcedure> evaluate{distinct, objective, beta, procedure,
                                                                                reference_procedure};
     constexpr bool divided = Objective::divides_cells;

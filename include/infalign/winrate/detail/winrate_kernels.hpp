@@ -99,6 +99,8 @@ struct winrate_by_counting {
       });
       for (int c = 0; c < 2 * Block; ++c) ranks[c] += static_cast<index_t>(team.sum(count[c]));
     }
+    // An infinite value, on a backend that does not look, has the padding at or below it as well.
+    for (int c = 0; c < 2 * Block; ++c) ranks[c] = ranks[c] < group.size() ? ranks[c] : group.size();
   }
 };
 template <class P, class R, class A, class S>
