@@ -32,7 +32,7 @@ if(INFALIGN_WERROR)
 endif()
 add_library(infalign_own_cuda_build INTERFACE)
 target_compile_options(infalign_own_cuda_build INTERFACE
-  $<$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>:-Xcompiler=-Wall,-Wextra> $<$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>:-Werror=all-warnings>)
+  $<$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>:-Xcompiler=-Wall,-Wextra,-Wno-restrict,-Wno-maybe-uninitialized,-Wno-uninitialized> $<$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>:-Werror=all-warnings>)
 if(INFALIGN_ARCH)
   target_compile_options(infalign_own_build INTERFACE -march=${INFALIGN_ARCH})
 endif()
