@@ -188,7 +188,7 @@ TEST_CASE("options of a plan that make no sense") {
   check("--beta -1", "--beta is -1, must be positive and finite");
   check("--beta 1 --kl 1", "--kl excludes --beta (see --help)");
   check("--kl 1 --transform exponential:0",
-        "--transform: 'exponential:0': exponential: t is 0, must be finite and not 0; the syntax is exponential:T");
+        "--transform: 'exponential:0': exponential: t is 0, must be in [-700, 700] and not 0; the syntax is exponential:T");
 }
 
 TEST_CASE("the default plan at three budgets takes no time to speak of") {

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "infalign/procedure/any_procedure.hpp"
@@ -62,6 +63,22 @@ TEST_CASE("concavity, and how far from it") {
   CHECK_FALSE(matchup(order_statistic(3, 5)).concave());
   // max -g' = N(N-1), at 0.
   CHECK(matchup(worst_of(5)).steepest_fall() == doctest::Approx(20).epsilon(1e-3));
+  // Narrower than any grid; and by differences on a fine one.
+  CHECK_FALSE(matchup(order_statistic(503000, 1000000)).concave());
+  for (const order_statistic& procedure :
+       {order_statistic(1, 2), order_statistic(1, 4), order_statistic(2, 3), order_statistic(2, 4), order_statistic(3, 5),
+        order_statistic(2, 9), order_statistic(40, 50)}) {
+    CAPTURE(procedure.name());
+    double steepest = 0;
+    constexpr int steps = 20'000;
+    for (int i = 0; i < steps; ++i)
+      steepest =
+          std::max(steepest, (procedure.density(double(i) / steps) - procedure.density((i + 1.0) / steps)) * double(steps));
+    CHECK(matchup(procedure).steepest_fall() == doctest::Approx(steepest).epsilon(1e-3));
+  }
+  CHECK(matchup(order_statistic(5, 5)).concave());
+  // One that does not say it has no proof.
+  CHECK_FALSE(matchup(distortion_alone<best_of>{best_of(3)}).concave());
   const matchup mixed = matchup::mixture({{0.5, matchup(worst_of(5))}, {0.5, matchup(best_of(5))}});
   CHECK(mixed.steepest_fall() == doctest::Approx(10).epsilon(1e-3));
 }

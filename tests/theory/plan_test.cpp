@@ -7,6 +7,7 @@
 #include <cmath>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "infalign/procedure/any_procedure.hpp"
 #include "infalign/theory/robust_plan.hpp"
@@ -86,6 +87,46 @@ TEST_CASE("a plan at one beta ranks by what is maximised") {
     before = row.price;
   }
   CHECK(std::abs(row_named(section, "identity").reached->kl - 1.303084513865) <= 1e-11);
+}
+
+TEST_CASE("where there is no optimum, prices are bounds and what is recommended can be had") {
+  // The KL of the optimum jumps over 1 as beta changes: optimal_at_kl has none.
+  const matchup played(parse_procedure("worst_of:8"), parse_procedure("best_of:16"));
+  const kl_budget budget(1);
+  REQUIRE_FALSE(optimal_at_kl(played, budget));
+  const plan_table table = plan(played, {budget, kl_budget(1e-3)});
+  CHECK(table.recommended != "optimal");
+  const plan_row& best = table.sections.front().rows.front();
+  CHECK(best.price_is_bound);
+  CHECK(best.price == 1 - best.reached->inference_win_rate);
+  double least = 1;
+  for (const plan_row& row : table.sections.front().rows) {
+    if (row.transform == "optimal") continue;
+    least = std::min(least, std::max(row.price, row_named(table.sections.back(), row.transform).price));
+  }
+  CHECK(table.price == least);
+  CHECK(row_named(table.sections.front(), table.recommended).reached);
+  CHECK(row_named(table.sections.back(), table.recommended).reached);
+  // Where nothing reaches the KL, nothing is recommended.
+  const plan_table none = plan(played, {budget}, {clamped<logarithm>(logarithm{}, 0.4, 0.6)});
+  CHECK(none.recommended.empty());
+  CHECK(std::isnan(none.price));
+}
+
+TEST_CASE("a plan at a beta without an optimum keeps the families") {
+  for (const char* procedure : {"best_of:1000000000", "best_of_poisson:1e9"}) {
+    CAPTURE(procedure);
+    const plan_table table = plan(matchup(parse_procedure(procedure)), kl_weight(0.1));
+    const std::vector<plan_row>& rows = table.sections.front().rows;
+    CHECK(table.proof == optimality::best_stationary_point);
+    CHECK(rows.size() == 7);
+    CHECK_FALSE(rows.back().reached);
+    CHECK(rows.back().transform == "optimal");
+    CHECK(rows.front().price_is_bound);
+    CHECK(table.recommended == rows.front().transform);
+  }
+  const std::vector<any_transform> steep = {exponential(700), exponential(-700), normal_quantile{}};
+  CHECK(plan(matchup(best_of(4)), kl_weight(1e-200), steep).sections.front().rows.size() == 4);
 }
 
 TEST_CASE("plan: bad input") {

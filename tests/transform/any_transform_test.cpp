@@ -89,7 +89,7 @@ TEST_CASE("what is wrong in a transform is said") {
     CHECK(parse_error(std::string("exponential:") + t) == std::string("parse_transform: 'exponential:") + t + "': T is '" + t +
                                                               "', must be a finite number; the syntax is exponential:T");
   CHECK(parse_error("exponential:0") ==
-        "parse_transform: 'exponential:0': exponential: t is 0, must be finite and not 0; the syntax is exponential:T");
+        "parse_transform: 'exponential:0': exponential: t is 0, must be in [-700, 700] and not 0; the syntax is exponential:T");
   CHECK(parse_error("identity ").find("unknown transform") != std::string::npos);
   CHECK(parse_error("identity:1").find("':1' is too much") != std::string::npos);
   CHECK(parse_error("power:-1").find("power: exponent is -1") != std::string::npos);

@@ -48,7 +48,10 @@ TEST_CASE("exponential") {
   CHECK(exponential(10)(1.0) == doctest::Approx(std::exp(10.0)).epsilon(1e-15));
   CHECK(exponential(-10)(0.0) == -1);
   CHECK(exponential(-10)(1.0) == doctest::Approx(-std::exp(-10.0)).epsilon(1e-15));
-  CHECK(message_of<domain_error>([] { (void)exponential(0); }) == "exponential: t is 0, must be finite and not 0");
+  CHECK(message_of<domain_error>([] { (void)exponential(0); }) == "exponential: t is 0, must be in [-700, 700] and not 0");
+  CHECK(message_of<domain_error>([] { (void)exponential(709); }) == "exponential: t is 709, must be in [-700, 700] and not 0");
+  CHECK(message_of<domain_error>([] { (void)exponential(-701); }).starts_with("exponential: t is -701"));
+  CHECK(exponential(700).derivative(1.0) < infalign::infinity<double>);
   CHECK(message_of<domain_error>([] { (void)exponential(NAN); }).starts_with("exponential: t is"));
 }
 

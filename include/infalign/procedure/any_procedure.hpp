@@ -57,6 +57,9 @@ class any_procedure {
   [[nodiscard]] index_t samples_needed() const {
     return visit([](const auto& procedure) { return detail::samples_needed(procedure); });
   }
+  [[nodiscard]] double steepest_fall() const {
+    return visit([](const auto& procedure) { return procedure.steepest_fall(); });
+  }
   /// Reads back by `parse_procedure`.
   [[nodiscard]] std::string name() const {
     return visit([](const auto& procedure) { return procedure.name(); });

@@ -28,6 +28,8 @@ struct best_of {
   /// The share of N-subsets that lie within `count` of `samples`: `binom(count,N)/binom(samples,N)`.
   [[nodiscard]] INFALIGN_HD double from_count(index_t count, index_t samples) const { return choose_ratio(count, samples, n); }
   [[nodiscard]] index_t samples_needed() const { return n; }
+  /// `max(-G'')`: G is convex.
+  [[nodiscard]] double steepest_fall() const { return 0; }
   [[nodiscard]] std::string name() const { return "best_of:" + std::to_string(n); }
 };
 

@@ -27,6 +27,8 @@ struct best_of_poisson {
     using std::exp;
     return (1 + mean * q) * exp(mean * (q - 1));
   }
+  /// `max(-G'')`: G is convex.
+  [[nodiscard]] double steepest_fall() const { return 0; }
   [[nodiscard]] std::string name() const { return "best_of_poisson:" + detail::format_parameter(mean); }
 };
 

@@ -56,6 +56,8 @@ class best_of_random {
   }
   [[nodiscard]] const std::vector<outcome>& outcomes() const { return outcomes_; }
   /// For example `best_of_random:2=0.5,8=0.5`.
+  /// `max(-G'')`: G is convex.
+  [[nodiscard]] double steepest_fall() const { return 0; }
   [[nodiscard]] std::string name() const {
     std::string text = "best_of_random:";
     for (const outcome& o : outcomes_)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cmath>
 #include <string>
 
 #include "infalign/core/binomial.hpp"
@@ -28,6 +29,16 @@ struct order_statistic {
     return hypergeometric_at_least(count, samples, n, rank);
   }
   [[nodiscard]] index_t samples_needed() const { return n; }
+  /// `max(-G'')`, where G''' = 0: with `a = m-1`, `b = N-m` and `q = (a + √(ab/(a+b-1)))/(a+b)`, where
+  /// `-G'' = N·(g_{m:N-1} - g_{m-1:N-1})`.
+  [[nodiscard]] double steepest_fall() const {
+    const double below = static_cast<double>(rank - 1), above = static_cast<double>(n - rank);
+    if (above == 0) return 0;
+    if (below == 0) return static_cast<double>(n) * above;
+    const double q = (below + std::sqrt(below * above / (below + above - 1))) / (below + above);
+    const double at = q < 1 ? q : 1;
+    return static_cast<double>(n) * (order_statistic(rank, n - 1).density(at) - order_statistic(rank - 1, n - 1).density(at));
+  }
   [[nodiscard]] std::string name() const { return "order_statistic:" + std::to_string(rank) + ":" + std::to_string(n); }
 };
 

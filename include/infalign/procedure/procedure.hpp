@@ -9,6 +9,7 @@
 /// - `from_count(c, m)`: the unbiased estimate of `G(F(t))` from `c` of `m` samples at or below `t`; the plug-in `G(c/m)`
 /// otherwise;
 /// - `samples_needed()`: how many samples that estimate needs; 1 otherwise;
+/// - `steepest_fall()`: `max(-G'')`, 0 for a convex G; what theory proves of an optimum rests on it;
 /// - `name()`.
 #pragma once
 

@@ -14,6 +14,8 @@ struct standard {
   [[nodiscard]] INFALIGN_HD double from_count(index_t count, index_t samples) const {
     return static_cast<double>(count) / static_cast<double>(samples);
   }
+  /// `max(-G'')`: G is convex.
+  [[nodiscard]] double steepest_fall() const { return 0; }
   [[nodiscard]] std::string name() const { return "standard"; }
 };
 

@@ -35,6 +35,8 @@ struct top_of {
     return above == 0 ? all : all - above * hypergeometric_at_least(count, samples - 1, n - 1, n - top + 1);
   }
   [[nodiscard]] index_t samples_needed() const { return n; }
+  /// `max(-G'')`: G is convex.
+  [[nodiscard]] double steepest_fall() const { return 0; }
   [[nodiscard]] std::string name() const { return "top_of:" + std::to_string(top) + ":" + std::to_string(n); }
 };
 

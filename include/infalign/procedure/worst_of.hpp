@@ -32,6 +32,8 @@ struct worst_of {
     return 1 - choose_ratio(samples - count, samples, n);
   }
   [[nodiscard]] index_t samples_needed() const { return n; }
+  /// `max(-G'') = N(N-1)`, at 0.
+  [[nodiscard]] double steepest_fall() const { return static_cast<double>(n) * static_cast<double>(n - 1); }
   [[nodiscard]] std::string name() const { return "worst_of:" + std::to_string(n); }
 };
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "infalign/core/error.hpp"
+#include "infalign/core/math.hpp"
 #include "infalign/procedure/procedure.hpp"
 #include "infalign/theory/detail/numerical_density.hpp"
 #include "infalign/transform/transform.hpp"
@@ -35,7 +36,7 @@ class matchup {
   template <inference_procedure Procedure, inference_procedure ReferenceProcedure>
   matchup(const Procedure& procedure, const ReferenceProcedure& reference_procedure)
       : pairs_{{1, side(procedure), side(reference_procedure), 0}} {
-    pairs_.front().steepest_fall = fall(pairs_.front().policy.density);
+    pairs_.front().steepest_fall = fall(procedure);
   }
 
   /// One of several matchups, with probabilities. Errors: `shape_error` if there is none; `domain_error` for a probability that is
@@ -48,10 +49,11 @@ class matchup {
     for (const pair& p : pairs_) sum += p.probability * p.policy.density(q) * p.reference.density(u);
     return sum;
   }
-  /// Whether every policy procedure's density is nondecreasing on the grid of `steepest_fall`: then W is concave in the policy.
+  /// Whether every policy procedure says that its density never falls (`steepest_fall()` of 0): then W is concave in the policy.
   [[nodiscard]] bool concave() const { return steepest_fall() == 0; }
-  /// `Σ_i p_i·max(-g_i')`: how far from concave W is, by differences on a grid of 257 points that are dense at the ends. For a KL
-  /// weight of at least a quarter of it, `W - β·KL` is concave all the same.
+  /// `Σ_i p_i·max(-g_i')`, by the `steepest_fall()` of the procedures: how far from concave W is. Infinite where a procedure does
+  /// not have it, as values at points prove nothing of what lies between them. For a KL weight of at least a quarter of it,
+  /// `W - β·KL` is concave all the same.
   ///
   /// Derived: with `h = δF`, `δ²W = -∫ g'(F)·g_ref·h²` and `δ²KL = ∫ h'²/f`; as `h` vanishes at both ends,
   /// `max h² <= (∫|h'|)²/4 <= ∫ h'²/f / 4`, and `∫ g_ref = 1`.
@@ -103,23 +105,13 @@ class matchup {
     else
       return {name, distortion, detail::numerical_density(distortion)};
   }
-  static double fall(const std::function<double(double)>& density) {
-    constexpr int steps = 256;
-    double largest = 0;
-    double before = density(0);
-    double q_before = 0;
-    double highest = before;
-    for (int i = 1; i <= steps; ++i) {
-      const double s = std::sin(1.57079632679489662 * i / steps);
-      const double q = i == steps ? 1 : s * s;
-      const double value = density(q);
-      highest = std::max(highest, value);
-      // A fall by rounding is none.
-      if (before - value > 1e-12 * highest) largest = std::max(largest, (before - value) / (q - q_before));
-      before = value;
-      q_before = q;
-    }
-    return largest;
+  /// What a procedure that does not say it may have is any fall.
+  template <class Procedure>
+  static double fall(const Procedure& procedure) {
+    if constexpr (requires { procedure.steepest_fall(); })
+      return static_cast<double>(procedure.steepest_fall());
+    else
+      return infinity<double>;
   }
 
   std::vector<pair> pairs_;

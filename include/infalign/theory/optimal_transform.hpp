@@ -40,7 +40,8 @@ enum class optimality {
 ///
 /// A transform itself, with `Φ*(1) = 0`; `table` gives it in the form that training takes. Error of F, W and `KL`: below 1e-10 for
 /// β >= 1e-4. Cost: about 0.5 ms for best-of-4 at β = 0.02. Errors: `domain_error` unless `β > 0`; `optimum_not_found` where
-/// rounding keeps the solution from meeting `F(0) = 0` within 1e-9.
+/// rounding keeps the solution from meeting `F(0) = 0` within 1e-9, at once where `k(1, 1)/β > 1e15`, and after at most some
+/// seconds where the problem needs more panels than `detail::shooting` spends.
 /// Source: InfAlign (arXiv 2412.19792) for the coupled optimum; the boundary-value problem is derived.
 class optimal_transform {
  public:
@@ -48,12 +49,11 @@ class optimal_transform {
 
   optimal_transform(matchup played, kl_weight beta) : played_(std::move(played)), beta_(beta.value) {
     expects<domain_error>(beta_ > 0, "optimal_transform", "beta is ", beta_, ", must be positive");
+    if (std::log(played_.slope(1, 1)) - std::log(beta_) > stiffest) not_found();
     const bool concave = played_.concave() || beta_ >= 0.25 * played_.steepest_fall();
     optimality_ = concave ? optimality::proved_global : optimality::best_stationary_point;
     for (const bracket& in : brackets(concave ? 1 : 32)) keep_better(in);
-    if (found_ == 0)
-      raise<optimum_not_found>("optimal_transform", "the problem for ", played_.name(), " at beta ", beta_,
-                               " is too stiff: no solution meets F(0) = 0");
+    if (found_ == 0) not_found();
     top_ = curve_.panels().back().log_density.back();
   }
 
@@ -113,6 +113,13 @@ class optimal_transform {
     double slope;
   };
 
+  /// Log of k(1, 1)/β, and of f(1), beyond which the layer at the upper end is thinner than rounding: 1e15.
+  static constexpr double stiffest = 34.5;
+
+  [[noreturn]] void not_found() const {
+    raise<optimum_not_found>("optimal_transform", "the problem for ", played_.name(), " at beta ", beta_,
+                             " is too stiff: no solution meets F(0) = 0");
+  }
   static double in_range(double u) {
     expects<domain_error>(u >= 0 && u <= 1, "optimal_transform", "argument is ", u, ", must be in [0, 1]");
     return u;
@@ -134,9 +141,11 @@ class optimal_transform {
       for (const matchup::pair& p : played_.pairs()) sum += p.probability * p.reference.density(static_cast<double>(i) / steps);
       highest = std::max(highest, sum);
     }
-    const double top = std::log1p(highest / beta_) + 0.01;
-    if (intervals == 1) return {{1 / 1.01, std::exp(top), true}};
+    double top = std::log1p(highest / beta_) + 0.01;
     detail::shooting shoot(played_, beta_);
+    // A peak between the points of the grid is higher.
+    while (top < stiffest && shoot(std::exp(top), 1e-6).value < 0) top += 1;
+    if (intervals == 1) return {{1 / 1.01, std::exp(top), true}};
     std::vector<bracket> found;
     bool above = false;  // B(1) <= 1 for f(1) = 1, since the density rises to its upper end
     for (int i = 1; i <= intervals; ++i) {
@@ -144,18 +153,18 @@ class optimal_transform {
       if (next != above) found.push_back({std::exp(top * (i - 1) / intervals) / 1.01, std::exp(top * i / intervals), next});
       above = next;
     }
-    return found;
+    // A scan that ended early may have missed the best.
+    return shoot.gave_up() ? std::vector<bracket>{} : found;
   }
 
   /// Newton's method from the upper end, where `B(1) - 1` is nearly linear; the bracket is halved where a step would leave it or
   /// where steps keep the size of the bracket. As they get small the solutions get exact, and after a step so small that the
-  /// next would be rounding, one last is taken.
-  [[nodiscard]] detail::density_curve solve(bracket in) const {
+  /// next would be rounding, one last is taken. Leaves the solution in `shoot`; false if it gave up.
+  bool solve(detail::shooting& shoot, bracket in) const {
     constexpr double rounding = detail::shooting::rounding;
-    detail::shooting shoot(played_, beta_);
     double y = in.high, tolerance = std::min(1e-4, 1e-2 / y);
     int stalled = 0;
-    for (int i = 0; i < 100; ++i) {
+    for (int i = 0; i < 100 && !shoot.gave_up(); ++i) {
       const detail::shooting::miss miss = shoot(y, tolerance);
       // A sign is taken for true where it is beyond the error of the solution.
       if (std::abs(miss.value) > 10 * y * tolerance) ((miss.value > 0) == in.rising ? in.high : in.low) = y;
@@ -168,11 +177,13 @@ class optimal_transform {
       tolerance = i > 30 ? rounding : std::clamp(1e-2 * step * step, rounding, std::min(1e-4, 1e-2 / y));
     }
     shoot(y);
-    return shoot.curve();
+    return !shoot.gave_up();
   }
   void keep_better(const bracket& in) {
-    detail::density_curve curve = solve(in);
-    // A sign change of what cannot be resolved is no solution.
+    detail::shooting shoot(played_, beta_);
+    // A sign change of what cannot be resolved is no solution, nor is what would have to be moved far to be one.
+    if (!solve(shoot, in) || !(std::abs(shoot.missing_step()) <= 1e-6)) return;
+    detail::density_curve curve = shoot.curve();
     if (!(std::abs(curve.panels().front().above.front() - 1) < 1e-9)) return;
     const double win_rate = curve.win_rate(played_);
     ++found_;

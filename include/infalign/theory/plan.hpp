@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -31,8 +32,11 @@ struct plan_row {
   std::optional<tradeoff_point> reached;  ///< none where no β gives it the wanted KL
   double largest_kl;                      ///< what `β -> 0` leads to; infinite unless the transform has a flat top
   /// What the optimum has more of what is maximised: of the win rate at the same KL, or of `W - β·KL` at the same β. NaN where
-  /// nothing is reached. An optimum out of reach of `optimal_at_kl` counts as a win rate of 1.
+  /// nothing is reached.
   double price;
+  /// Where no optimum was found (out of reach of `optimal_at_kl`, or `optimum_not_found`): it counts as a win rate of 1 at no KL,
+  /// and the price is at most the one given.
+  bool price_is_bound;
 };
 
 /// All transforms at one KL budget, or at one β.
@@ -46,9 +50,10 @@ struct plan_section {
 struct plan_table {
   std::vector<plan_section> sections;
   /// The customary transform whose largest price over all sections is the smallest, if that is at most what a plan may forgo;
-  /// otherwise `optimal`.
+  /// otherwise `optimal`. Where the optimum was not found in every section, the customary transform of the smallest largest price
+  /// of those that reach every section, whatever it forgoes; empty if there is none.
   std::string recommended;
-  /// That largest price; 0 for the optimum.
+  /// That largest price; 0 for the optimum, NaN if nothing is recommended.
   double price;
   /// What is known of the optima: `proved_global` if it is of each.
   optimality proof;
@@ -62,16 +67,28 @@ inline void rank(std::vector<plan_row>& rows) {
     return std::round(a.price * 1e10) < std::round(b.price * 1e10);
   });
 }
-/// `best` is what the optimum has of `W - β·KL`.
-inline plan_row row_of(std::string name, std::optional<tradeoff_point> reached, double largest_kl, double best, double beta) {
-  const double price = reached ? std::max(0.0, best - (reached->inference_win_rate - beta * reached->kl)) : std::nan("");
-  return {std::move(name), reached, largest_kl, price};
+/// `best` is what the optimum has of `W - β·KL`, if it was found.
+inline plan_row row_of(std::string name, std::optional<tradeoff_point> reached, double largest_kl, std::optional<double> best,
+                       double beta) {
+  const double price =
+      reached ? std::max(0.0, best.value_or(1) - (reached->inference_win_rate - beta * reached->kl)) : std::nan("");
+  return {std::move(name), reached, largest_kl, price, !best};
+}
+inline std::optional<optimal_transform> optimal_at_beta(const matchup& played, kl_weight beta) {
+  try {
+    return optimal_transform(played, beta);
+  } catch (const optimum_not_found&) {
+    return std::nullopt;
+  }
 }
 
 /// Fills in what is recommended.
 inline void recommend(plan_table& plan, double forgo) {
-  plan.recommended = "optimal";
-  plan.price = 0;
+  const bool optimum = std::all_of(plan.sections.begin(), plan.sections.end(),
+                                   [](const plan_section& section) { return !section.rows.front().price_is_bound; });
+  plan.recommended = optimum ? "optimal" : "";
+  plan.price = optimum ? 0 : std::nan("");
+  if (!optimum) forgo = std::numeric_limits<double>::max();
   double least = infinity<double>;
   for (const plan_row& candidate : plan.sections.front().rows) {
     if (candidate.transform == "optimal") continue;
@@ -101,11 +118,11 @@ inline void recommend(plan_table& plan, double forgo) {
   expects<shape_error>(!budgets.empty(), "plan", "budgets is empty");
   expects<domain_error>(forgo >= 0 && forgo <= 1, "plan", "forgo is ", forgo, ", must be in [0, 1]");
   plan_table plan{{}, {}, 0, optimality::proved_global};
-  std::vector<double> best;
+  std::vector<std::optional<double>> best;
   for (const kl_budget& budget : budgets) {
     const std::optional<optimal_transform> optimum = optimal_at_kl(played, budget);
     const auto reached = optimum ? std::optional(detail::point_of(*optimum)) : std::nullopt;
-    best.push_back(reached ? reached->inference_win_rate : 1);
+    best.push_back(reached ? std::optional(reached->inference_win_rate) : std::nullopt);
     plan.sections.push_back({budget.value, {}});
     if (!optimum || optimum->proof() != optimality::proved_global) plan.proof = optimality::best_stationary_point;
     plan.sections.back().rows.push_back(detail::row_of("optimal", reached, infinity<double>, best.back(), 0));
@@ -122,21 +139,24 @@ inline void recommend(plan_table& plan, double forgo) {
   return plan;
 }
 
-/// The same at one β for all, ranked by `W - β·KL`: the KL then differs from row to row. Errors: `domain_error` unless `β > 0`.
+/// The same at one β for all, ranked by `W - β·KL`: the KL then differs from row to row. Where the
+/// optimum is not found its row is not reached, and the others stay. Errors: `domain_error` unless `β > 0`.
 [[nodiscard]] inline plan_table plan(const matchup& played, kl_weight beta,
                                      const std::vector<any_transform>& transforms = customary_transforms(),
                                      double forgo = 1e-3) {
   expects<domain_error>(forgo >= 0 && forgo <= 1, "plan", "forgo is ", forgo, ", must be in [0, 1]");
-  const optimal_transform optimum(played, beta);
-  const double best = optimum.win_rate() - beta.value * optimum.kl();
-  plan_table plan{{{beta.value, {}}}, {}, 0, optimum.proof()};
+  expects<domain_error>(beta.value > 0, "plan", "beta is ", beta.value, ", must be positive");
+  const std::optional<optimal_transform> optimum = detail::optimal_at_beta(played, beta);
+  const auto reached = optimum ? std::optional(detail::point_of(*optimum)) : std::nullopt;
+  const auto best = optimum ? std::optional(optimum->win_rate() - beta.value * optimum->kl()) : std::nullopt;
+  plan_table plan{{{beta.value, {}}}, {}, 0, optimum ? optimum->proof() : optimality::best_stationary_point};
   std::vector<plan_row>& rows = plan.sections.front().rows;
   for (const any_transform& transform : transforms) {
     detail::tilt_family family(transform);
     const tradeoff_point point = detail::point_on(family.curve(beta.value), beta.value, played);
     rows.push_back(detail::row_of(transform.name(), point, family.largest_kl(), best, beta.value));
   }
-  rows.push_back(detail::row_of("optimal", detail::point_of(optimum), infinity<double>, best, beta.value));
+  rows.push_back(detail::row_of("optimal", reached, infinity<double>, best, beta.value));
   detail::rank(rows);
   detail::recommend(plan, forgo);
   return plan;

@@ -16,8 +16,9 @@ namespace infalign {
 struct exponential {
   static constexpr const char* citation = "Balashankar et al., InfAlign, ICML 2025 (arXiv 2412.19792)";
 
+  /// Errors: `domain_error` unless `0 < |t| <= 700`, so that `e^t` and its multiples stay finite and normal.
   explicit exponential(double exponent) : t(exponent) {
-    expects<domain_error>(t != 0 && t - t == 0, "exponential", "t is ", t, ", must be finite and not 0");
+    expects<domain_error>(t != 0 && t >= -700 && t <= 700, "exponential", "t is ", t, ", must be in [-700, 700] and not 0");
   }
 
   template <class V>

@@ -120,7 +120,10 @@ class density_curve {
   [[nodiscard]] double win_rate(const matchup& played) const {
     double sum = 0;
     for (const matchup::pair& pair : played.pairs())
-      for (const curve_panel& panel : panels_) sum += pair.probability * area(pair, panel, panel.low, panel.high, 0);
+      for (const curve_panel& panel : panels_) {
+        int halvings = 1000;
+        sum += pair.probability * area(pair, panel, panel.low, panel.high, 0, halvings);
+      }
     return sum;
   }
 
@@ -133,25 +136,37 @@ class density_curve {
     return chebyshev::points().interpolate(panel.*what, (x - panel.low) / panel.half() - 1);
   }
 
-  /// The part of `∫ G_ref dG_π` on [low, high] within a panel; halved until both are resolved.
-  [[nodiscard]] double area(const matchup::pair& pair, const curve_panel& panel, double low, double high, int depth) const {
+  /// The part of `∫ G_ref dG_π` on [low, high] within a panel; halved until both are resolved, or as often as is left.
+  [[nodiscard]] double area(const matchup::pair& pair, const curve_panel& panel, double low, double high, int depth,
+                            int& halvings) const {
     const chebyshev& points = chebyshev::points();
     const bool whole = depth == 0;
-    chebyshev::values served, reference;
+    chebyshev::values share, u, served, reference;
     for (std::size_t i = 0; i < chebyshev::size; ++i) {
       const double x = low + 0.5 * (high - low) * (1 + points.node[i]);
       const double t = (x - panel.low) / panel.half() - 1;
       const double above = whole ? panel.above[i] : points.interpolate(panel.above, t);
       const double below = whole ? panel.below[i] : points.interpolate(panel.below, t);
-      served[i] = pair.policy.distortion(std::clamp(above < 0.5 ? 1 - above : below, 0.0, 1.0));
-      reference[i] = pair.reference.distortion(whole ? panel.u[i] : coordinate_.at(x).u);
+      share[i] = std::clamp(above < 0.5 ? 1 - above : below, 0.0, 1.0);
+      u[i] = whole ? panel.u[i] : coordinate_.at(x).u;
+      served[i] = pair.policy.distortion(share[i]);
+      reference[i] = pair.reference.distortion(u[i]);
     }
-    // Each is resolved as far as the change of the other matters.
-    const double missing = points.tail(served) * std::abs(reference.back() - reference.front()) +
-                           points.tail(reference) * std::abs(served.back() - served.front());
-    if (depth < 30 && missing > 1e-15) {
+    // Each is resolved as far as the change of the other matters, and as far as its argument's rounding lets it.
+    const auto rough = [&](const chebyshev::values& shares, const matchup::side_functions& side, const chebyshev::values& at,
+                           double other) {
+      const double missing = points.tail(shares) * std::abs(other);
+      if (missing <= 5e-16) return false;
+      double steepest = 0;
+      for (const double q : at) steepest = std::max(steepest, side.density(q));
+      return missing > 1e-15 * steepest * std::abs(other);
+    };
+    if (depth < 30 && halvings > 0 &&
+        (rough(served, pair.policy, share, reference.back() - reference.front()) ||
+         rough(reference, pair.reference, u, served.back() - served.front()))) {
       const double middle = 0.5 * (low + high);
-      return area(pair, panel, low, middle, depth + 1) + area(pair, panel, middle, high, depth + 1);
+      --halvings;
+      return area(pair, panel, low, middle, depth + 1, halvings) + area(pair, panel, middle, high, depth + 1, halvings);
     }
     return points.stieltjes(reference, served);
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -32,8 +33,12 @@ class shooting {
   shooting(const matchup& played, double beta) : played_(played), beta_(beta), terms_(played.pairs().size()) {}
 
   static constexpr double rounding = 1e-15;
+  /// Panels integrated until it gives up: some tenths of a second. A problem that can be solved takes some thousands.
+  static constexpr long most_work = 20'000;
+  [[nodiscard]] bool gave_up() const { return work_ > most_work; }
 
-  /// For `f(1) = y`, to about `tolerance`; where B passes 1 on the way, what a constant density from there on would give.
+  /// For `f(1) = y`, to about `tolerance`; where B passes 1 on the way, what a constant density from there on would give. NaN once
+  /// it has given up.
   miss operator()(double y, double tolerance = rounding) {
     tolerance_ = tolerance;
     if (panels_.empty()) start(y);
@@ -42,6 +47,7 @@ class shooting {
     state at;
     double left = 0;
     for (std::size_t k = 0; k < panels_.size() && left == 0;) {
+      if (++work_ > most_work) return last_ = {std::numeric_limits<double>::quiet_NaN(), 1};
       panel& p = panels_[k];
       if (!integrate(p, at)) {
         split(k);
@@ -76,9 +82,6 @@ class shooting {
     return {chart{chart::kind::distance}, std::move(turned)};
   }
 
- private:
-  static constexpr double overshoot = 1e-3;
-
   /// The step in log y after which the density integrates to one: Newton's, and further ones where that was too large for it.
   [[nodiscard]] double missing_step() const {
     double step = -last_.value / (last_.slope * scale_);
@@ -99,6 +102,9 @@ class shooting {
     }
     return step;
   }
+
+ private:
+  static constexpr double overshoot = 1e-3;
 
   /// B and h at the start of a panel, and their derivatives by log y.
   struct state {
@@ -196,8 +202,10 @@ class shooting {
   }
   [[nodiscard]] bool resolved(const panel& p) const {
     const chebyshev& points = chebyshev::points();
-    // Beyond F = 0 the procedure has a kink, and only the sign matters.
-    if (p.width < 1e-13 || p.above.back() > 1 + overshoot) return true;
+    if (p.width < 1e-13) return true;
+    // Beyond F = 0 the procedure has a kink, and only the sign matters; but what overshoots must not be an iterate far from the
+    // solution.
+    if (p.above.back() > 1 + overshoot) return points.tail(p.density) * p.width < 0.1 * overshoot;
     const double small = 10 * tolerance_;
     return points.tail(p.density) * p.width < small &&
            points.tail(p.rate) * p.width < small * (1 + std::abs(p.exponent.back()));
@@ -237,6 +245,7 @@ class shooting {
   double step_ = 0;
   double tolerance_ = rounding;
   miss last_ = {0, 1};
+  long work_ = 0;
   std::vector<panel> panels_;
 };
 

@@ -18,7 +18,8 @@ namespace infalign::detail {
 
 /// `log Z = 1/(2β²)`, `KL = 1/(2β²)`: with the normal quantile z of u, the density is that of `N(1/β, 1)` to `N(0, 1)`.
 inline density_curve normal_curve(double beta) {
-  const double shift = 1 / beta;
+  // Further up, panels would be thinner than rounding; all is at u = 1 long before.
+  const double shift = std::min(1 / beta, 1e9);
   const chart where{chart::kind::normal};
   // Beyond 12 either side of both centres lies less than 1e-32.
   std::vector<double> edges;
@@ -36,7 +37,7 @@ inline density_curve normal_curve(double beta) {
       panel.above[i] = where.at(shift - x).u;
     }
   }
-  return {where, std::move(panels), 0.5 * shift * shift, where.at(0.70710678118654752440 * shift).u};
+  return {where, std::move(panels), 0.5 / beta / beta, where.at(0.70710678118654752440 * shift).u};
 }
 
 /// All tilted densities of a transform: closed forms for the normal quantile, quadrature otherwise; a factor is a change of β.
