@@ -45,15 +45,21 @@ mode_t permissions(const std::string& path) {
 
 }  // namespace
 
+void hold_standard_files() {
+  // Open the wrong way round, so that reading or writing fails (EBADF) instead of finding nothing or losing everything.
+  for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(file, F_GETFD) < 0) (void)!open("/dev/null", file == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 void handle_signals() {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, remove_and_die);
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-output_file::output_file(const std::string& path) : name_(path == "-" ? "standard output" : path), target_(path) {
+output_file::output_file(const std::string& path) : name_(path == "-" ? "standard output" : path), target_(path), standard_(path == "-") {
   namespace fs = std::filesystem;
   std::error_code ignored;
-  if (path == "-") {
+  if (standard_) {
     file_ = STDOUT_FILENO;
   } else if (const auto status = fs::status(path, ignored); fs::is_directory(status)) {
     fail("{}: cannot write: {}", name_, system_message(EISDIR));
@@ -81,7 +87,7 @@ void output_file::open_beside() {
 }
 
 output_file::~output_file() {
-  if (file_ >= 0 && file_ != STDOUT_FILENO) close(file_);
+  if (file_ >= 0 && !standard_) close(file_);
   if (temporary_.empty()) return;
   unlink(temporary_.c_str());
   remove_it = 0;
@@ -105,7 +111,7 @@ void output_file::flush() {
 
 void output_file::commit() {
   flush();
-  if (file_ == STDOUT_FILENO) return;
+  if (standard_) return;
   if (close(std::exchange(file_, -1)) != 0) fail_writing(errno);
   if (temporary_.empty()) return;
   if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail_writing(errno);

@@ -36,12 +36,17 @@ class output_file {
   std::string name_;
   std::string target_;     ///< links followed
   std::string temporary_;  ///< empty when written to directly
+  bool standard_;          ///< output, which is not closed
   int file_ = -1;
   std::string buffer_;
 };
 
 /// `text` to a file, or to standard output for `-`.
 void write_output(const std::string& path, std::string_view text);
+
+/// What the program was started without, of standard input, output and error, becomes a file that cannot be used. Otherwise
+/// the next file opened would take its number, and be read or written in its place. Before any other file is opened.
+void hold_standard_files();
 
 /// Interrupted by a signal, the program takes its temporary files away; writing to a closed pipe is an error as any other.
 void handle_signals();
