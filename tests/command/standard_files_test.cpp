@@ -42,6 +42,14 @@ TEST_CASE("a closed standard output is an error, and no other file takes its pla
   CHECK(lines_of(work.read("out.jsonl")).size() == 1);
 }
 
+TEST_CASE("where nobody hears the message, the exit code tells") {
+  const work_directory work;
+  for (const char* nowhere : {" 2>&-", " 2>/dev/full"}) {
+    CHECK(work.infalign("winrate --policy none --reference none --procedure best_of:2" + std::string(nowhere)).code == 1);
+    CHECK(work.infalign("nonsense" + std::string(nowhere)).code == 2);
+  }
+}
+
 TEST_CASE("a closed standard input is an error, and no other file takes its place") {
   const work_directory work;
   work.write("a.jsonl", records);
