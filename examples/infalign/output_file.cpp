@@ -52,11 +52,16 @@ void hold_standard_files() {
 }
 
 void handle_signals() {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, remove_and_die);
-  std::signal(SIGPIPE, SIG_IGN);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction given {};
+    const bool ignored = sigaction(signal, nullptr, &given) == 0 && given.sa_handler == SIG_IGN;
+    if (!ignored) std::signal(signal, remove_and_die);  // what nohup ignores stays ignored
+  }
+  for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);
 }
 
-output_file::output_file(const std::string& path) : name_(path == "-" ? "standard output" : path), target_(path), standard_(path == "-") {
+output_file::output_file(const std::string& path)
+    : name_(path == "-" ? "standard output" : path), target_(path), standard_(path == "-") {
   namespace fs = std::filesystem;
   std::error_code ignored;
   if (standard_) {

@@ -48,7 +48,8 @@ void write_output(const std::string& path, std::string_view text);
 /// the next file opened would take its number, and be read or written in its place. Before any other file is opened.
 void hold_standard_files();
 
-/// Interrupted by a signal, the program takes its temporary files away; writing to a closed pipe is an error as any other.
+/// Interrupted by a signal, the program takes its temporary files away; signals that are ignored when it
+/// starts stay so. Writing to a closed pipe, or beyond the largest size of a file, is an error as any other.
 void handle_signals();
 
 }  // namespace command
