@@ -58,6 +58,19 @@ void expect_two(const reward_table& reference) {
            reference.prompts.json(p));
 }
 
+/// A transform as steep as exponential:1000 leaves the range of numbers.
+void expect_finite(const prediction& of) {
+  const auto check = [&](const char* what, const infalign::off_policy_value& found) {
+    for (const double value : {found.corrected.value, found.plug_in.value})
+      if (!std::isfinite(value))
+        fail("{} at beta {}: the predicted {} is {}, this transform is too steep to be evaluated", of.transform,
+             number(of.beta), what, value);
+  };
+  check("KL", of.expected.kl);
+  check("inference-time win rate", of.expected.inference_win_rate);
+  check("standard win rate", of.expected.standard_win_rate);
+}
+
 std::string report_json(const evaluate_options& chosen, const procedures& served, const std::vector<prediction>& found) {
   const auto value = [&](const infalign::off_policy_value& v) {
     json_object all;
@@ -117,10 +130,12 @@ void run(const evaluate_options& chosen) {
   infalign::simd on;
   std::vector<prediction> found;
   for (const infalign::any_transform& transform : transforms)
-    for (const double beta : chosen.betas)
+    for (const double beta : chosen.betas) {
       found.push_back({transform.name(), beta,
                        infalign::evaluate_off_policy(on, reference.groups(), transform, infalign::kl_weight(beta),
                                                      served.policy, served.reference)});
+      expect_finite(found.back());
+    }
   write_output("-", chosen.json ? report_json(chosen, served, found) : report_table(served, found));
 }
 

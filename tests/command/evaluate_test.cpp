@@ -119,3 +119,17 @@ TEST_CASE("evaluate says when its samples cannot carry the policy, and what it c
     CHECK(wrong.err.find(std::string("infalign: --beta is ") + beta + ", must be positive and finite") == 0);
   }
 }
+
+TEST_CASE("a prediction that is no number is an error") {
+  const work_directory work;
+  work.write("r.jsonl", "{\"prompt_id\":1,\"rewards\":[1,1,2,2,3]}\n{\"prompt_id\":2,\"rewards\":[1,4,2,2,3]}\n");
+  for (const char* json : {"", " --json"}) {
+    const outcome failed = work.infalign(
+        "evaluate --procedure best_of:4 --reference r.jsonl --beta 0.1 --transform identity --transform exponential:1000" +
+        std::string(json));
+    CHECK(failed.code == 1);
+    CHECK(failed.out.empty());
+    CHECK(failed.err.rfind("infalign: exponential:1000 at beta 0.1: the predicted KL is ", 0) == 0);
+    CHECK(lines_of(failed.err).size() == 1);
+  }
+}
