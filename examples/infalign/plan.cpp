@@ -5,6 +5,7 @@
 #include "infalign/theory/plan.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <memory>
@@ -52,6 +53,24 @@ std::vector<infalign::kl_budget> chosen_budgets(const std::vector<double>& kls) 
   return budgets;
 }
 
+/// Whether there are rows, but not that of the optimum.
+bool lacks_optimum(const infalign::plan_section& section) {
+  bool any = false;
+  for (const infalign::plan_row& row : section.rows) {
+    if (row.reached && row.transform == "optimal") return false;
+    any = any || row.reached;
+  }
+  return any;
+}
+
+/// A plan without any row is no plan.
+void expect_rows(const infalign::plan_table& plan, const std::vector<double>& kls) {
+  for (const infalign::plan_section& section : plan.sections)
+    for (const infalign::plan_row& row : section.rows)
+      if (row.reached) return;
+  fail("no transform reaches a KL of {}, and no optimum is found there", number(*std::min_element(kls.begin(), kls.end())));
+}
+
 std::string json_row(const infalign::plan_row& row, double wanted, bool by_kl) {
   const double none = std::nan("");
   const infalign::tradeoff_point reached =
@@ -71,16 +90,35 @@ std::string report_json(const infalign::plan_table& plan, const procedures& serv
   for (const infalign::plan_section& section : plan.sections)
     for (const infalign::plan_row& row : section.rows)
       rows += (rows.empty() ? "" : ", ") + json_row(row, section.wanted, by_kl);
+  const bool none = plan.recommended.empty();
   const bool proved = plan.proof == infalign::optimality::proved_global;
   return json_object()
              .add("procedure", served.policy.name())
              .add("reference_procedure", served.reference.name())
              .add_raw("rows", "[" + rows + "]")
-             .add("recommended", plan.recommended)
-             .add("price", plan.price)
+             .add_raw("recommended", none ? "null" : json_string(plan.recommended))
+             .add("price", none ? std::nan("") : plan.price)
              .add("optimum", std::string(proved ? "proved_global" : "best_stationary_point"))
              .text() +
          '\n';
+}
+
+/// What the table's prices and its recommendation are worth.
+std::string footnotes(const infalign::plan_table& plan) {
+  std::string text;
+  for (const infalign::plan_section& section : plan.sections)
+    if (lacks_optimum(section))
+      text += fmt::format("at KL {:g} no optimum is found: prices there are against a win rate of 1, which bounds it\n",
+                          section.wanted);
+  if (plan.recommended.empty())
+    text += "recommended: none, as no transform has all of the KLs\n";
+  else if (plan.recommended == "optimal")
+    text += "recommended: optimal\n";
+  else
+    text += fmt::format("recommended: {} (at most {:.4f} below the optimum)\n", plan.recommended, plan.price);
+  if (plan.proof != infalign::optimality::proved_global)
+    text += "optimal is the best of the stationary points found; that there is no better one is not proved\n";
+  return text;
 }
 
 std::string report_table(const infalign::plan_table& plan, const procedures& served) {
@@ -98,12 +136,7 @@ std::string report_table(const infalign::plan_table& plan, const procedures& ser
   }
   std::string text = table.text();
   if (served.reference.name() != served.policy.name()) text += fmt::format("reference policy: {}\n", served.reference.name());
-  text += plan.recommended == "optimal"
-              ? "recommended: optimal\n"
-              : fmt::format("recommended: {} (at most {:.4f} below the optimum)\n", plan.recommended, plan.price);
-  if (plan.proof != infalign::optimality::proved_global)
-    text += "optimal is the best of the stationary points found; that there is no better one is not proved\n";
-  return text;
+  return text + footnotes(plan);
 }
 
 void run(const plan_options& chosen) {
@@ -116,6 +149,7 @@ void run(const plan_options& chosen) {
   const infalign::matchup played(served.policy, served.reference);
   const infalign::plan_table plan = by_kl ? infalign::plan(played, chosen_budgets(chosen.kls), transforms)
                                           : infalign::plan(played, infalign::kl_weight(chosen.beta), transforms);
+  expect_rows(plan, chosen.kls);
   if (!chosen.plot.empty()) write_output(chosen.plot, plan_plot(plan, played, transforms));
   write_output("-", chosen.json ? report_json(plan, served, by_kl) : report_table(plan, served));
 }
@@ -124,8 +158,9 @@ constexpr const char* explanation =
     "What the policy that maximises E[transform of the calibrated reward] - beta·KL wins against the base policy, for rewards\n"
     "without ties: then KL and win rates depend on the transform and beta alone. `optimal` is the transform that no other\n"
     "beats; price is what a row wins less at its KL (with --beta: has less of win rate - beta·KL). Where no beta gives a\n"
-    "transform the wanted KL, its row has none (null in JSON). Recommended is the customary transform that is within 0.001\n"
-    "of the optimum everywhere, or else the optimum.\n"
+    "transform the wanted KL, its row has none (null in JSON); where no optimum is found, prices are against a\n"
+    "win rate of 1, which bounds it. Recommended is the customary transform that is within 0.001 of the optimum everywhere,\n"
+    "or else the optimum.\n"
     "\n"
     "Procedures: standard, best_of:N, worst_of:N, order_statistic:M:N, top_of:M:N, best_of_random:N=P,N=P,…,\n"
     "best_of_poisson:MEAN. Transforms: identity, logarithm, exponential:T, power:P, normal_quantile, clamped:LOW:HIGH:INNER.\n"

@@ -174,6 +174,38 @@ TEST_CASE("a KL that a transform cannot have") {
     }
 }
 
+TEST_CASE("a KL at which no optimum is found") {
+  const work_directory work;
+  const std::string footnote = "at KL 5 no optimum is found: prices there are against a win rate of 1, which bounds it\n";
+  const std::string plan = "plan --procedure worst_of:8 --transform identity --kl ";
+  CHECK(work.infalign(plan + "1,5").out.find('\n' + footnote) != std::string::npos);
+  CHECK(work.infalign(plan + "1").out.find("no optimum") == std::string::npos);
+  const json_document found(work.infalign(plan + "5 --json").out);
+  for (const simdjson::dom::element r : found["rows"].get_array()) {
+    if (r["transform"].get_string().value() == "optimal")
+      CHECK(r["price"].is_null());
+    else
+      CHECK(double(r["price"]) == doctest::Approx(1 - double(r["inference_win_rate"])));
+  }
+}
+
+TEST_CASE("a KL that nothing reaches is an error") {
+  const work_directory work;
+  const auto check = [&](const std::string& options, const std::string& kl) {
+    const outcome failed = work.infalign("plan --procedure best_of:4 --plot x.svg --kl " + options);
+    CHECK(failed.code == 1);
+    CHECK(failed.out.empty());
+    CHECK(failed.err == "infalign: no transform reaches a KL of " + kl + ", and no optimum is found there\n");
+    CHECK(work.names().empty());
+  };
+  check("700", "700");
+  check("900,700 --json", "700");
+  check("700 --transform clamped:0:0.5:identity", "700");
+  const outcome one = work.infalign("plan --procedure best_of:4 --kl 1,700 --plot x.svg --json");
+  CHECK(one.code == 0);
+  CHECK(work.read("x.svg").find("nan") == std::string::npos);
+}
+
 TEST_CASE("options of a plan that make no sense") {
   const work_directory work;
   const auto check = [&](const std::string& options, const std::string& message) {
