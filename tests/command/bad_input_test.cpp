@@ -45,9 +45,9 @@ TEST_CASE("lines that are no records") {
   for (const char* line :
        {"{\"prompt_id\":\"a\",\"reward\":1", "{\"prompt_id\":\"a\",\"reward\":01}", "{\"prompt_id\":\"a\",\"reward\":.5}",
         "{\"prompt_id\":\"a\",\"reward\":5.}", "{\"prompt_id\":\"a\",\"reward\":+5}", "{\"prompt_id\":\"a\",\"reward\":1e}",
-        "{\"prompt_id\":\"a\",\"reward\":1e999}", "{\"prompt_id\":\"a\",\"reward\":1,\"x\":tru}",
-        "{\"prompt_id\":\"a\",\"reward\":1}}", "{\"prompt_id\":\"a\" \"reward\":1}", "{'prompt_id':'a','reward':1}",
-        "{\"prompt_id\":\"a\",\"reward\":0x1}", "{\"prompt_id\":007,\"reward\":1}"}) {
+        "{\"prompt_id\":\"a\",\"reward\":1,\"x\":tru}", "{\"prompt_id\":\"a\",\"reward\":1}}",
+        "{\"prompt_id\":\"a\" \"reward\":1}", "{'prompt_id':'a','reward':1}", "{\"prompt_id\":\"a\",\"reward\":0x1}",
+        "{\"prompt_id\":007,\"reward\":1}"}) {
     CAPTURE(line);
     const work_directory work;
     work.write("r.jsonl", good);
@@ -76,6 +76,24 @@ TEST_CASE("records without a usable reward") {
                "rewards is a second one, reward or rewards must be there once");
   check_record("{\"prompt_id\":\"a\",\"reward\":1,\"reward\":1}",
                "reward is a second one, reward or rewards must be there once");
+}
+
+TEST_CASE("words in strings are not to blame, numbers out of range are") {
+  const auto malformed = [](const std::string& line) {
+    check_record(line, "not a JSON object (commas, braces or values are wrong): " + line);
+  };
+  malformed("{\"prompt_id\":\"a\",\"t\":\"x: Infinity\",\"reward\":1,}");
+  malformed("{\"prompt_id\":\"a\",\"t\":\"\\\", NaN\",\"reward\":1,}");
+  malformed("{\"prompt_id\":\"a\",\"t\":\"1e999\",\"reward\":1,}");
+  malformed("{\"prompt_id\":\"a\",\"t\":18446744073709551615,\"reward\":1,}");
+  malformed("{\"prompt_id\":\"a\",\"t\":-9223372036854775808,\"reward\":1,}");
+  check_record("{\"prompt_id\":\"a\",\"t\":\"NaN\",\"reward\":Infinity}", "a value is Infinity, must be a finite number");
+  check_record("{\"prompt_id\":\"a\",\"reward\":1e999}", "a value is 1e999, beyond the range of double precision");
+  check_record("{\"prompt_id\":\"a\",\"rewards\":[1,-1e999]}", "a value is -1e999, beyond the range of double precision");
+  check_record("{\"prompt_id\":\"a\",\"reward\":100000000000000000000}",
+               "a value is 100000000000000000000, beyond the range of 64-bit integers");
+  check_record("{\"prompt_id\":-9223372036854775809,\"reward\":1}",
+               "a value is -9223372036854775809, beyond the range of 64-bit integers");
 }
 
 TEST_CASE("records without a usable prompt") {
