@@ -63,22 +63,30 @@ void handle_signals() {
 output_file::output_file(const std::string& path)
     : name_(path == "-" ? "standard output" : path), target_(path), standard_(path == "-") {
   namespace fs = std::filesystem;
-  std::error_code ignored;
+  std::error_code error;
   if (standard_) {
     file_ = STDOUT_FILENO;
-  } else if (const auto status = fs::status(path, ignored); fs::is_directory(status)) {
+  } else if (const auto status = fs::status(path, error); status.type() == fs::file_type::none) {
+    fail_writing(error.value());
+  } else if (fs::is_directory(status)) {
     fail("{}: cannot write: {}", name_, system_message(EISDIR));
   } else if (fs::exists(status) && !fs::is_regular_file(status)) {
     file_ = open(path.c_str(), O_WRONLY | O_CLOEXEC);
     if (file_ < 0) fail_writing(errno);
   } else {
-    if (fs::exists(status)) {
-      if (access(path.c_str(), W_OK) != 0) fail_writing(errno);
-      target_ = fs::canonical(path, ignored).string();
-    }
+    if (fs::exists(status) && access(path.c_str(), W_OK) != 0) fail_writing(errno);
+    follow_links();
     open_beside();
   }
   buffer_.reserve(2 * block);
+}
+
+/// Also to where nothing is yet. The links do not go in a circle: the system has followed them.
+void output_file::follow_links() {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  for (fs::path link(target_); fs::is_symlink(fs::symlink_status(link, ignored)); target_ = link.string())
+    link = link.parent_path() / fs::read_symlink(link);
 }
 
 void output_file::open_beside() {

@@ -29,6 +29,7 @@ class output_file {
 
  private:
   static constexpr std::size_t block = std::size_t{1} << 18;
+  void follow_links();
   void open_beside();
   void flush();
   [[noreturn]] void fail_writing(int code) const;

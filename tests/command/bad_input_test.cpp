@@ -182,6 +182,22 @@ TEST_CASE("files that are not there, and places that cannot be written") {
         "standard output: cannot write: No space left on device");
 }
 
+TEST_CASE("links are followed and stay, whether or not they lead to something") {
+  const work_directory work;
+  work.write("a.jsonl", good);
+  const outcome done = work.shell(
+      "mkdir d && ln -s d/second first && ln -s ../new.jsonl d/second && "
+      "for i in 1 2; do \"$infalign\" calibrate --reference a.jsonl --rollouts a.jsonl --output first || exit; done; "
+      "readlink first d/second; ls -A . d");
+  CHECK(done.err.empty());
+  CHECK(done.out == "d/second\n../new.jsonl\n.:\na.jsonl\nd\nfirst\nnew.jsonl\n\nd:\nsecond\n");
+  CHECK(lines_of(work.read("new.jsonl")).size() == 1);
+  const outcome circle =
+      work.shell("ln -s y x && ln -s x y; exec \"$infalign\" calibrate --reference a.jsonl --rollouts a.jsonl --output x");
+  CHECK(circle.code == 1);
+  CHECK(circle.err == "infalign: x: cannot write: Too many levels of symbolic links\n");
+}
+
 TEST_CASE("a disk that fills up while the file is written leaves nothing behind") {
   const work_directory work;
   std::string rollouts;
