@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "failure.hpp"
 #include "output_file.hpp"
 #include "plan_plot.hpp"
+#include "shared_options.hpp"
 #include "text_table.hpp"
 #include "winrate_estimate.hpp"
 
@@ -24,11 +26,9 @@ namespace command {
 
 namespace {
 
-struct plan_options {
-  std::string procedure;
-  std::string reference_procedure;
-  std::vector<double> kls;
-  double beta = std::nan("");
+struct plan_options : procedure_options {
+  std::vector<std::string> kls;
+  std::optional<double> beta;
   std::vector<std::string> transforms;
   std::string plot;
   bool json = false;
@@ -46,10 +46,7 @@ std::vector<infalign::any_transform> chosen_transforms(const std::vector<std::st
 
 std::vector<infalign::kl_budget> chosen_budgets(const std::vector<double>& kls) {
   std::vector<infalign::kl_budget> budgets;
-  for (const double kl : kls) {
-    if (!(kl > 0 && std::isfinite(kl))) throw usage_failure(fmt::format("--kl is {}, must be positive and finite", kl));
-    budgets.emplace_back(kl);
-  }
+  for (const double kl : kls) budgets.emplace_back(kl);
   return budgets;
 }
 
@@ -140,16 +137,17 @@ std::string report_table(const infalign::plan_table& plan, const procedures& ser
 }
 
 void run(const plan_options& chosen) {
-  const bool by_kl = !chosen.kls.empty();
-  if (by_kl == !std::isnan(chosen.beta)) throw usage_failure("one of --kl and --beta is needed (see --help)");
-  if (!by_kl && !(chosen.beta > 0 && std::isfinite(chosen.beta)))
-    throw usage_failure(fmt::format("--beta is {}, must be positive and finite", chosen.beta));
-  const procedures served = procedures::parse(chosen.procedure, chosen.reference_procedure);
+  const std::vector<double> kls = positive_numbers("--kl", chosen.kls);
+  const bool by_kl = !kls.empty();
+  if (by_kl == chosen.beta.has_value()) throw usage_failure("one of --kl and --beta is needed (see --help)");
+  if (!by_kl) expect_positive("--beta", *chosen.beta);
+  expect_no_standard_output("--plot", chosen.plot);
+  const procedures served = procedures::parse(chosen);
   const std::vector<infalign::any_transform> transforms = chosen_transforms(chosen.transforms);
   const infalign::matchup played(served.policy, served.reference);
-  const infalign::plan_table plan = by_kl ? infalign::plan(played, chosen_budgets(chosen.kls), transforms)
-                                          : infalign::plan(played, infalign::kl_weight(chosen.beta), transforms);
-  expect_rows(plan, chosen.kls);
+  const infalign::plan_table plan = by_kl ? infalign::plan(played, chosen_budgets(kls), transforms)
+                                          : infalign::plan(played, infalign::kl_weight(*chosen.beta), transforms);
+  expect_rows(plan, kls);
   if (!chosen.plot.empty()) write_output(chosen.plot, plan_plot(plan, played, transforms));
   write_output("-", chosen.json ? report_json(plan, served, by_kl) : report_table(plan, served));
 }
@@ -176,15 +174,13 @@ void add_plan(CLI::App& program) {
   CLI::App* const command = program.add_subcommand(
       "plan", "Transforms ranked for a procedure and a KL budget, the optimum included, before training.");
   const auto chosen = std::make_shared<plan_options>();
-  command->add_option("--procedure", chosen->procedure, "What is run at inference")->required();
-  command->add_option("--reference-procedure", chosen->reference_procedure,
-                      "What is run on the base policy (default: the same)");
-  auto* const kl = command->add_option("--kl", chosen->kls, "KL budgets in nats")->delimiter(',');
+  add_procedures(*command, *chosen, "the base policy");
+  auto* const kl = command->add_option("--kl", chosen->kls, "KL budgets in nats, X,X,…");
   command->add_option("--beta", chosen->beta, "KL weight, instead of budgets")->excludes(kl);
   command->add_option("--transform", chosen->transforms,
                       "Transforms beside the optimum (default: identity, logarithm, exponential:±5, exponential:±10)");
   command->add_option("--plot", chosen->plot, "Write a picture (SVG) of win rate against KL here");
-  command->add_flag("--json", chosen->json, "JSON instead of a table");
+  add_json(*command, chosen->json);
   command->footer(explanation);
   command->callback([chosen] { run(*chosen); });
 }

@@ -155,6 +155,11 @@ TEST_CASE("options that make no sense") {
   const outcome level = work.infalign("winrate --policy a.jsonl --reference a.jsonl --procedure best_of:2 --level 95");
   CHECK(level.code == 2);
   CHECK(level.err == "infalign: --level is 95, must be between 0 and 1\n");
+  const outcome mixed =
+      work.infalign("winrate --policy a.jsonl --reference a.jsonl --procedure best_of:2 --per-prompt - --json");
+  CHECK(mixed.code == 2);
+  CHECK(mixed.out.empty());
+  CHECK(mixed.err == "infalign: --per-prompt is -, but the report goes to standard output: name a file\n");
   CHECK(work.infalign("winrate --policy a.jsonl --reference a.jsonl --procedure best_of:4x").err ==
         "infalign: --procedure: 'best_of:4x': N is '4x', must be a whole number; the syntax is best_of:N\n");
 }

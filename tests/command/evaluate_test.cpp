@@ -113,6 +113,8 @@ TEST_CASE("evaluate says when its samples cannot carry the policy, and what it c
   const outcome one = work.infalign(start + "--reference one.jsonl --beta 0.1");
   CHECK(one.code == 1);
   CHECK(one.err == "infalign: one.jsonl:2: prompt \"x\" has 1 reward, a prediction needs at least 2\n");
+  CHECK(work.infalign(start + "--reference r.jsonl --beta 1,,2").err ==
+        "infalign: --beta: '1,,2': '' is no number; the syntax is X,X,…\n");
   for (const char* beta : {"0", "-1", "nan", "inf"}) {
     const outcome wrong = work.infalign(start + "--reference r.jsonl --beta " + beta);
     CHECK(wrong.code == 2);

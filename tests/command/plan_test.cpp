@@ -209,7 +209,9 @@ TEST_CASE("a KL that nothing reaches is an error") {
 TEST_CASE("options of a plan that make no sense") {
   const work_directory work;
   const auto check = [&](const std::string& options, const std::string& message) {
-    const outcome wrong = work.infalign("plan --procedure best_of:4 --plot frontier.svg " + options);
+    const outcome wrong =
+        work.infalign("plan --procedure best_of:4 " +
+                      std::string(options.find("--plot") == std::string::npos ? "--plot frontier.svg " : "") + options);
     CHECK(wrong.code == 2);
     CHECK(wrong.err == "infalign: " + message + "\n");
     CHECK(work.names().empty());
@@ -217,6 +219,12 @@ TEST_CASE("options of a plan that make no sense") {
   check("", "one of --kl and --beta is needed (see --help)");
   check("--kl 1,0", "--kl is 0, must be positive and finite");
   check("--kl nan", "--kl is nan, must be positive and finite");
+  check("--kl 1,,2", "--kl: '1,,2': '' is no number; the syntax is X,X,…");
+  check("--kl 1,", "--kl: '1,': '' is no number; the syntax is X,X,…");
+  check("--kl 1,x", "--kl: '1,x': 'x' is no number; the syntax is X,X,…");
+  check("--kl 1e999", "--kl is inf, must be positive and finite");
+  check("--beta nan", "--beta is nan, must be positive and finite");
+  check("--kl 1 --json --plot -", "--plot is -, but the report goes to standard output: name a file");
   check("--beta -1", "--beta is -1, must be positive and finite");
   check("--beta 1 --kl 1", "--kl excludes --beta (see --help)");
   check("--kl 1 --transform exponential:0",
