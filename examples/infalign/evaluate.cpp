@@ -55,8 +55,8 @@ void expect_finite(const prediction& of) {
   const auto check = [&](const char* what, const infalign::off_policy_value& found) {
     for (const double value : {found.corrected.value, found.plug_in.value})
       if (!std::isfinite(value))
-        fail("{} at beta {}: the predicted {} is {}, this transform is too steep to be evaluated", of.transform,
-             number(of.beta), what, value);
+        fail("{} at beta {}: the predicted {} is not finite, this transform is too steep to be evaluated", of.transform,
+             number(of.beta), what);
   };
   check("KL", of.expected.kl);
   check("inference-time win rate", of.expected.inference_win_rate);

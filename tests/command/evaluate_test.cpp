@@ -131,7 +131,7 @@ TEST_CASE("a prediction that is no number is an error") {
         std::string(json));
     CHECK(failed.code == 1);
     CHECK(failed.out.empty());
-    CHECK(failed.err.rfind("infalign: exponential:1000 at beta 0.1: the predicted KL is ", 0) == 0);
+    CHECK(failed.err.rfind("infalign: exponential:1000 at beta 0.1: the predicted KL is not finite, ", 0) == 0);
     CHECK(lines_of(failed.err).size() == 1);
   }
 }
