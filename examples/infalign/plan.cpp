@@ -61,17 +61,21 @@ bool lacks_optimum(const infalign::plan_section& section) {
 }
 
 /// A plan without any row is no plan.
-void expect_rows(const infalign::plan_table& plan, const std::vector<double>& kls) {
-  for (const infalign::plan_section& section : plan.sections)
+void expect_rows(const infalign::plan_table& plan, bool by_kl) {
+  double least = plan.sections.front().wanted;
+  for (const infalign::plan_section& section : plan.sections) {
+    least = std::min(least, section.wanted);
     for (const infalign::plan_row& row : section.rows)
       if (row.reached) return;
-  fail("no transform reaches a KL of {}, and no optimum is found there", number(*std::min_element(kls.begin(), kls.end())));
+  }
+  if (by_kl) fail("no transform reaches a KL of {}, and no optimum is found there", number(least));
+  fail("no optimum is found at beta {}", number(least));
 }
 
 std::string json_row(const infalign::plan_row& row, double wanted, bool by_kl) {
   const double none = std::nan("");
   const infalign::tradeoff_point reached =
-      row.reached.value_or(infalign::tradeoff_point{none, by_kl ? wanted : none, none, none});
+      row.reached.value_or(infalign::tradeoff_point{by_kl ? none : wanted, by_kl ? wanted : none, none, none});
   return json_object()
       .add("transform", row.transform)
       .add("beta", reached.beta)
@@ -101,12 +105,12 @@ std::string report_json(const infalign::plan_table& plan, const procedures& serv
 }
 
 /// What the table's prices and its recommendation are worth.
-std::string footnotes(const infalign::plan_table& plan) {
+std::string footnotes(const infalign::plan_table& plan, bool by_kl) {
   std::string text;
   for (const infalign::plan_section& section : plan.sections)
     if (lacks_optimum(section))
-      text += fmt::format("at KL {:g} no optimum is found: prices there are against a win rate of 1, which bounds it\n",
-                          section.wanted);
+      text += fmt::format("at {} {:g} no optimum is found: prices there are against a win rate of 1, which bounds it\n",
+                          by_kl ? "KL" : "beta", section.wanted);
   if (plan.recommended.empty())
     text += "recommended: none, as no transform has all of the KLs\n";
   else if (plan.recommended == "optimal")
@@ -118,7 +122,7 @@ std::string footnotes(const infalign::plan_table& plan) {
   return text;
 }
 
-std::string report_table(const infalign::plan_table& plan, const procedures& served) {
+std::string report_table(const infalign::plan_table& plan, const procedures& served, bool by_kl) {
   text_table table({"transform", "beta", "KL", served.policy.name(), "standard", "price"});
   for (const infalign::plan_section& section : plan.sections) {
     if (&section != plan.sections.data()) table.add({});
@@ -128,12 +132,13 @@ std::string report_table(const infalign::plan_table& plan, const procedures& ser
                    fmt::format("{:.4f}", row.reached->inference_win_rate),
                    fmt::format("{:.4f}", row.reached->standard_win_rate), fmt::format("{:.4f}", row.price)});
       else
-        table.add({row.transform, "-", fmt::format("{:.4f}", section.wanted), "-", "-", "-"});
+        table.add({row.transform, by_kl ? "-" : fmt::format("{:.6g}", section.wanted),
+                   by_kl ? fmt::format("{:.4f}", section.wanted) : "-", "-", "-", "-"});
     }
   }
   std::string text = table.text();
   if (served.reference.name() != served.policy.name()) text += fmt::format("reference policy: {}\n", served.reference.name());
-  return text + footnotes(plan);
+  return text + footnotes(plan, by_kl);
 }
 
 void run(const plan_options& chosen) {
@@ -147,9 +152,9 @@ void run(const plan_options& chosen) {
   const infalign::matchup played(served.policy, served.reference);
   const infalign::plan_table plan = by_kl ? infalign::plan(played, chosen_budgets(kls), transforms)
                                           : infalign::plan(played, infalign::kl_weight(*chosen.beta), transforms);
-  expect_rows(plan, kls);
+  expect_rows(plan, by_kl);
   if (!chosen.plot.empty()) write_output(chosen.plot, plan_plot(plan, played, transforms));
-  write_output("-", chosen.json ? report_json(plan, served, by_kl) : report_table(plan, served));
+  write_output("-", chosen.json ? report_json(plan, served, by_kl) : report_table(plan, served, by_kl));
 }
 
 constexpr const char* explanation =
