@@ -14,6 +14,7 @@
 #include "infalign/backend/simd.hpp"
 #include "infalign/winrate/summarize.hpp"
 #include "output_file.hpp"
+#include "shared_options.hpp"
 #include "text_table.hpp"
 #include "winrate_estimate.hpp"
 
@@ -21,14 +22,10 @@ namespace command {
 
 namespace {
 
-struct compare_options {
+struct compare_options : procedure_options, report_options {
   std::string policy;
   std::string baseline;
   std::string reference;
-  std::string procedure;
-  std::string reference_procedure;
-  double level = 0.95;
-  bool json = false;
 };
 
 struct comparison {
@@ -93,7 +90,7 @@ void run(const compare_options& chosen) {
   check_level(chosen.level);
   if ((chosen.policy == "-") + (chosen.baseline == "-") + (chosen.reference == "-") > 1)
     throw usage_failure("--policy, --baseline and --reference: only one of them can be standard input");
-  const procedures served = procedures::parse(chosen.procedure, chosen.reference_procedure);
+  const procedures served = procedures::parse(chosen);
   const reward_table policy = read_rewards(chosen.policy);
   const reward_table baseline = read_rewards(chosen.baseline);
   write_output("-", report(chosen, compare(policy, baseline, read_rewards(chosen.reference), served)));
@@ -118,11 +115,8 @@ void add_compare(CLI::App& program) {
   command->add_option("--baseline", chosen->baseline, "Rewards of samples of the other; - for standard input")->required();
   command->add_option("--reference", chosen->reference, "Rewards of samples of the reference policy; - for standard input")
       ->required();
-  command->add_option("--procedure", chosen->procedure, "What is run at inference")->required();
-  command->add_option("--reference-procedure", chosen->reference_procedure,
-                      "What is run on the reference policy (default: the same)");
-  command->add_option("--level", chosen->level, "Confidence of the interval")->capture_default_str();
-  command->add_flag("--json", chosen->json, "JSON instead of a table");
+  add_procedures(*command, *chosen, "the reference policy");
+  add_report(*command, *chosen);
   command->footer(explanation);
   command->callback([chosen] { run(*chosen); });
 }

@@ -15,6 +15,7 @@
 #include "infalign/theory/off_policy.hpp"
 #include "infalign/transform/any_transform.hpp"
 #include "output_file.hpp"
+#include "shared_options.hpp"
 #include "text_table.hpp"
 #include "winrate_estimate.hpp"
 
@@ -22,14 +23,10 @@ namespace command {
 
 namespace {
 
-struct evaluate_options {
+struct evaluate_options : procedure_options, report_options {
   std::string reference;
-  std::string procedure;
-  std::string reference_procedure;
   std::vector<std::string> transforms;
-  std::vector<double> betas;
-  double level = 0.95;
-  bool json = false;
+  std::vector<std::string> betas;
 };
 
 struct prediction {
@@ -37,11 +34,6 @@ struct prediction {
   double beta;
   infalign::off_policy_evaluation expected;
 };
-
-void check_betas(const std::vector<double>& betas) {
-  for (const double beta : betas)
-    if (!(beta > 0 && std::isfinite(beta))) throw usage_failure(fmt::format("--beta is {}, must be positive and finite", beta));
-}
 
 std::vector<infalign::any_transform> parse_transforms(const std::vector<std::string>& names) {
   std::vector<infalign::any_transform> transforms;
@@ -56,6 +48,19 @@ void expect_two(const reward_table& reference) {
     if (reference.count(p) < 2)
       fail("{}:{}: prompt {} has 1 reward, a prediction needs at least 2", reference.name, reference.first_line[p],
            reference.prompts.json(p));
+}
+
+/// A transform as steep as exponential:1000 leaves the range of numbers.
+void expect_finite(const prediction& of) {
+  const auto check = [&](const char* what, const infalign::off_policy_value& found) {
+    for (const double value : {found.corrected.value, found.plug_in.value})
+      if (!std::isfinite(value))
+        fail("{} at beta {}: the predicted {} is not finite, this transform is too steep to be evaluated", of.transform,
+             number(of.beta), what);
+  };
+  check("KL", of.expected.kl);
+  check("inference-time win rate", of.expected.inference_win_rate);
+  check("standard win rate", of.expected.standard_win_rate);
 }
 
 std::string report_json(const evaluate_options& chosen, const procedures& served, const std::vector<prediction>& found) {
@@ -109,18 +114,20 @@ std::string report_table(const procedures& served, const std::vector<prediction>
 
 void run(const evaluate_options& chosen) {
   check_level(chosen.level);
-  check_betas(chosen.betas);
-  const procedures served = procedures::parse(chosen.procedure, chosen.reference_procedure);
+  const std::vector<double> betas = positive_numbers("--beta", chosen.betas);
+  const procedures served = procedures::parse(chosen);
   const std::vector<infalign::any_transform> transforms = parse_transforms(chosen.transforms);
   const reward_table reference = read_rewards(chosen.reference);
   expect_two(reference);
   infalign::simd on;
   std::vector<prediction> found;
   for (const infalign::any_transform& transform : transforms)
-    for (const double beta : chosen.betas)
+    for (const double beta : betas) {
       found.push_back({transform.name(), beta,
                        infalign::evaluate_off_policy(on, reference.groups(), transform, infalign::kl_weight(beta),
                                                      served.policy, served.reference)});
+      expect_finite(found.back());
+    }
   write_output("-", chosen.json ? report_json(chosen, served, found) : report_table(served, found));
 }
 
@@ -143,13 +150,10 @@ void add_evaluate(CLI::App& program) {
   const auto chosen = std::make_shared<evaluate_options>();
   command->add_option("--reference", chosen->reference, "Rewards of samples of the base policy; - for standard input")
       ->required();
-  command->add_option("--procedure", chosen->procedure, "What is run at inference")->required();
-  command->add_option("--reference-procedure", chosen->reference_procedure,
-                      "What is run on the base policy (default: the same)");
+  add_procedures(*command, *chosen, "the base policy");
   command->add_option("--transform", chosen->transforms, "Transforms of the calibrated reward")->required();
-  command->add_option("--beta", chosen->betas, "KL weights")->required()->delimiter(',');
-  command->add_option("--level", chosen->level, "Confidence of the intervals")->capture_default_str();
-  command->add_flag("--json", chosen->json, "JSON instead of a table");
+  command->add_option("--beta", chosen->betas, "KL weights, X,X,…")->required();
+  add_report(*command, *chosen);
   command->footer(explanation);
   command->callback([chosen] { run(*chosen); });
 }

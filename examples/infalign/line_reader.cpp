@@ -18,16 +18,18 @@ constexpr std::size_t block = std::size_t{1} << 19;
 }
 
 line_reader::line_reader(std::string path)
-    : file_(path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC)), buffer_(block + padding) {
+    : standard_(path == "-"),
+      file_(standard_ ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC)),
+      buffer_(block + padding) {
   const int code = errno;
-  name_ = path == "-" ? "standard input" : std::move(path);
+  name_ = standard_ ? "standard input" : std::move(path);
   if (file_ < 0) fail("{}: cannot open: {}", name_, system_message(code));
   struct stat about {};
   if (fstat(file_, &about) == 0 && S_ISREG(about.st_mode)) total_bytes_ = static_cast<std::uint64_t>(about.st_size);
 }
 
 line_reader::~line_reader() {
-  if (file_ != STDIN_FILENO) close(file_);
+  if (!standard_) close(file_);
 }
 
 /// Reads what fits behind the line that has begun; false at the end of the file.

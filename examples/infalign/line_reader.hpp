@@ -40,6 +40,7 @@ class line_reader {
  private:
   bool fill();
 
+  bool standard_;  ///< input, which is not closed
   int file_;
   std::string name_;
   std::vector<char> buffer_;

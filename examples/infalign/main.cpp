@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <iostream>
 #include <string>
 
 #include "commands.hpp"
@@ -20,13 +21,14 @@ namespace {
 int complain(std::string message, int code) {
   for (char& c : message)
     if (c == '\n') c = ' ';
-  fmt::print(stderr, "infalign: {}\n", message);
+  std::fputs(("infalign: " + message + '\n').c_str(), stderr);  // where nobody hears it, the code has to do
   return code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  command::hold_standard_files();
   command::handle_signals();
   CLI::App program("Calibrated rewards and win rates under inference-time procedures, from files of rewards.", "infalign");
   program.set_version_flag(
@@ -42,7 +44,10 @@ int main(int argc, char** argv) {
     program.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& parsed) {
-    if (parsed.get_exit_code() == 0) return program.exit(parsed);  // --help and --version
+    if (parsed.get_exit_code() == 0) {  // --help and --version
+      program.exit(parsed);
+      return std::cout.flush() ? 0 : complain("standard output: cannot write", 1);
+    }
     return complain(std::string(parsed.what()) + " (see --help)", 2);
   } catch (const command::usage_failure& wrong) {
     return complain(wrong.what(), 2);

@@ -45,29 +45,48 @@ mode_t permissions(const std::string& path) {
 
 }  // namespace
 
-void handle_signals() {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, remove_and_die);
-  std::signal(SIGPIPE, SIG_IGN);
+void hold_standard_files() {
+  // Open the wrong way round, so that reading or writing fails (EBADF) instead of finding nothing or losing everything.
+  for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(file, F_GETFD) < 0) (void)!open("/dev/null", file == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-output_file::output_file(const std::string& path) : name_(path == "-" ? "standard output" : path), target_(path) {
+void handle_signals() {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction given {};
+    const bool ignored = sigaction(signal, nullptr, &given) == 0 && given.sa_handler == SIG_IGN;
+    if (!ignored) std::signal(signal, remove_and_die);  // what nohup ignores stays ignored
+  }
+  for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);
+}
+
+output_file::output_file(const std::string& path)
+    : name_(path == "-" ? "standard output" : path), target_(path), standard_(path == "-") {
   namespace fs = std::filesystem;
-  std::error_code ignored;
-  if (path == "-") {
+  std::error_code error;
+  if (standard_) {
     file_ = STDOUT_FILENO;
-  } else if (const auto status = fs::status(path, ignored); fs::is_directory(status)) {
+  } else if (const auto status = fs::status(path, error); status.type() == fs::file_type::none) {
+    fail_writing(error.value());
+  } else if (fs::is_directory(status)) {
     fail("{}: cannot write: {}", name_, system_message(EISDIR));
   } else if (fs::exists(status) && !fs::is_regular_file(status)) {
     file_ = open(path.c_str(), O_WRONLY | O_CLOEXEC);
     if (file_ < 0) fail_writing(errno);
   } else {
-    if (fs::exists(status)) {
-      if (access(path.c_str(), W_OK) != 0) fail_writing(errno);
-      target_ = fs::canonical(path, ignored).string();
-    }
+    if (fs::exists(status) && access(path.c_str(), W_OK) != 0) fail_writing(errno);
+    follow_links();
     open_beside();
   }
   buffer_.reserve(2 * block);
+}
+
+/// Also to where nothing is yet. The links do not go in a circle: the system has followed them.
+void output_file::follow_links() {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  for (fs::path link(target_); fs::is_symlink(fs::symlink_status(link, ignored)); target_ = link.string())
+    link = link.parent_path() / fs::read_symlink(link);
 }
 
 void output_file::open_beside() {
@@ -81,7 +100,7 @@ void output_file::open_beside() {
 }
 
 output_file::~output_file() {
-  if (file_ >= 0 && file_ != STDOUT_FILENO) close(file_);
+  if (file_ >= 0 && !standard_) close(file_);
   if (temporary_.empty()) return;
   unlink(temporary_.c_str());
   remove_it = 0;
@@ -105,7 +124,7 @@ void output_file::flush() {
 
 void output_file::commit() {
   flush();
-  if (file_ == STDOUT_FILENO) return;
+  if (standard_) return;
   if (close(std::exchange(file_, -1)) != 0) fail_writing(errno);
   if (temporary_.empty()) return;
   if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail_writing(errno);

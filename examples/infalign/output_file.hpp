@@ -29,6 +29,7 @@ class output_file {
 
  private:
   static constexpr std::size_t block = std::size_t{1} << 18;
+  void follow_links();
   void open_beside();
   void flush();
   [[noreturn]] void fail_writing(int code) const;
@@ -36,6 +37,7 @@ class output_file {
   std::string name_;
   std::string target_;     ///< links followed
   std::string temporary_;  ///< empty when written to directly
+  bool standard_;          ///< output, which is not closed
   int file_ = -1;
   std::string buffer_;
 };
@@ -43,7 +45,12 @@ class output_file {
 /// `text` to a file, or to standard output for `-`.
 void write_output(const std::string& path, std::string_view text);
 
-/// Interrupted by a signal, the program takes its temporary files away; writing to a closed pipe is an error as any other.
+/// What the program was started without, of standard input, output and error, becomes a file that cannot be used. Otherwise
+/// the next file opened would take its number, and be read or written in its place. Before any other file is opened.
+void hold_standard_files();
+
+/// Interrupted by a signal, the program takes its temporary files away; signals that are ignored when it
+/// starts stay so. Writing to a closed pipe, or beyond the largest size of a file, is an error as any other.
 void handle_signals();
 
 }  // namespace command

@@ -5,9 +5,11 @@
 #include "infalign/theory/plan.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +18,7 @@
 #include "failure.hpp"
 #include "output_file.hpp"
 #include "plan_plot.hpp"
+#include "shared_options.hpp"
 #include "text_table.hpp"
 #include "winrate_estimate.hpp"
 
@@ -23,11 +26,9 @@ namespace command {
 
 namespace {
 
-struct plan_options {
-  std::string procedure;
-  std::string reference_procedure;
-  std::vector<double> kls;
-  double beta = std::nan("");
+struct plan_options : procedure_options {
+  std::vector<std::string> kls;
+  std::optional<double> beta;
   std::vector<std::string> transforms;
   std::string plot;
   bool json = false;
@@ -45,17 +46,36 @@ std::vector<infalign::any_transform> chosen_transforms(const std::vector<std::st
 
 std::vector<infalign::kl_budget> chosen_budgets(const std::vector<double>& kls) {
   std::vector<infalign::kl_budget> budgets;
-  for (const double kl : kls) {
-    if (!(kl > 0 && std::isfinite(kl))) throw usage_failure(fmt::format("--kl is {}, must be positive and finite", kl));
-    budgets.emplace_back(kl);
-  }
+  for (const double kl : kls) budgets.emplace_back(kl);
   return budgets;
+}
+
+/// Whether there are rows, but not that of the optimum.
+bool lacks_optimum(const infalign::plan_section& section) {
+  bool any = false;
+  for (const infalign::plan_row& row : section.rows) {
+    if (row.reached && row.transform == "optimal") return false;
+    any = any || row.reached;
+  }
+  return any;
+}
+
+/// A plan without any row is no plan.
+void expect_rows(const infalign::plan_table& plan, bool by_kl) {
+  double least = plan.sections.front().wanted;
+  for (const infalign::plan_section& section : plan.sections) {
+    least = std::min(least, section.wanted);
+    for (const infalign::plan_row& row : section.rows)
+      if (row.reached) return;
+  }
+  if (by_kl) fail("no transform reaches a KL of {}, and no optimum is found there", number(least));
+  fail("no optimum is found at beta {}", number(least));
 }
 
 std::string json_row(const infalign::plan_row& row, double wanted, bool by_kl) {
   const double none = std::nan("");
   const infalign::tradeoff_point reached =
-      row.reached.value_or(infalign::tradeoff_point{none, by_kl ? wanted : none, none, none});
+      row.reached.value_or(infalign::tradeoff_point{by_kl ? none : wanted, by_kl ? wanted : none, none, none});
   return json_object()
       .add("transform", row.transform)
       .add("beta", reached.beta)
@@ -71,19 +91,38 @@ std::string report_json(const infalign::plan_table& plan, const procedures& serv
   for (const infalign::plan_section& section : plan.sections)
     for (const infalign::plan_row& row : section.rows)
       rows += (rows.empty() ? "" : ", ") + json_row(row, section.wanted, by_kl);
+  const bool none = plan.recommended.empty();
   const bool proved = plan.proof == infalign::optimality::proved_global;
   return json_object()
              .add("procedure", served.policy.name())
              .add("reference_procedure", served.reference.name())
              .add_raw("rows", "[" + rows + "]")
-             .add("recommended", plan.recommended)
-             .add("price", plan.price)
+             .add_raw("recommended", none ? "null" : json_string(plan.recommended))
+             .add("price", none ? std::nan("") : plan.price)
              .add("optimum", std::string(proved ? "proved_global" : "best_stationary_point"))
              .text() +
          '\n';
 }
 
-std::string report_table(const infalign::plan_table& plan, const procedures& served) {
+/// What the table's prices and its recommendation are worth.
+std::string footnotes(const infalign::plan_table& plan, bool by_kl) {
+  std::string text;
+  for (const infalign::plan_section& section : plan.sections)
+    if (lacks_optimum(section))
+      text += fmt::format("at {} {:g} no optimum is found: prices there are against a win rate of 1, which bounds it\n",
+                          by_kl ? "KL" : "beta", section.wanted);
+  if (plan.recommended.empty())
+    text += "recommended: none, as no transform has all of the KLs\n";
+  else if (plan.recommended == "optimal")
+    text += "recommended: optimal\n";
+  else
+    text += fmt::format("recommended: {} (at most {:.4f} below the optimum)\n", plan.recommended, plan.price);
+  if (plan.proof != infalign::optimality::proved_global)
+    text += "optimal is the best of the stationary points found; that there is no better one is not proved\n";
+  return text;
+}
+
+std::string report_table(const infalign::plan_table& plan, const procedures& served, bool by_kl) {
   text_table table({"transform", "beta", "KL", served.policy.name(), "standard", "price"});
   for (const infalign::plan_section& section : plan.sections) {
     if (&section != plan.sections.data()) table.add({});
@@ -93,39 +132,38 @@ std::string report_table(const infalign::plan_table& plan, const procedures& ser
                    fmt::format("{:.4f}", row.reached->inference_win_rate),
                    fmt::format("{:.4f}", row.reached->standard_win_rate), fmt::format("{:.4f}", row.price)});
       else
-        table.add({row.transform, "-", fmt::format("{:.4f}", section.wanted), "-", "-", "-"});
+        table.add({row.transform, by_kl ? "-" : fmt::format("{:.6g}", section.wanted),
+                   by_kl ? fmt::format("{:.4f}", section.wanted) : "-", "-", "-", "-"});
     }
   }
   std::string text = table.text();
   if (served.reference.name() != served.policy.name()) text += fmt::format("reference policy: {}\n", served.reference.name());
-  text += plan.recommended == "optimal"
-              ? "recommended: optimal\n"
-              : fmt::format("recommended: {} (at most {:.4f} below the optimum)\n", plan.recommended, plan.price);
-  if (plan.proof != infalign::optimality::proved_global)
-    text += "optimal is the best of the stationary points found; that there is no better one is not proved\n";
-  return text;
+  return text + footnotes(plan, by_kl);
 }
 
 void run(const plan_options& chosen) {
-  const bool by_kl = !chosen.kls.empty();
-  if (by_kl == !std::isnan(chosen.beta)) throw usage_failure("one of --kl and --beta is needed (see --help)");
-  if (!by_kl && !(chosen.beta > 0 && std::isfinite(chosen.beta)))
-    throw usage_failure(fmt::format("--beta is {}, must be positive and finite", chosen.beta));
-  const procedures served = procedures::parse(chosen.procedure, chosen.reference_procedure);
+  const std::vector<double> kls = positive_numbers("--kl", chosen.kls);
+  const bool by_kl = !kls.empty();
+  if (by_kl == chosen.beta.has_value()) throw usage_failure("one of --kl and --beta is needed (see --help)");
+  if (!by_kl) expect_positive("--beta", *chosen.beta);
+  expect_no_standard_output("--plot", chosen.plot);
+  const procedures served = procedures::parse(chosen);
   const std::vector<infalign::any_transform> transforms = chosen_transforms(chosen.transforms);
   const infalign::matchup played(served.policy, served.reference);
-  const infalign::plan_table plan = by_kl ? infalign::plan(played, chosen_budgets(chosen.kls), transforms)
-                                          : infalign::plan(played, infalign::kl_weight(chosen.beta), transforms);
+  const infalign::plan_table plan = by_kl ? infalign::plan(played, chosen_budgets(kls), transforms)
+                                          : infalign::plan(played, infalign::kl_weight(*chosen.beta), transforms);
+  expect_rows(plan, by_kl);
   if (!chosen.plot.empty()) write_output(chosen.plot, plan_plot(plan, played, transforms));
-  write_output("-", chosen.json ? report_json(plan, served, by_kl) : report_table(plan, served));
+  write_output("-", chosen.json ? report_json(plan, served, by_kl) : report_table(plan, served, by_kl));
 }
 
 constexpr const char* explanation =
     "What the policy that maximises E[transform of the calibrated reward] - beta·KL wins against the base policy, for rewards\n"
     "without ties: then KL and win rates depend on the transform and beta alone. `optimal` is the transform that no other\n"
     "beats; price is what a row wins less at its KL (with --beta: has less of win rate - beta·KL). Where no beta gives a\n"
-    "transform the wanted KL, its row has none (null in JSON). Recommended is the customary transform that is within 0.001\n"
-    "of the optimum everywhere, or else the optimum.\n"
+    "transform the wanted KL, its row has none (null in JSON); where no optimum is found, prices are against a\n"
+    "win rate of 1, which bounds it. Recommended is the customary transform that is within 0.001 of the optimum everywhere,\n"
+    "or else the optimum.\n"
     "\n"
     "Procedures: standard, best_of:N, worst_of:N, order_statistic:M:N, top_of:M:N, best_of_random:N=P,N=P,…,\n"
     "best_of_poisson:MEAN. Transforms: identity, logarithm, exponential:T, power:P, normal_quantile, clamped:LOW:HIGH:INNER.\n"
@@ -141,15 +179,13 @@ void add_plan(CLI::App& program) {
   CLI::App* const command = program.add_subcommand(
       "plan", "Transforms ranked for a procedure and a KL budget, the optimum included, before training.");
   const auto chosen = std::make_shared<plan_options>();
-  command->add_option("--procedure", chosen->procedure, "What is run at inference")->required();
-  command->add_option("--reference-procedure", chosen->reference_procedure,
-                      "What is run on the base policy (default: the same)");
-  auto* const kl = command->add_option("--kl", chosen->kls, "KL budgets in nats")->delimiter(',');
+  add_procedures(*command, *chosen, "the base policy");
+  auto* const kl = command->add_option("--kl", chosen->kls, "KL budgets in nats, X,X,…");
   command->add_option("--beta", chosen->beta, "KL weight, instead of budgets")->excludes(kl);
   command->add_option("--transform", chosen->transforms,
                       "Transforms beside the optimum (default: identity, logarithm, exponential:±5, exponential:±10)");
   command->add_option("--plot", chosen->plot, "Write a picture (SVG) of win rate against KL here");
-  command->add_flag("--json", chosen->json, "JSON instead of a table");
+  add_json(*command, chosen->json);
   command->footer(explanation);
   command->callback([chosen] { run(*chosen); });
 }

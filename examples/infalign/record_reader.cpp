@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <system_error>
 
 namespace command {
 
@@ -45,16 +47,41 @@ std::string shown(dom::element value) {
   return excerpt(simdjson::minify(value));
 }
 
-/// NaN or Infinity where a number should be: what Python writes, and JSON does not know.
-std::optional<std::string> not_a_json_number(std::string_view line) {
-  for (const std::string_view word : {"NaN", "Infinity", "nan", "inf"}) {
-    const std::size_t at = line.find(word);
-    if (at == std::string_view::npos || at == 0) continue;
-    const std::size_t before = line.find_last_not_of(" \t-", at - 1);
-    if (before == std::string_view::npos || std::string_view(":,[").find(line[before]) == std::string_view::npos) continue;
-    const std::size_t begin = line.find_first_not_of(" \t", before + 1);
-    return std::string(line.substr(begin, line.find_first_of(" \t,]}", begin) - begin));
+/// Calls `use` with everything outside of strings that is neither punctuation nor blank: numbers, literals, and what is wrong.
+template <class Use>
+void for_each_word(std::string_view line, Use&& use) {
+  constexpr std::string_view between = " \t\r{}[],:\"";
+  for (std::size_t at = 0; at < line.size();) {
+    if (line[at] == '"') {
+      do at += line[at] == '\\' ? 2 : 1;
+      while (at < line.size() && line[at] != '"');
+      ++at;
+    } else {
+      const std::size_t end = std::min(line.find_first_of(between, at), line.size());
+      if (end > at) use(line.substr(at, end - at));
+      at = end > at ? end : at + 1;
+    }
   }
+}
+
+/// Whether the whole word is a number of this type, but for its range.
+template <class Number>
+bool out_of_range(std::string_view word) {
+  Number value{};
+  const char* const end = word.data() + word.size();
+  const auto [stop, status] = std::from_chars(word.data(), end, value);
+  return stop == end && status == std::errc::result_out_of_range;
+}
+
+/// What is wrong with a word that was meant for a number, if that can be said: NaN and Infinity are what Python writes, and
+/// JSON does not know.
+std::optional<std::string_view> wrong_number(std::string_view word) {
+  const bool negative = word.front() == '-';
+  for (const std::string_view name : {"NaN", "Infinity", "nan", "inf"})
+    if (word.substr(negative ? 1 : 0) == name) return "must be a finite number";
+  if (negative ? out_of_range<std::int64_t>(word) : out_of_range<std::uint64_t>(word))
+    return "beyond the range of 64-bit integers";
+  if (out_of_range<double>(word)) return "beyond the range of double precision";
   return std::nullopt;
 }
 
@@ -78,7 +105,9 @@ bool record_reader::next() {
 }
 
 void record_reader::fail_malformed(const char* why) const {
-  if (const auto word = not_a_json_number(line())) fail_here("a value is {}, must be a finite number", *word);
+  for_each_word(line(), [&](std::string_view word) {
+    if (const auto wrong = wrong_number(word)) fail_here("a value is {}, {}", excerpt(word), *wrong);
+  });
   if (lines_.unfinished()) fail_here("the file ends within a record: {}", excerpt(line()));
   fail_here("not a JSON object ({}): {}", why, excerpt(line()));
 }

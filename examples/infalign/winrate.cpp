@@ -12,6 +12,7 @@
 #include "infalign/backend/simd.hpp"
 #include "infalign/winrate/summarize.hpp"
 #include "output_file.hpp"
+#include "shared_options.hpp"
 #include "text_table.hpp"
 #include "winrate_estimate.hpp"
 
@@ -19,14 +20,10 @@ namespace command {
 
 namespace {
 
-struct winrate_options {
+struct winrate_options : procedure_options, report_options {
   std::string policy;
   std::string reference;
-  std::string procedure;
-  std::string reference_procedure;
-  double level = 0.95;
   std::string per_prompt;
-  bool json = false;
 };
 
 void write_per_prompt(const std::string& path, const reward_table& policy, const std::vector<double>& wins) {
@@ -56,9 +53,10 @@ std::string report(const winrate_options& chosen, const procedures& served, cons
 
 void run(const winrate_options& chosen) {
   check_level(chosen.level);
+  expect_no_standard_output("--per-prompt", chosen.per_prompt);
   if (chosen.policy == "-" && chosen.reference == "-")
     throw usage_failure("--policy and --reference: only one of them can be standard input");
-  const procedures served = procedures::parse(chosen.procedure, chosen.reference_procedure);
+  const procedures served = procedures::parse(chosen);
   const reward_table policy = read_rewards(chosen.policy);
   const std::vector<double> wins = win_rates(policy, read_rewards(chosen.reference), served);
   infalign::simd on;
@@ -92,12 +90,9 @@ void add_winrate(CLI::App& program) {
   command->add_option("--policy", chosen->policy, "Rewards of samples of the policy; - for standard input")->required();
   command->add_option("--reference", chosen->reference, "Rewards of samples of the reference policy; - for standard input")
       ->required();
-  command->add_option("--procedure", chosen->procedure, "What is run at inference")->required();
-  command->add_option("--reference-procedure", chosen->reference_procedure,
-                      "What is run on the reference policy (default: the same)");
-  command->add_option("--level", chosen->level, "Confidence of the interval")->capture_default_str();
+  add_procedures(*command, *chosen, "the reference policy");
   command->add_option("--per-prompt", chosen->per_prompt, "Write the win rate of every prompt here, one record a line");
-  command->add_flag("--json", chosen->json, "JSON instead of a table");
+  add_report(*command, *chosen);
   command->footer(explanation);
   command->callback([chosen] { run(*chosen); });
 }

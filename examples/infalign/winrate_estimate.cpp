@@ -48,8 +48,9 @@ bool equally_large(const std::vector<infalign::index_t>& offsets) {
 
 }  // namespace
 
-procedures procedures::parse(const std::string& policy, const std::string& reference) {
-  const infalign::any_procedure own = procedure_option("--procedure", policy);
+procedures procedures::parse(const procedure_options& chosen) {
+  const infalign::any_procedure own = procedure_option("--procedure", chosen.procedure);
+  const std::string& reference = chosen.reference_procedure;
   return {own, reference.empty() ? own : procedure_option("--reference-procedure", reference)};
 }
 

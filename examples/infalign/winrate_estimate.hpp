@@ -10,6 +10,7 @@
 #include "infalign/procedure/any_procedure.hpp"
 #include "json_text.hpp"
 #include "reward_table.hpp"
+#include "shared_options.hpp"
 
 namespace command {
 
@@ -19,7 +20,7 @@ struct procedures {
   infalign::any_procedure reference;
 
   /// From the options `--procedure` and `--reference-procedure`; the latter is that of the policy if it is empty.
-  static procedures parse(const std::string& policy, const std::string& reference);
+  static procedures parse(const procedure_options& chosen);
 };
 
 /// The unbiased win rate of every prompt of `policy`, in its order, against the same prompt of `reference`. Prompts that only

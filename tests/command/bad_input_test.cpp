@@ -45,9 +45,9 @@ TEST_CASE("lines that are no records") {
   for (const char* line :
        {"{\"prompt_id\":\"a\",\"reward\":1", "{\"prompt_id\":\"a\",\"reward\":01}", "{\"prompt_id\":\"a\",\"reward\":.5}",
         "{\"prompt_id\":\"a\",\"reward\":5.}", "{\"prompt_id\":\"a\",\"reward\":+5}", "{\"prompt_id\":\"a\",\"reward\":1e}",
-        "{\"prompt_id\":\"a\",\"reward\":1e999}", "{\"prompt_id\":\"a\",\"reward\":1,\"x\":tru}",
-        "{\"prompt_id\":\"a\",\"reward\":1}}", "{\"prompt_id\":\"a\" \"reward\":1}", "{'prompt_id':'a','reward':1}",
-        "{\"prompt_id\":\"a\",\"reward\":0x1}", "{\"prompt_id\":007,\"reward\":1}"}) {
+        "{\"prompt_id\":\"a\",\"reward\":1,\"x\":tru}", "{\"prompt_id\":\"a\",\"reward\":1}}",
+        "{\"prompt_id\":\"a\" \"reward\":1}", "{'prompt_id':'a','reward':1}", "{\"prompt_id\":\"a\",\"reward\":0x1}",
+        "{\"prompt_id\":007,\"reward\":1}"}) {
     CAPTURE(line);
     const work_directory work;
     work.write("r.jsonl", good);
@@ -76,6 +76,24 @@ TEST_CASE("records without a usable reward") {
                "rewards is a second one, reward or rewards must be there once");
   check_record("{\"prompt_id\":\"a\",\"reward\":1,\"reward\":1}",
                "reward is a second one, reward or rewards must be there once");
+}
+
+TEST_CASE("words in strings are not to blame, numbers out of range are") {
+  const auto malformed = [](const std::string& line) {
+    check_record(line, "not a JSON object (commas, braces or values are wrong): " + line);
+  };
+  malformed("{\"prompt_id\":\"a\",\"t\":\"x: Infinity\",\"reward\":1,}");
+  malformed("{\"prompt_id\":\"a\",\"t\":\"\\\", NaN\",\"reward\":1,}");
+  malformed("{\"prompt_id\":\"a\",\"t\":\"1e999\",\"reward\":1,}");
+  malformed("{\"prompt_id\":\"a\",\"t\":18446744073709551615,\"reward\":1,}");
+  malformed("{\"prompt_id\":\"a\",\"t\":-9223372036854775808,\"reward\":1,}");
+  check_record("{\"prompt_id\":\"a\",\"t\":\"NaN\",\"reward\":Infinity}", "a value is Infinity, must be a finite number");
+  check_record("{\"prompt_id\":\"a\",\"reward\":1e999}", "a value is 1e999, beyond the range of double precision");
+  check_record("{\"prompt_id\":\"a\",\"rewards\":[1,-1e999]}", "a value is -1e999, beyond the range of double precision");
+  check_record("{\"prompt_id\":\"a\",\"reward\":100000000000000000000}",
+               "a value is 100000000000000000000, beyond the range of 64-bit integers");
+  check_record("{\"prompt_id\":-9223372036854775809,\"reward\":1}",
+               "a value is -9223372036854775809, beyond the range of 64-bit integers");
 }
 
 TEST_CASE("records without a usable prompt") {
@@ -137,6 +155,11 @@ TEST_CASE("options that make no sense") {
   const outcome level = work.infalign("winrate --policy a.jsonl --reference a.jsonl --procedure best_of:2 --level 95");
   CHECK(level.code == 2);
   CHECK(level.err == "infalign: --level is 95, must be between 0 and 1\n");
+  const outcome mixed =
+      work.infalign("winrate --policy a.jsonl --reference a.jsonl --procedure best_of:2 --per-prompt - --json");
+  CHECK(mixed.code == 2);
+  CHECK(mixed.out.empty());
+  CHECK(mixed.err == "infalign: --per-prompt is -, but the report goes to standard output: name a file\n");
   CHECK(work.infalign("winrate --policy a.jsonl --reference a.jsonl --procedure best_of:4x").err ==
         "infalign: --procedure: 'best_of:4x': N is '4x', must be a whole number; the syntax is best_of:N\n");
 }
@@ -164,6 +187,22 @@ TEST_CASE("files that are not there, and places that cannot be written") {
         "standard output: cannot write: No space left on device");
 }
 
+TEST_CASE("links are followed and stay, whether or not they lead to something") {
+  const work_directory work;
+  work.write("a.jsonl", good);
+  const outcome done = work.shell(
+      "mkdir d && ln -s d/second first && ln -s ../new.jsonl d/second && "
+      "for i in 1 2; do \"$infalign\" calibrate --reference a.jsonl --rollouts a.jsonl --output first || exit; done; "
+      "readlink first d/second; ls -A . d");
+  CHECK(done.err.empty());
+  CHECK(done.out == "d/second\n../new.jsonl\n.:\na.jsonl\nd\nfirst\nnew.jsonl\n\nd:\nsecond\n");
+  CHECK(lines_of(work.read("new.jsonl")).size() == 1);
+  const outcome circle =
+      work.shell("ln -s y x && ln -s x y; exec \"$infalign\" calibrate --reference a.jsonl --rollouts a.jsonl --output x");
+  CHECK(circle.code == 1);
+  CHECK(circle.err == "infalign: x: cannot write: Too many levels of symbolic links\n");
+}
+
 TEST_CASE("a disk that fills up while the file is written leaves nothing behind") {
   const work_directory work;
   std::string rollouts;
@@ -172,9 +211,9 @@ TEST_CASE("a disk that fills up while the file is written leaves nothing behind"
   work.write("r.jsonl", good);
   work.write("p.jsonl", rollouts);
   work.write("out.jsonl", "what was there");
-  // A limit on the size of files stands for the disk; the signal that comes with it has to be ignored to become an error.
-  const outcome failed = work.shell(
-      "trap '' XFSZ; ulimit -f 512; exec \"$infalign\" calibrate --reference r.jsonl --rollouts p.jsonl --output out.jsonl");
+  // A limit on the size of files stands for the disk; the signal that comes with it must not end the program.
+  const outcome failed =
+      work.shell("ulimit -f 512; exec \"$infalign\" calibrate --reference r.jsonl --rollouts p.jsonl --output out.jsonl");
   CHECK(failed.code == 1);
   CHECK(failed.err == "infalign: out.jsonl: cannot write: File too large\n");
   CHECK(work.names() == std::vector<std::string>{"out.jsonl", "p.jsonl", "r.jsonl"});
@@ -196,4 +235,17 @@ TEST_CASE("a pipe that is closed is an error, an interrupted run takes its file 
       "ls -A | grep -c '^[.]out.jsonl'; kill -TERM $pid; wait $pid; echo $?; rm pipe");
   CHECK(interrupted.out == "1\n143\n");
   CHECK(work.names() == std::vector<std::string>{"p.jsonl", "r.jsonl"});
+}
+
+TEST_CASE("a signal that is ignored from the start stays ignored") {
+  const work_directory work;
+  work.write("r.jsonl", good);
+  const outcome done = work.shell(
+      "mkfifo pipe; (trap '' HUP; exec \"$infalign\" calibrate --reference r.jsonl --rollouts pipe --output out.jsonl) & "
+      "pid=$!; "
+      "exec 3>pipe; cat r.jsonl >&3; "
+      "for i in $(seq 100); do ls -A | grep -q '^[.]out.jsonl' && break; sleep 0.05; done; "
+      "kill -HUP $pid; sleep 0.05; exec 3>&-; wait $pid; echo $?; rm pipe");
+  CHECK(done.out == "0\n");
+  CHECK(work.names() == std::vector<std::string>{"out.jsonl", "r.jsonl"});
 }

@@ -113,9 +113,26 @@ TEST_CASE("evaluate says when its samples cannot carry the policy, and what it c
   const outcome one = work.infalign(start + "--reference one.jsonl --beta 0.1");
   CHECK(one.code == 1);
   CHECK(one.err == "infalign: one.jsonl:2: prompt \"x\" has 1 reward, a prediction needs at least 2\n");
+  CHECK(work.infalign(start + "--reference r.jsonl --beta 1,,2").err ==
+        "infalign: --beta: '1,,2': '' is no number; the syntax is X,X,…\n");
   for (const char* beta : {"0", "-1", "nan", "inf"}) {
     const outcome wrong = work.infalign(start + "--reference r.jsonl --beta " + beta);
     CHECK(wrong.code == 2);
     CHECK(wrong.err.find(std::string("infalign: --beta is ") + beta + ", must be positive and finite") == 0);
+  }
+}
+
+TEST_CASE("a prediction that is no number is an error") {
+  const work_directory work;
+  work.write("r.jsonl", "{\"prompt_id\":1,\"rewards\":[1,1,2,2,3]}\n{\"prompt_id\":2,\"rewards\":[1,4,2,2,3]}\n");
+  for (const char* json : {"", " --json"}) {
+    const outcome failed = work.infalign(
+        "evaluate --procedure best_of:4 --reference r.jsonl --beta 0.1 --transform identity --transform exponential:1000" +
+        std::string(json));
+    CHECK(failed.code > 0);
+    CHECK(failed.out.empty());
+    CHECK(failed.err.rfind("infalign: ", 0) == 0);
+    CHECK(failed.err.find("exponential:1000") != std::string::npos);
+    CHECK(lines_of(failed.err).size() == 1);
   }
 }

@@ -174,10 +174,44 @@ TEST_CASE("a KL that a transform cannot have") {
     }
 }
 
+TEST_CASE("a KL at which no optimum is found") {
+  const work_directory work;
+  const std::string footnote = "at KL 5 no optimum is found: prices there are against a win rate of 1, which bounds it\n";
+  const std::string plan = "plan --procedure worst_of:8 --transform identity --kl ";
+  CHECK(work.infalign(plan + "1,5").out.find('\n' + footnote) != std::string::npos);
+  CHECK(work.infalign(plan + "1").out.find("no optimum") == std::string::npos);
+  const json_document found(work.infalign(plan + "5 --json").out);
+  for (const simdjson::dom::element r : found["rows"].get_array()) {
+    if (r["transform"].get_string().value() == "optimal")
+      CHECK(r["price"].is_null());
+    else
+      CHECK(double(r["price"]) == doctest::Approx(1 - double(r["inference_win_rate"])));
+  }
+}
+
+TEST_CASE("a KL that nothing reaches is an error") {
+  const work_directory work;
+  const auto check = [&](const std::string& options, const std::string& kl) {
+    const outcome failed = work.infalign("plan --procedure best_of:4 --plot x.svg --kl " + options);
+    CHECK(failed.code == 1);
+    CHECK(failed.out.empty());
+    CHECK(failed.err == "infalign: no transform reaches a KL of " + kl + ", and no optimum is found there\n");
+    CHECK(work.names().empty());
+  };
+  check("700", "700");
+  check("900,700 --json", "700");
+  check("700 --transform clamped:0:0.5:identity", "700");
+  const outcome one = work.infalign("plan --procedure best_of:4 --kl 1,700 --plot x.svg --json");
+  CHECK(one.code == 0);
+  CHECK(work.read("x.svg").find("nan") == std::string::npos);
+}
+
 TEST_CASE("options of a plan that make no sense") {
   const work_directory work;
   const auto check = [&](const std::string& options, const std::string& message) {
-    const outcome wrong = work.infalign("plan --procedure best_of:4 --plot frontier.svg " + options);
+    const outcome wrong =
+        work.infalign("plan --procedure best_of:4 " +
+                      std::string(options.find("--plot") == std::string::npos ? "--plot frontier.svg " : "") + options);
     CHECK(wrong.code == 2);
     CHECK(wrong.err == "infalign: " + message + "\n");
     CHECK(work.names().empty());
@@ -185,6 +219,12 @@ TEST_CASE("options of a plan that make no sense") {
   check("", "one of --kl and --beta is needed (see --help)");
   check("--kl 1,0", "--kl is 0, must be positive and finite");
   check("--kl nan", "--kl is nan, must be positive and finite");
+  check("--kl 1,,2", "--kl: '1,,2': '' is no number; the syntax is X,X,…");
+  check("--kl 1,", "--kl: '1,': '' is no number; the syntax is X,X,…");
+  check("--kl 1,x", "--kl: '1,x': 'x' is no number; the syntax is X,X,…");
+  check("--kl 1e999", "--kl is inf, must be positive and finite");
+  check("--beta nan", "--beta is nan, must be positive and finite");
+  check("--kl 1 --json --plot -", "--plot is -, but the report goes to standard output: name a file");
   check("--beta -1", "--beta is -1, must be positive and finite");
   check("--beta 1 --kl 1", "--kl excludes --beta (see --help)");
   check("--kl 1 --transform exponential:0",

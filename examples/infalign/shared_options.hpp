@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Options that several subcommands have.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace command {
+
+/// What is run at inference on either side.
+struct procedure_options {
+  std::string procedure;
+  std::string reference_procedure;  ///< empty for the same
+};
+
+struct report_options {
+  double level = 0.95;
+  bool json = false;
+};
+
+/// `--procedure` and `--reference-procedure`; `reference` is who the latter is run on.
+void add_procedures(CLI::App& to, procedure_options& chosen, const std::string& reference);
+
+/// `--level` and `--json`.
+void add_report(CLI::App& to, report_options& chosen);
+void add_json(CLI::App& to, bool& chosen);
+
+/// The numbers of an option with lists such as `1,2`, each positive and finite; throws `usage_failure` for what is not.
+std::vector<double> positive_numbers(std::string_view option, const std::vector<std::string>& lists);
+/// Throws `usage_failure` unless the number is positive and finite.
+void expect_positive(std::string_view option, double value);
+
+/// Throws `usage_failure` if the option's file is standard output, where the report goes.
+void expect_no_standard_output(std::string_view option, const std::string& path);
+
+}  // namespace command
