@@ -10,7 +10,7 @@ endif()
 set(CMAKE_CXX_EXTENSIONS OFF)
 find_package(Threads REQUIRED)
 
-# CUDA, where there is nvcc. What is built for it here runs on any GPU from compute capability 8.0 on; clusters need 9.0.
+# CUDA, where there is nvcc. By default for compute capability 9.0 and later; -DCMAKE_CUDA_ARCHITECTURES=80 for older devices.
 include(CheckLanguage)
 check_language(CUDA)
 if(CMAKE_CUDA_COMPILER)
