@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/detail/copy_formula.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/calibration/detail/tie_counts.hpp"
 #include "infalign/calibration/tie_rule.hpp"
@@ -119,18 +120,6 @@ struct calibrator_ref {
   }
   [[nodiscard]] INFALIGN_HD index_t size() const { return sorted.size(); }
 };
-
-namespace detail {
-template <class T>
-struct copy_formula {
-  const T* from;
-  T* to;
-  template <class At>
-  INFALIGN_HD void operator()(At at) const {
-    at.store(to, at.load(from));
-  }
-};
-}  // namespace detail
 
 /// The sorted reference rewards of all prompts, owned, in the memory of the backend that fitted them.
 ///

@@ -14,6 +14,7 @@
 #include <type_traits>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/detail/copy_formula.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/core/estimate.hpp"
 #include "infalign/objective/weights.hpp"
@@ -75,15 +76,6 @@ struct off_policy_summary_kernel {
   }
 };
 
-struct copy_column {
-  const double* from;
-  double* to;
-  template <class At>
-  INFALIGN_HD void operator()(At at) const {
-    at.store(to, at.load(from));
-  }
-};
-
 template <class B, class Rewards, class Space>
 void check_off_policy(B& on, std::string_view function, const Rewards& rewards, kl_weight beta,
                       const off_policy_prompts<Space>& prompts) {
@@ -128,7 +120,7 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
                 frame.template take<tilted_values>(rewards.total() + 2 * n),
                 {{column(0), column(1), column(2)}, {column(3), column(4), column(5)}, column(6)}});
   const auto keep = [&](index_t i, const span<double, Space>& to) {
-    if (!to.empty()) on.template map<double>(n, copy_column{column(i), to.data()});
+    if (!to.empty()) on.template map<double>(n, copy_formula<double>{column(i), to.data()});
   };
   keep(0, prompts.kl);
   keep(1, prompts.standard_win_rate);
