@@ -26,7 +26,10 @@ std::vector<double> kinks(const Transform& transform) {
   if constexpr (
       requires { transform.inner; } && !requires { transform.outer; }) {
     at = kinks(transform.inner);
-    if constexpr (requires { transform.lower + transform.upper; }) at.insert(at.end(), {transform.lower, transform.upper});
+    if constexpr (requires { transform.lower + transform.upper; }) {
+      at.push_back(transform.lower);
+      at.push_back(transform.upper);
+    }
   }
   return at;
 }
