@@ -7,6 +7,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <concepts>
 #include <string>
 #include <string_view>
 
@@ -48,6 +49,10 @@ class json_object {
   json_object& add(std::string_view key, long long value) { return add_raw(key, std::to_string(value)); }
   json_object& add(std::string_view key, const std::string& value) { return add_raw(key, json_string(value)); }
   json_object& add(std::string_view key, const json_object& value) { return add_raw(key, value.text()); }
+  template <std::same_as<bool> Bool>  // nothing else becomes a truth value by conversion
+  json_object& add(std::string_view key, Bool value) {
+    return add_raw(key, value ? "true" : "false");
+  }
   /// `value` is JSON already.
   json_object& add_raw(std::string_view key, std::string_view value) {
     fields_ += fmt::format("{}{}: {}", fields_.empty() ? "" : ", ", json_string(key), value);

@@ -83,6 +83,7 @@ std::string json_row(const infalign::plan_row& row, double wanted, bool by_kl) {
       .add("inference_win_rate", reached.inference_win_rate)
       .add("standard_win_rate", reached.standard_win_rate)
       .add("price", row.price)
+      .add("price_is_bound", row.price_is_bound)
       .text();
 }
 
@@ -162,7 +163,7 @@ constexpr const char* explanation =
     "without ties: then KL and win rates depend on the transform and beta alone. `optimal` is the transform that no other\n"
     "beats; price is what a row wins less at its KL (with --beta: has less of win rate - beta·KL). Where no beta gives a\n"
     "transform the wanted KL, its row has none (null in JSON); where no optimum is found, prices are against a\n"
-    "win rate of 1, which bounds it. Recommended is the customary transform that is within 0.001 of the optimum everywhere,\n"
+    "win rate of 1, which bounds it (price_is_bound in JSON). Recommended is the customary transform that is within 0.001 of the optimum everywhere,\n"
     "or else the optimum.\n"
     "\n"
     "Procedures: standard, best_of:N, worst_of:N, order_statistic:M:N, top_of:M:N, best_of_random:N=P,N=P,…,\n"
