@@ -27,6 +27,8 @@ struct archetype_position {
     p[i] = static_cast<Storage>(static_cast<compute_t<Storage>>(v));
   }
   static T add_where(T sum, bool mask, T v) { return mask ? sum + v : sum; }
+  /// Counts by twos: a form of its own, which `count` reads.
+  static T count_where(T count, bool mask) { return mask ? count + 2 : count; }
 };
 
 struct archetype_team {
@@ -50,6 +52,10 @@ struct archetype_team {
   template <class T>
   double sum(T v) const {
     return static_cast<double>(v);
+  }
+  template <class T>
+  double count(T counts) const {
+    return static_cast<double>(counts / 2);
   }
   template <class T>
   double maximum(T v) const {

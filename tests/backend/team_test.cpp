@@ -25,20 +25,24 @@ struct probe {
   INFALIGN_HD void operator()(Team& team, index_t) const {
     using V = typename Team::template vec<T>;
     const T infinite = infalign::infinity<T>;
-    V sum[2] = {V(0), V(0)}, largest(-infinite), positive(0);
+    V sum[2] = {V(0), V(0)}, largest(-infinite), positive(0), positive_sum(0);
     team.template loop<T, 2>(n, [&](auto at, auto k) { sum[k] = sum[k] + at.load(in, T(0)); });
     team.template loop<T>(n, [&](auto at, auto) {
       using infalign::detail::max;
       const V v = at.load(in, -infinite);
       largest = max(largest, v);
-      positive = at.add_where(positive, v > V(0), V(1));
+      positive = at.count_where(positive, v > V(0));
+      positive_sum = at.add_where(positive_sum, v > V(0), v);
       at.store(doubled, v + v);
     });
-    const double results[] = {team.sum(sum[0] + sum[1]), team.maximum(largest), team.sum(positive),
+    const double results[] = {team.sum(sum[0] + sum[1]),
+                              team.maximum(largest),
+                              team.count(positive),
+                              team.sum(positive_sum),
                               team.sum_items(n, [&](index_t i) { return static_cast<double>(in[i]); }),
                               team.sum_items(n, [&](index_t i) { return static_cast<double>(doubled[i]); })};
-    team.items(5, [&](index_t i) { out[i] = results[i]; });
-    team.once([&] { out[5] += out[4]; });
+    team.items(6, [&](index_t i) { out[i] = results[i]; });
+    team.once([&] { out[6] += out[5]; });
   }
 };
 
@@ -85,16 +89,18 @@ TEST_CASE_TEMPLATE("a team's loops and reductions see each position once, and wh
       auto values = tied_values<T>(n, static_cast<std::uint64_t>(n), 50);
       for (T& v : values) v -= static_cast<T>(n % 2 == 0 ? 25 : 51);
       typename C::template array<T> in(values), doubled(n + 1, T(-99));
-      typename C::template array<double> out(6, 0.0);
+      typename C::template array<double> out(7, 0.0);
       on.groups(1, cost, probe<T>{in.span().data(), n, doubled.span().data(), out.span().data()});
       const auto results = out.host();
       CHECK(results[0] == std::accumulate(values.begin(), values.end(), 0.0));
       CHECK(results[1] ==
             (n == 0 ? -infalign::infinity<double> : static_cast<double>(*std::max_element(values.begin(), values.end()))));
       CHECK(results[2] == static_cast<double>(std::count_if(values.begin(), values.end(), [](T v) { return v > 0; })));
-      CHECK(results[3] == results[0]);
-      CHECK(results[4] == 2 * results[0]);
-      CHECK(results[5] == results[4]);
+      CHECK(results[3] ==
+            std::accumulate(values.begin(), values.end(), 0.0, [](double a, T v) { return a + (v > 0 ? v : T(0)); }));
+      CHECK(results[4] == results[0]);
+      CHECK(results[5] == 2 * results[0]);
+      CHECK(results[6] == results[5]);
       auto expected = values;
       for (T& v : expected) v *= 2;
       expected.push_back(T(-99));

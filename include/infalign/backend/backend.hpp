@@ -30,12 +30,15 @@
 /// | `items(n, f)`           | `f(i)` for single positions, spread over the lanes                                        |
 /// | `sum_items(n, f)`       | the sum of the doubles `f(i)`, in all lanes                                               |
 /// | `sum(v)`, `maximum(v)`  | reduction of a `vec` over the lanes, as a `double`, in all lanes                          |
+/// | `count(c)`              | how often `count_where` held for `c`, over the lanes, as a `double`, in all lanes         |
 /// | `once(f)`               | `f()` by one lane                                                                        |
 /// | `chunk<T>()`            | a constant: how many elements to work through between two reductions, to stay in cache   |
 /// | `keeps_exponentials`    | a constant: is it cheaper to write exponentials out and read them back than to take them twice? |
 ///
 /// `at.load(p, pad)` is the vec at `p[position]` (`pad` where the positions end), converted from the stored type to `T`;
 /// `at.store(p, v)` is its counterpart. `at.add_where(sum, mask, v)` is `sum + v` where the mask is set, else `sum`.
+/// `at.count_where(c, mask)` counts the lanes in which the mask is set into `c`, a vec that begins as 0 and in which a team may
+/// hold counts as it likes; up to 2^24 a lane are exact.
 ///
 /// Each call of a team's member sees what was stored by the calls before it.
 #pragma once
@@ -66,9 +69,12 @@ struct mask {
 struct kernel {
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t) const {
-    typename Team::template vec<float> v(0);
-    team.template loop<float>(1, [&](auto at, auto) { v = v + at.load(static_cast<const float*>(nullptr), 0.0f); });
-    const double total = team.sum(v) + team.maximum(v) + team.sum_items(1, [](index_t) { return 1.0; });
+    typename Team::template vec<float> v(0), positive(0);
+    team.template loop<float>(1, [&](auto at, auto) {
+      v = at.add_where(v, v < v, at.load(static_cast<const float*>(nullptr), 0.0f));
+      positive = at.count_where(positive, v < v);
+    });
+    const double total = team.count(positive) + team.sum(v) + team.maximum(v) + team.sum_items(1, [](index_t) { return 1.0; });
     team.items(1, [](index_t) {});
     constexpr index_t chunk = Team::template chunk<float>() + Team::keeps_exponentials;
     team.once([&] { *static_cast<double*>(nullptr) = total + static_cast<double>(chunk); });

@@ -28,6 +28,7 @@ struct scalar_position {
     p[i] = static_cast<Storage>(static_cast<compute_t<Storage>>(v));
   }
   [[nodiscard]] INFALIGN_HD static vec add_where(vec sum, bool mask, vec v) { return mask ? sum + v : sum; }
+  [[nodiscard]] INFALIGN_HD static vec count_where(vec count, bool mask) { return count + static_cast<vec>(mask); }
   [[nodiscard]] INFALIGN_HD static bool any(bool mask) { return mask; }
 };
 
@@ -51,6 +52,7 @@ struct scalar_team {
     return sum;
   }
   [[nodiscard]] INFALIGN_HD static double sum(double v) { return v; }
+  [[nodiscard]] INFALIGN_HD static double count(double counts) { return counts; }
   [[nodiscard]] INFALIGN_HD static double maximum(double v) { return v; }
   template <class F>
   INFALIGN_HD void once(F&& f) const {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <type_traits>
 #include <utility>
 #include <xsimd/xsimd.hpp>
@@ -28,19 +29,57 @@ xsimd::batch<T, Arch> lanewise(const F& f, const xsimd::batch<T, Arch>& x) {
   return xsimd::batch<T, Arch>::load_aligned(lane);
 }
 
+/// Counts in the lanes of a `vec<T>`. Where masks are integers (AVX-512), one masked addition of 1 counts. Elsewhere a mask is a
+/// register whose lanes are 0 or, read as integers, -1: it is subtracted from lanes read as integers, half of what masking a
+/// summand takes. (GCC makes another comparison of a selection between a summand and 0.)
+template <class T, class Arch>
+struct simd_counts {
+  using vec = xsimd::batch<T, Arch>;
+  using vec_mask = xsimd::batch_bool<T, Arch>;
+  using integers = xsimd::batch<xsimd::as_integer_t<T>, Arch>;
+  static constexpr bool masks_are_integers = requires(typename vec_mask::register_type mask) { static_cast<bool>(mask); };
+
+  static vec as_register(const vec_mask& mask) { return vec(static_cast<typename vec::register_type>(mask)); }
+
+  /// The bits of `from` in another type; xsimd has renamed what its function is given.
+  template <class To, class From>
+  static xsimd::batch<To, Arch> bits(const xsimd::batch<From, Arch>& from) {
+    if constexpr (requires {
+                    { xsimd::bitwise_cast<To>(from) } -> std::same_as<xsimd::batch<To, Arch>>;
+                  })
+      return xsimd::bitwise_cast<To>(from);
+    else
+      return xsimd::bitwise_cast<xsimd::batch<To, Arch>>(from);
+  }
+
+  static vec add(const vec& counts, const vec_mask& where) {
+    if constexpr (masks_are_integers)
+      return xsimd::select(where, counts + vec(T(1)), counts);
+    else
+      return bits<T>(bits<typename integers::value_type>(counts) - bits<typename integers::value_type>(as_register(where)));
+  }
+  static auto values(const vec& counts) {
+    if constexpr (masks_are_integers)
+      return counts;
+    else
+      return bits<typename integers::value_type>(counts);
+  }
+};
+
 /// What full registers and tails have in common.
 template <class T, class Arch>
 struct simd_lanes {
   using vec = xsimd::batch<T, Arch>;
   using vec_mask = xsimd::batch_bool<T, Arch>;
+  using counts = simd_counts<T, Arch>;
 
-  /// Where masks are integers (AVX-512) one masked addition does it; elsewhere masking the summand is the cheaper way.
   [[nodiscard]] static vec add_where(const vec& sum, const vec_mask& where, const vec& v) {
-    if constexpr (requires(typename vec_mask::register_type mask) { static_cast<bool>(mask); })
+    if constexpr (counts::masks_are_integers)
       return xsimd::select(where, sum + v, sum);
     else
-      return sum + xsimd::select(where, v, vec(T(0)));
+      return sum + (counts::as_register(where) & v);
   }
+  [[nodiscard]] static vec count_where(const vec& count, const vec_mask& where) { return counts::add(count, where); }
 };
 
 /// A full register of consecutive positions.
@@ -154,6 +193,10 @@ struct simd_team {
       return static_cast<double>(reduce_add(v));
     else
       return static_cast<double>(hadd(v));
+  }
+  template <class T>
+  [[nodiscard]] static double count(const xsimd::batch<T, Arch>& counts) {
+    return sum(simd_counts<T, Arch>::values(counts));
   }
   template <class T>
   [[nodiscard]] static double maximum(const xsimd::batch<T, Arch>& v) {

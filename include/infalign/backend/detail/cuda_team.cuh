@@ -52,6 +52,9 @@ struct cuda_position {
   [[nodiscard]] INFALIGN_HD static vec add_where(const vec& sum, const pack_mask<vec::size>& where, const vec& v) {
     return select(where, sum + v, sum);
   }
+  [[nodiscard]] INFALIGN_HD static vec count_where(const vec& count, const pack_mask<vec::size>& where) {
+    return add_where(count, where, vec(T(1)));
+  }
 };
 
 /// Cuts `0 … n-1` into tiles of `lanes` threads times the elements of each, and goes through every `step`-th from tile `tile`.
@@ -119,6 +122,10 @@ class cuda_team {
   [[nodiscard]] INFALIGN_HD double sum(const vec<T>& v) {
     static_assert(cuda_pack_size == 4);
     return reduce(static_cast<double>((v.element[0] + v.element[1]) + (v.element[2] + v.element[3])), sum_of{});
+  }
+  template <class T>
+  [[nodiscard]] INFALIGN_HD double count(const vec<T>& counts) {
+    return sum(counts);
   }
   template <class T>
   [[nodiscard]] INFALIGN_HD double maximum(const vec<T>& v) {

@@ -20,9 +20,10 @@ struct unit_weights {
   template <class Team, class T>
   struct prompt {
     template <class At>
-    INFALIGN_HD auto load(At, index_t) const {
-      return typename Team::template vec<T>(1);
+    INFALIGN_HD unit_weight load(At, index_t) const {
+      return {};
     }
+    static INFALIGN_HD double total(Team& team, const typename Team::template vec<T>& counts) { return team.count(counts); }
     INFALIGN_HD double at(index_t) const { return 1; }
   };
   template <class References>
@@ -53,6 +54,7 @@ struct group_weights {
       const V shift(0x1.0p52);  // adding and taking away 2^52 rounds to a whole number
       return (at.load(weights + begin, T(0)) * V(scale) * V(fine_scale) + shift) - shift;
     }
+    static INFALIGN_HD double total(Team& team, const typename Team::template vec<T>& sums) { return team.sum(sums); }
     INFALIGN_HD double at(index_t i) const {
       return (static_cast<double>(weights[i]) * scale * fine_scale + 0x1.0p52) - 0x1.0p52;
     }
@@ -140,10 +142,10 @@ struct count_kernel {
       for (V& c : counts) c = V(0);
       team.template loop<T>(n, [&](auto at, auto) {
         const V reference = at.load(chunk, infinity<T>);  // padding is above every reward: it counts for nothing
-        const V w = weight.load(at, begin);
+        const auto w = weight.load(at, begin);
         for (int b = 0; b < Block; ++b) count.add(at, counts + b * C, reference, x[b], w);
       });
-      for (int c = 0; c < Block * C; ++c) sums[c] += team.sum(counts[c]);
+      for (int c = 0; c < Block * C; ++c) sums[c] += Weight::total(team, counts[c]);
     }
     const auto result = out[g];
     team.items(Block, [&](index_t b) {

@@ -16,13 +16,25 @@
 
 namespace infalign::detail {
 
+/// The weight of a reference that counts one.
+struct unit_weight {};
+
+template <class At, class V, class Mask>
+INFALIGN_HD V add_weight(At at, V count, Mask where, unit_weight) {
+  return at.count_where(count, where);
+}
+template <class At, class V, class Mask>
+INFALIGN_HD V add_weight(At at, V sum, Mask where, V weight) {
+  return at.add_where(sum, where, weight);
+}
+
 /// Twice the mid-rank: every reference below counts 2, an equal one 1.
 struct mid_rank_count {
   static constexpr int components = 1;
-  template <class At, class V>
-  INFALIGN_HD static void add(At at, V* count, V reference, V x, V weight) {
-    count[0] = at.add_where(count[0], reference < x, weight);
-    count[0] = at.add_where(count[0], reference <= x, weight);
+  template <class At, class V, class W>
+  INFALIGN_HD static void add(At at, V* count, V reference, V x, W weight) {
+    count[0] = add_weight(at, count[0], reference < x, weight);
+    count[0] = add_weight(at, count[0], reference <= x, weight);
   }
   INFALIGN_HD static void from_ranks(double* count, double below, double at_or_below) { count[0] = below + at_or_below; }
   [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t) const {
@@ -32,9 +44,9 @@ struct mid_rank_count {
 
 struct below_count {
   static constexpr int components = 1;
-  template <class At, class V>
-  INFALIGN_HD static void add(At at, V* count, V reference, V x, V weight) {
-    count[0] = at.add_where(count[0], reference < x, weight);
+  template <class At, class V, class W>
+  INFALIGN_HD static void add(At at, V* count, V reference, V x, W weight) {
+    count[0] = add_weight(at, count[0], reference < x, weight);
   }
   INFALIGN_HD static void from_ranks(double* count, double below, double) { count[0] = below; }
   [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t) const {
@@ -44,9 +56,9 @@ struct below_count {
 
 struct at_or_below_count {
   static constexpr int components = 1;
-  template <class At, class V>
-  INFALIGN_HD static void add(At at, V* count, V reference, V x, V weight) {
-    count[0] = at.add_where(count[0], reference <= x, weight);
+  template <class At, class V, class W>
+  INFALIGN_HD static void add(At at, V* count, V reference, V x, W weight) {
+    count[0] = add_weight(at, count[0], reference <= x, weight);
   }
   INFALIGN_HD static void from_ranks(double* count, double, double at_or_below) { count[0] = at_or_below; }
   [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t) const {
@@ -57,10 +69,10 @@ struct at_or_below_count {
 struct randomized_count {
   static constexpr int components = 2;
   std::uint64_t seed;
-  template <class At, class V>
-  INFALIGN_HD static void add(At at, V* count, V reference, V x, V weight) {
-    count[0] = at.add_where(count[0], reference < x, weight);
-    count[1] = at.add_where(count[1], reference <= x, weight);
+  template <class At, class V, class W>
+  INFALIGN_HD static void add(At at, V* count, V reference, V x, W weight) {
+    count[0] = add_weight(at, count[0], reference < x, weight);
+    count[1] = add_weight(at, count[1], reference <= x, weight);
   }
   INFALIGN_HD static void from_ranks(double* count, double below, double at_or_below) {
     count[0] = below;

@@ -79,7 +79,7 @@ struct winrate_by_counting {
   template <int Block, class Team, class Group, class X>
   INFALIGN_HD static void rank(Team& team, Group group, const X* values, index_t* ranks) {
     using V = typename Team::template vec<T>;
-    constexpr index_t exact = index_t{1} << 22;  // counts of float lanes are exact up to 2^24
+    constexpr index_t exact = index_t{1} << 22;  // counts are exact up to 2^24 a lane
     V x[Block];
     for (int b = 0; b < Block; ++b) {
       x[b] = V(static_cast<T>(values[b]));
@@ -93,11 +93,11 @@ struct winrate_by_counting {
       team.template loop<T>(n, [&](auto at, auto) {
         const V z = at.load(chunk, infinity<T>);
         for (int b = 0; b < Block; ++b) {
-          count[2 * b] = at.add_where(count[2 * b], z < x[b], V(1));
-          count[2 * b + 1] = at.add_where(count[2 * b + 1], z <= x[b], V(1));
+          count[2 * b] = at.count_where(count[2 * b], z < x[b]);
+          count[2 * b + 1] = at.count_where(count[2 * b + 1], z <= x[b]);
         }
       });
-      for (int c = 0; c < 2 * Block; ++c) ranks[c] += static_cast<index_t>(team.sum(count[c]));
+      for (int c = 0; c < 2 * Block; ++c) ranks[c] += static_cast<index_t>(team.count(count[c]));
     }
     // An infinite value, on a backend that does not look, has the padding at or below it as well.
     for (int c = 0; c < 2 * Block; ++c) ranks[c] = ranks[c] < group.size() ? ranks[c] : group.size();
