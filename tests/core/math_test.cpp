@@ -73,12 +73,19 @@ TEST_CASE_TEMPLATE("formulas give the same in a register", T, float, double) {
 
 TEST_CASE_TEMPLATE("bisection counts what is below and what is not above", T, float, double) {
   std::vector<T> sorted;
+  const auto expect = [&](infalign::value_ranks found, std::ptrdiff_t below, std::ptrdiff_t at_or_below) {
+    REQUIRE(found.below == below);
+    REQUIRE(found.at_or_below == at_or_below);
+  };
   for (int n = 0; n <= 40; ++n) {
     for (T x = T(-1); x <= T(n / 2 + 1); x += T(0.5)) {
       const auto below = std::count_if(sorted.begin(), sorted.end(), [&](T v) { return v < x; });
       const auto not_above = std::count_if(sorted.begin(), sorted.end(), [&](T v) { return v <= x; });
       REQUIRE(infalign::count_sorted<false>(sorted.data(), n, x) == below);
       REQUIRE(infalign::count_sorted<true>(sorted.data(), n, x) == not_above);
+      expect(infalign::ranks_among_sorted(sorted.data(), n, x), below, not_above);
+      for (int j = 0; j < n; ++j)
+        if (sorted[static_cast<std::size_t>(j)] == x) expect(infalign::ranks_of_sorted(sorted.data(), n, j), below, not_above);
     }
     sorted.push_back(static_cast<T>(n / 3));  // runs of three equal values
   }

@@ -64,10 +64,10 @@ class prompt_cdf {
     if (!std::isfinite(x)) raise<domain_error>(function, "x is ", x, ", must be finite");
     const index_t below = count_below(x);
     const bool tied = below < references_ && sorted_[below] == x;
-    const index_t at_or_below = tied ? count_sorted<true>(sorted_, references_, x) : below;
+    const value_ranks ranks{below, tied ? count_sorted<true>(sorted_, references_, x) : below};
     return detail::with_tie_count(ties, [&](auto count) {
       double counts[decltype(count)::components];
-      count.from_ranks(counts, static_cast<double>(below), static_cast<double>(at_or_below));
+      count.from_ranks(counts, ranks);
       return count.value(counts, static_cast<double>(references_), self, position);
     });
   }
@@ -86,9 +86,8 @@ class prompt_cdf {
     template <class X>
     INFALIGN_HD double operator()(X x) const {
       if (x != x) return static_cast<double>(x);
-      const index_t below = count_sorted<false>(of.sorted_, of.references_, x);
-      const index_t at_or_below = count_sorted<true>(of.sorted_, of.references_, x);
-      return static_cast<double>(below + at_or_below) / static_cast<double>(2 * of.references_);
+      const value_ranks ranks = ranks_among_sorted(of.sorted_, of.references_, x);
+      return static_cast<double>(ranks.below + ranks.at_or_below) / static_cast<double>(2 * of.references_);
     }
   };
   struct inverse {

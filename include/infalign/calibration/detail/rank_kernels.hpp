@@ -177,8 +177,7 @@ struct search_kernel {
     team.items(values.size(), [&](index_t j) {
       const auto x = values[j];
       double counts[Count::components];
-      count.from_ranks(counts, static_cast<double>(count_sorted<false>(group.data(), group.size(), x)),
-                       static_cast<double>(count_sorted<true>(group.data(), group.size(), x)));
+      count.from_ranks(counts, ranks_among_sorted(group.data(), group.size(), x));
       const double u = count.value(counts, static_cast<double>(group.size()), self, rewards.offset(g) + j);
       result[j] = static_cast<typename Out::value_type>(u);
     });

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "infalign/calibration/tie_rule.hpp"
+#include "infalign/core/bisect.hpp"
 #include "infalign/core/math.hpp"
 #include "infalign/core/rng.hpp"
 
@@ -36,7 +37,9 @@ struct mid_rank_count {
     count[0] = add_weight(at, count[0], reference < x, weight);
     count[0] = add_weight(at, count[0], reference <= x, weight);
   }
-  INFALIGN_HD static void from_ranks(double* count, double below, double at_or_below) { count[0] = below + at_or_below; }
+  INFALIGN_HD static void from_ranks(double* count, value_ranks ranks) {
+    count[0] = static_cast<double>(ranks.below + ranks.at_or_below);
+  }
   [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t) const {
     return (count[0] - self) / (2 * (total - self));
   }
@@ -48,7 +51,7 @@ struct below_count {
   INFALIGN_HD static void add(At at, V* count, V reference, V x, W weight) {
     count[0] = add_weight(at, count[0], reference < x, weight);
   }
-  INFALIGN_HD static void from_ranks(double* count, double below, double) { count[0] = below; }
+  INFALIGN_HD static void from_ranks(double* count, value_ranks ranks) { count[0] = static_cast<double>(ranks.below); }
   [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t) const {
     return count[0] / (total - self);
   }
@@ -60,7 +63,7 @@ struct at_or_below_count {
   INFALIGN_HD static void add(At at, V* count, V reference, V x, W weight) {
     count[0] = add_weight(at, count[0], reference <= x, weight);
   }
-  INFALIGN_HD static void from_ranks(double* count, double, double at_or_below) { count[0] = at_or_below; }
+  INFALIGN_HD static void from_ranks(double* count, value_ranks ranks) { count[0] = static_cast<double>(ranks.at_or_below); }
   [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t) const {
     return (count[0] - self) / (total - self);
   }
@@ -74,9 +77,9 @@ struct randomized_count {
     count[0] = add_weight(at, count[0], reference < x, weight);
     count[1] = add_weight(at, count[1], reference <= x, weight);
   }
-  INFALIGN_HD static void from_ranks(double* count, double below, double at_or_below) {
-    count[0] = below;
-    count[1] = at_or_below;
+  INFALIGN_HD static void from_ranks(double* count, value_ranks ranks) {
+    count[0] = static_cast<double>(ranks.below);
+    count[1] = static_cast<double>(ranks.at_or_below);
   }
   [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t position) const {
     // 32 bits, so that for up to 2^20 references the numerator is exact, however a compiler or device fuses it.

@@ -33,11 +33,11 @@ struct share_table_kernel {
 /// What one policy sample adds: its share of the step of `A` at its value (equal samples share one step), times the mean of `B`
 /// just below and at that value.
 template <class PolicyShare, class ReferenceShare>
-INFALIGN_HD double winrate_term(const PolicyShare& policy, index_t m, index_t own_below, index_t own_at_or_below,
-                                const ReferenceShare& reference, index_t k, index_t below, index_t at_or_below) {
-  const double step = policy(own_at_or_below, m) - policy(own_below, m);
-  const double served = 0.5 * (reference(below, k) + reference(at_or_below, k));
-  return step / static_cast<double>(own_at_or_below - own_below) * served;
+INFALIGN_HD double winrate_term(const PolicyShare& policy, index_t m, value_ranks own, const ReferenceShare& reference,
+                                index_t k, value_ranks other) {
+  const double step = policy(own.at_or_below, m) - policy(own.below, m);
+  const double served = 0.5 * (reference(other.below, k) + reference(other.at_or_below, k));
+  return step / static_cast<double>(own.at_or_below - own.below) * served;
 }
 
 template <class Policy, class Reference, class PolicyShare, class ReferenceShare>
@@ -65,42 +65,44 @@ struct winrate_by_counting {
   INFALIGN_HD double block(Team& team, index_t g, index_t first) const {
     const auto y = policy[g];
     const auto z = reference[g];
-    index_t own[2 * Block];
-    index_t other[2 * Block];
+    value_ranks own[Block];
+    value_ranks other[Block];
     rank<Block>(team, y, y.data() + first, own);
     rank<Block>(team, z, y.data() + first, other);
-    return team.sum_items(Block, [&](index_t b) {
-      return winrate_term(policy_share, y.size(), own[2 * b], own[2 * b + 1], reference_share, z.size(), other[2 * b],
-                          other[2 * b + 1]);
-    });
+    return team.sum_items(
+        Block, [&](index_t b) { return winrate_term(policy_share, y.size(), own[b], reference_share, z.size(), other[b]); });
   }
 
   /// For each of `Block` values, how many of the group are below it and how many at or below.
   template <int Block, class Team, class Group, class X>
-  INFALIGN_HD static void rank(Team& team, Group group, const X* values, index_t* ranks) {
+  INFALIGN_HD static void rank(Team& team, Group group, const X* values, value_ranks* ranks) {
     using V = typename Team::template vec<T>;
     constexpr index_t exact = index_t{1} << 22;  // counts are exact up to 2^24 a lane
     V x[Block];
     for (int b = 0; b < Block; ++b) {
       x[b] = V(static_cast<T>(values[b]));
-      ranks[2 * b] = ranks[2 * b + 1] = 0;
+      ranks[b] = {0, 0};
     }
     for (index_t begin = 0; begin < group.size(); begin += exact) {
       const index_t n = group.size() - begin < exact ? group.size() - begin : exact;
       const auto* chunk = group.data() + begin;
-      V count[2 * Block];
-      for (V& c : count) c = V(0);
+      V below[Block], at_or_below[Block];
+      for (int b = 0; b < Block; ++b) below[b] = at_or_below[b] = V(0);
       team.template loop<T>(n, [&](auto at, auto) {
         const V z = at.load(chunk, infinity<T>);
         for (int b = 0; b < Block; ++b) {
-          count[2 * b] = at.count_where(count[2 * b], z < x[b]);
-          count[2 * b + 1] = at.count_where(count[2 * b + 1], z <= x[b]);
+          below[b] = at.count_where(below[b], z < x[b]);
+          at_or_below[b] = at.count_where(at_or_below[b], z <= x[b]);
         }
       });
-      for (int c = 0; c < 2 * Block; ++c) ranks[c] += static_cast<index_t>(team.count(count[c]));
+      for (int b = 0; b < Block; ++b) {
+        ranks[b].below += static_cast<index_t>(team.count(below[b]));
+        ranks[b].at_or_below += static_cast<index_t>(team.count(at_or_below[b]));
+      }
     }
     // An infinite value, on a backend that does not look, has the padding at or below it as well.
-    for (int c = 0; c < 2 * Block; ++c) ranks[c] = ranks[c] < group.size() ? ranks[c] : group.size();
+    for (int b = 0; b < Block; ++b)
+      if (ranks[b].at_or_below > group.size()) ranks[b].at_or_below = group.size();
   }
 };
 template <class P, class R, class A, class S>
@@ -119,10 +121,8 @@ struct winrate_by_search {
     const auto y = policy[g];
     const auto z = reference[g];
     const double sum = team.sum_items(y.size(), [&](index_t j) {
-      const auto x = y[j];
-      return winrate_term(policy_share, y.size(), count_sorted<false>(y.data(), y.size(), x),
-                          count_sorted<true>(y.data(), y.size(), x), reference_share, z.size(),
-                          count_sorted<false>(z.data(), z.size(), x), count_sorted<true>(z.data(), z.size(), x));
+      return winrate_term(policy_share, y.size(), ranks_of_sorted(y.data(), y.size(), j), reference_share, z.size(),
+                          ranks_among_sorted(z.data(), z.size(), y[j]));
     });
     team.once([&] { out[g] = sum; });
   }
