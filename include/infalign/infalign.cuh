@@ -5,4 +5,4 @@
 
 #include "infalign/algorithms.hpp"
 #include "infalign/backend/cuda.cuh"
-#include "infalign/backend/cuda_tabulated.cuh"
+#include "infalign/transform/device_tabulated.cuh"

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <infalign/backend/cuda.cuh>
-#include <infalign/backend/cuda_tabulated.cuh>
+#include <infalign/transform/device_tabulated.cuh>
 #include <utility>
 #include <vector>
 

@@ -7,7 +7,7 @@
 
 #include "infalign/core/config.hpp"
 #include "infalign/core/error.hpp"
-#include "infalign/transform/normal_quantile.hpp"
+#include "infalign/core/normal_distribution.hpp"
 
 namespace infalign {
 
@@ -25,7 +25,7 @@ struct estimate {
   /// Two-sided normal interval at `level`, for example 0.95: `value ± z·standard_error`. Of no use for a handful of values.
   [[nodiscard]] confidence_interval interval(double level = 0.95) const {
     expects<domain_error>(level > 0 && level < 1, "estimate::interval", "level is ", level, ", must be in (0, 1)");
-    const double half_width = normal_quantile{}(0.5 * (1 + level)) * standard_error;
+    const double half_width = standard_normal_quantile(0.5 * (1 + level)) * standard_error;
     return {value - half_width, value + half_width};
   }
 };

@@ -14,7 +14,7 @@
 #include "infalign/core/config.hpp"
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
-#include "infalign/transform/normal_quantile.hpp"
+#include "infalign/core/normal_distribution.hpp"
 
 namespace infalign {
 
@@ -37,7 +37,7 @@ inline void expects_positive(std::string_view function, std::string_view name, d
 
 /// `z` with `P(|N(0,1)| ≤ z) = confidence`; by the lower tail, so that a confidence next to 1 loses no digits.
 inline double two_sided_quantile(double confidence) {
-  return -normal_quantile{}(0.5 * (1 - confidence));
+  return -standard_normal_quantile(0.5 * (1 - confidence));
 }
 
 /// The smallest count of at least 1 that is `enough`, which holds from some count on: `guess` is right but for rounding.
@@ -117,7 +117,7 @@ inline index_t prompts_for_difference(double difference, double deviation, const
   detail::expects_inside(function, "power", design.power);
   expects<domain_error>(design.power > 1 - design.confidence, function, "power is ", design.power,
                         ", must be more than the significance, ", 1 - design.confidence);
-  const double z = detail::two_sided_quantile(design.confidence) + normal_quantile{}(design.power);
+  const double z = detail::two_sided_quantile(design.confidence) + standard_normal_quantile(design.power);
   const double ratio = z * deviation / difference;
   return detail::smallest_enough(function, z > 0 ? ratio * ratio : 1, [&](index_t p) {
     return power_of_prompts(p, difference, deviation, design.confidence) >= design.power;
