@@ -36,7 +36,7 @@ template <class T, class Arch>
 struct simd_counts {
   using vec = xsimd::batch<T, Arch>;
   using vec_mask = xsimd::batch_bool<T, Arch>;
-  using integers = xsimd::batch<xsimd::as_integer_t<T>, Arch>;
+  using integer = xsimd::as_integer_t<T>;
   static constexpr bool masks_are_integers = requires(typename vec_mask::register_type mask) { static_cast<bool>(mask); };
 
   static vec as_register(const vec_mask& mask) { return vec(static_cast<typename vec::register_type>(mask)); }
@@ -56,13 +56,13 @@ struct simd_counts {
     if constexpr (masks_are_integers)
       return xsimd::select(where, counts + vec(T(1)), counts);
     else
-      return bits<T>(bits<typename integers::value_type>(counts) - bits<typename integers::value_type>(as_register(where)));
+      return bits<T>(bits<integer>(counts) - bits<integer>(as_register(where)));
   }
   static auto values(const vec& counts) {
     if constexpr (masks_are_integers)
       return counts;
     else
-      return bits<typename integers::value_type>(counts);
+      return bits<integer>(counts);
   }
 };
 
