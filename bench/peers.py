@@ -29,7 +29,7 @@ REQUIREMENTS = ["numpy==2.4.6", "torch==2.13.0", "jax==0.10.2", "pandas==3.1.1",
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the work is done (default cpu)")
-    parser.add_argument("--threads", type=int, default=1, help="cores for everyone (default 1)")
+    parser.add_argument("--threads", type=int, default=1, help="cores for everyone, on the CPU (default 1)")
     parser.add_argument("--arch", default="native", help="-march of the library: native, x86-64-v3 (AVX2), x86-64 (SSE2) …; "
                         "for a GPU what nvcc takes as -arch: native, sm_90 …")
     parser.add_argument("--only", default="", help="comma-separated beginnings of workload names")

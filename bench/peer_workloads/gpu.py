@@ -43,9 +43,13 @@ class Device:
         return result.clone()
 
     @staticmethod
+    def spoil(result):
+        result.fill_(float("nan"))
+
+    @staticmethod
     def relative_error(result, expected):
         pairs = zip(result.flatten().split(1 << 26), expected.flatten().split(1 << 26))
-        difference = max((a.float() - b.float()).abs().max() for a, b in pairs)
+        difference = torch.stack([(a.float() - b.float()).abs().max() for a, b in pairs]).max()  # NaN if there is one
         return (difference / expected.abs().max().float()).item()
 
     @staticmethod

@@ -36,6 +36,12 @@ class Device:
         return np.array(result, copy=True)
 
     @staticmethod
+    def spoil(result):
+        """A file is written anew, and JAX's arrays cannot be written."""
+        if isinstance(result, np.ndarray) and result.flags.writeable:
+            result.fill(np.nan)
+
+    @staticmethod
     def relative_error(result, expected):
         return np.abs(np.asarray(result) - expected).max() / np.abs(expected).max()
 
