@@ -92,8 +92,8 @@ void study(const char* name) {
 }  // namespace
 
 int main() {
-  study<float, simd<>>("simd, float");
-  study<double, simd<>>("simd, double");
-  study<float, scalar<>>("scalar, float");
-  study<double, scalar<>>("scalar, double");
+  study<float, simd>("simd, float");
+  study<double, simd>("simd, double");
+  study<float, scalar>("scalar, float");
+  study<double, scalar>("scalar, double");
 }

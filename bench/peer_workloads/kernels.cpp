@@ -22,6 +22,9 @@ using infalign::index_t;
 #ifdef __CUDACC__
 
 using backend = infalign::cuda<>;
+backend make_backend() {
+  return backend();
+}
 
 __global__ void probe() {}
 
@@ -33,7 +36,7 @@ cudaMemPool_t memory_pool() {
 
 #else
 
-/// Tasks on OpenMP's threads; with one thread, the loop that `infalign::sequential` would run.
+/// Tasks on OpenMP's threads; with one thread, a plain loop.
 struct openmp {
   static inline int threads = 1;
   template <class Task>
@@ -43,7 +46,10 @@ struct openmp {
   }
 };
 
-using backend = infalign::simd<openmp>;
+using backend = infalign::simd;
+backend make_backend() {
+  return backend(openmp());
+}
 
 #endif
 
@@ -55,7 +61,7 @@ template <class T>
 using span = infalign::span<T, memory>;
 
 struct backends {
-  backend checked, unchecked = backend().unchecked();
+  backend checked = make_backend(), unchecked = make_backend().unchecked();
   backends() = default;
   static backends& all() {
     static backends both;

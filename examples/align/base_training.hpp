@@ -31,14 +31,13 @@ inline std::vector<next_token> next_tokens(const std::vector<word>& words) {
 /// One pass over the dictionary in random order, the learning rate falling to 0. A single pass and an ε far above the usual 1e-8,
 /// because a model that knows the dictionary by heart leaves the reward model nothing to prefer.
 template <class Backend>
-language_model<float> train_base(const std::vector<word>& words, random_stream random) {
+language_model<float> train_base(Backend on, const std::vector<word>& words, random_stream random) {
   constexpr Index batch = 256;
   constexpr double learning_rate = 3e-3;
   constexpr double epsilon = 1e-3;
   language_model<float> model(random);
   std::vector<next_token> examples = next_tokens(words);
   random.shuffle(examples);
-  Backend on;
   adam<float> optimizer(model.parameters().size(), epsilon);
   activations<float> at;
   at.reserve(batch);

@@ -52,8 +52,8 @@ inline double mean(const std::vector<double>& values) {
 template <class Backend>
 class closed_form_frontier {
  public:
-  closed_form_frontier(const scenario& from, const method<Backend>& how)
-      : how_(how), rewards_(from.closed_form), objective_(from.closed_form) {
+  closed_form_frontier(const Backend& on, const scenario& from, const method<Backend>& how)
+      : on_(on), how_(how), rewards_(from.closed_form), objective_(from.closed_form) {
     for (std::size_t p = 0; p < rewards_.prompts(); ++p) {
       const auto first = rewards_.values.begin() + static_cast<std::ptrdiff_t>(p * rewards_.per_prompt);
       std::sort(first, first + static_cast<std::ptrdiff_t>(rewards_.per_prompt));  // sorting an order again is quicker

@@ -27,14 +27,15 @@ namespace align {
 /// The KLs for which closed-form policies are computed.
 inline const std::vector<double> closed_form_kl = {0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3};
 
-/// On a backend of the library, each thread with one of its own.
+/// On a backend of the library. Each thread works on a copy of its own.
 template <class Backend>
 class pipeline {
  public:
-  pipeline(const std::vector<word>& words, const schedule& plan, std::uint64_t seed)
-      : plan_(plan),
+  pipeline(Backend on, const std::vector<word>& words, const schedule& plan, std::uint64_t seed)
+      : on_(std::move(on)),
+        plan_(plan),
         random_(seed),
-        from_(prepare<Backend>(words, plan.samples, plan.reward_steps, random_)),
+        from_(prepare(on_, words, plan.samples, plan.reward_steps, random_)),
         methods_(all_methods<Backend>(plan.samples.calibration)) {
     found_.seed = seed;
     found_.train_prompts = from_.prompts.train.size();
@@ -61,9 +62,8 @@ class pipeline {
       std::move(predictions[m].begin(), predictions[m].end(), std::back_inserter(found_.predictions));
     }
     found_.limit = theoretical_limit(closed_form_kl);
-    Backend on;
     for (const char* baseline : {"identity", "raw"}) {
-      const auto compared = compare_at_matched_kl(on, found_.runs, found_.methods, baseline, matched_kl);
+      const auto compared = compare_at_matched_kl(on_, found_.runs, found_.methods, baseline, matched_kl);
       found_.comparisons.insert(found_.comparisons.end(), compared.begin(), compared.end());
     }
     return std::move(found_);
@@ -73,12 +73,13 @@ class pipeline {
   /// One stage a KL weight: train on from the policy of the weight before, then evaluate.
   std::vector<std::function<void()>> training_stages(std::size_t m, std::vector<policy_run>& runs, progress& bar) const {
     const method<Backend>& how = methods_[m];
-    const auto trainer = std::make_shared<policy_trainer<Backend>>(from_, how, training_options{}, random_.child(100 + m));
+    const auto trainer = 
+        std::make_shared<policy_trainer<Backend>>(on_, from_, how, training_options{}, random_.child(100 + m));
     std::vector<std::function<void()>> stages;
     for (std::size_t b = 0; b < how.betas.size(); ++b)
       stages.push_back([this, trainer, &how, &runs, &bar, m, b] {
         trainer->train(how.betas[b], b == 0 ? plan_.first_steps : plan_.next_steps, [&] { bar.advance(); });
-        Backend on;
+        Backend on = on_;
         evaluation result = evaluate(on, trainer->policy(), from_, random_.child(1000 + 10 * m + b));
         runs.push_back(summarize_run(on, how.name, how.betas[b], std::move(result)));
       });
@@ -86,7 +87,7 @@ class pipeline {
   }
 
   std::vector<closed_form_point> closed_form_points(const method<Backend>& how) const {
-    closed_form_frontier<Backend> frontier(from_, how);
+    closed_form_frontier<Backend> frontier(on_, from_, how);
     std::vector<closed_form_point> points;
     for (const double kl : closed_form_kl) points.push_back(frontier.at_kl(kl));
     return points;
@@ -95,7 +96,7 @@ class pipeline {
   std::vector<prediction> predict(std::size_t m) const {
     std::vector<prediction> found;
     for (std::size_t b = 0; b < methods_[m].betas.size(); ++b)
-      found.push_back(predict_and_play(from_.evaluation, from_.closed_form, methods_[m], methods_[m].betas[b],
+      found.push_back(predict_and_play(on_, from_.evaluation, from_.closed_form, methods_[m], methods_[m].betas[b],
                                        random_.child(2000 + 10 * m + b)));
     return found;
   }
@@ -107,6 +108,7 @@ class pipeline {
     return total;
   }
 
+  Backend on_;
   schedule plan_;
   random_stream random_;
   scenario from_;
@@ -115,8 +117,8 @@ class pipeline {
 };
 
 template <class Backend>
-results run_on(const task& what) {
-  return pipeline<Backend>(what.words, what.plan, what.seed).run(what.threads);
+results run_on(Backend on, const task& what) {
+  return pipeline<Backend>(std::move(on), what.words, what.plan, what.seed).run(what.threads);
 }
 
 }  // namespace align

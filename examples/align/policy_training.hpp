@@ -26,8 +26,10 @@ struct training_options {
 template <class Backend>
 class policy_trainer {
  public:
-  policy_trainer(const scenario& from, const method<Backend>& how, const training_options& options, random_stream random)
-      : from_(from),
+  policy_trainer(const Backend& on, const scenario& from, const method<Backend>& how, const training_options& options,
+                 random_stream random)
+      : on_(on),
+        from_(from),
         how_(how),
         options_(options),
         random_(random),
@@ -116,13 +118,13 @@ class policy_trainer {
     if (m.cols() < n) m.resize(logit_columns, n);
   }
 
+  Backend on_;
   const scenario& from_;
   const method<Backend>& how_;
   training_options options_;
   random_stream random_;
   language_model<float> policy_;
   adam<float> optimizer_;
-  Backend on_;
   sampler sample_;
   typename method<Backend>::objective_function objective_;
 

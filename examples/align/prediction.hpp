@@ -92,9 +92,8 @@ evaluation evaluate_tabular(Backend& on, const reward_table& own, const method<B
 /// The prediction sees half the rewards of `seen`, which is enough and quicker; the policy is made of `own`, other base samples of
 /// the same prompts.
 template <class Backend>
-prediction predict_and_play(const reward_table& seen, const reward_table& own, const method<Backend>& how, double beta,
-                            random_stream random) {
-  Backend on;
+prediction predict_and_play(Backend on, const reward_table& seen, const reward_table& own, const method<Backend>& how,
+                            double beta, random_stream random) {
   const auto all = seen.rows();
   evaluation predicted = how.predict(on, {all.data(), all.size(), all.columns() / 2, all.stride()}, beta);
   evaluation measured = evaluate_tabular(on, own, how, beta, seen.per_prompt, random);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The task on each backend. A backend is compiled in a source of its own (run_on_scalar.cpp …), since each takes a while.
+/// The task on each backend. A backend is compiled in a source of its own (run_on_scalar.cpp, run_on_simd.cpp), since each takes a
+/// while; Thrust is an executor of the SIMD backend.
 #pragma once
 
 #include <cstdint>
+#include <infalign/backend/executor.hpp>
 #include <vector>
 
 #include "results.hpp"
@@ -20,7 +22,8 @@ struct task {
 };
 
 results run_on_scalar(const task& what);
-results run_on_simd(const task& what);
+/// By an executor, or with an empty one on the calling thread.
+results run_on_simd(const task& what, const infalign::executor& executor = {});
 results run_on_thrust(const task& what);
 
 }  // namespace align

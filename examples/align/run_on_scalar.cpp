@@ -2,5 +2,5 @@
 #include "pipeline.hpp"
 
 align::results align::run_on_scalar(const task& what) {
-  return run_on<infalign::scalar<>>(what);
+  return run_on(infalign::scalar(), what);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline.hpp"
 
-align::results align::run_on_simd(const task& what) {
-  return run_on<infalign::simd<>>(what);
+align::results align::run_on_simd(const task& what, const infalign::executor& executor) {
+  return run_on(infalign::simd(executor), what);
 }

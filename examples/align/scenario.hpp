@@ -64,11 +64,12 @@ inline reward_table sample_rewards(const language_model<float>& policy, const re
 
 /// Trains base policy and reward model, then samples the base policy. Each part has its own random stream.
 template <class Backend>
-scenario prepare(const std::vector<word>& words, const sample_counts& counts, int reward_steps, const random_stream& random) {
+scenario prepare(const Backend& on, const std::vector<word>& words, const sample_counts& counts, int reward_steps,
+                 const random_stream& random) {
   constexpr double held_out_share = 0.17;
   random_stream split_stream = random.child(1);
   prompt_split prompts = split_prompts(words, held_out_share, split_stream);
-  language_model<float> base = train_base<Backend>(words, random.child(2));
+  language_model<float> base = train_base(on, words, random.child(2));
   reward_model<float> reward = train_reward(base, prompts.train, reward_steps, random.child(3));
   reward_table calibration = sample_rewards(base, reward, prompts.train, counts.calibration, random.child(4));
   reward_table evaluation = sample_rewards(base, reward, prompts.held_out, counts.evaluation, random.child(5));

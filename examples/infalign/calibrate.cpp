@@ -73,7 +73,7 @@ class ranking {
 
   std::string name_;
   prompt_index prompts_;
-  infalign::calibrator<infalign::scalar<>, infalign::ragged<const double>> fitted_;
+  infalign::calibrator<infalign::scalar, infalign::ragged<const double>> fitted_;
   infalign::tie_rule ties_;
   bool leave_one_out_;
   infalign::index_t position_ = 0;  ///< of a reward in reading order

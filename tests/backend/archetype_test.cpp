@@ -41,7 +41,7 @@ void check_close(const std::vector<std::vector<double>>& actual, const std::vect
 }  // namespace
 
 TEST_CASE_TEMPLATE("the smallest backend that the concept allows runs every algorithm", T, float, double) {
-  every_algorithm<configuration<T, infalign::scalar<>>> expected;
+  every_algorithm<configuration<T, infalign::scalar>> expected;
   every_algorithm<configuration<T, archetype>> actual;
   infalign::scalar by_scalar;
   archetype by_archetype;
@@ -52,8 +52,8 @@ TEST_CASE_TEMPLATE("the smallest backend that the concept allows runs every algo
 }
 
 TEST_CASE("what the concept does not allow") {
-  static_assert(infalign::backend<infalign::simd<>> && infalign::backend<infalign::scalar<>&>);
-  static_assert(!infalign::backend<const infalign::simd<>>);  // a call changes its scratch memory
+  static_assert(infalign::backend<infalign::simd> && infalign::backend<infalign::scalar&>);
+  static_assert(!infalign::backend<const infalign::simd>);  // a call changes its scratch memory
   static_assert(!infalign::backend<int>);
   struct without_sort : archetype {
     void sort() = delete;

@@ -70,7 +70,7 @@ std::vector<std::vector<double>> results_of(Backend on) {
 
 template <class T, class Executor>
 void check_executor(const Executor& executor) {
-  CHECK(results_of<T>(infalign::simd<Executor>(executor)) == results_of<T>(infalign::simd()));
+  CHECK(results_of<T>(infalign::simd(executor)) == results_of<T>(infalign::simd()));
 }
 
 }  // namespace
@@ -87,13 +87,13 @@ TEST_CASE_TEMPLATE("results are the same to the bit for any number of threads", 
 }
 
 TEST_CASE("plain loops take threads too") {
-  CHECK(results_of<float>(infalign::scalar<thread_group>(thread_group{3})) == results_of<float>(infalign::scalar()));
+  CHECK(results_of<float>(infalign::scalar(thread_group{3})) == results_of<float>(infalign::scalar()));
 }
 
 TEST_CASE("the first bad value is reported whatever thread finds one") {
   std::vector<float> values(1'000'000, 1.0f), out(values.size());
   values[999'999] = values[700'001] = values[40'000] = 2;
-  infalign::simd<thread_group> on(thread_group{4});
+  infalign::simd on(thread_group{4});
   CHECK(infalign::test::message_of<infalign::domain_error>([&] { infalign::apply(on, infalign::identity(), values, out); }) ==
         "apply: in[40000] is 2, must be in [0, 1]");
 }

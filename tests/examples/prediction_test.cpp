@@ -49,12 +49,12 @@ TEST_CASE("a tilted distribution is drawn from with its probabilities") {
 }
 
 TEST_CASE("for every method and KL weight what is foretold is what the tabular policy does") {
-  using backend = infalign::simd<>;
+  using backend = infalign::simd;
   const auto seen = base_rewards(400, 128, 1), own = base_rewards(400, 512, 2);
   std::uint64_t stream = 0;
   for (const auto& how : align::all_methods<backend>(64))
     for (const double beta : how.betas) {
-      const align::prediction p = align::predict_and_play(seen, own, how, beta, align::random_stream(++stream));
+      const align::prediction p = align::predict_and_play(backend(), seen, own, how, beta, align::random_stream(++stream));
       CAPTURE(how.name);
       CAPTURE(beta);
       CAPTURE(p.predicted.kl.value);

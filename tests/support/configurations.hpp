@@ -82,5 +82,5 @@ using on_thrust_tbb = on_thrust<decltype(::thrust::tbb::par)>;
   INFALIGN_BOTH_TYPES(infalign::test::on_thrust_cpp), INFALIGN_BOTH_TYPES(infalign::test::on_thrust_omp), \
       INFALIGN_BOTH_TYPES(infalign::test::on_thrust_tbb)
 #else
-#define INFALIGN_CONFIGURATIONS INFALIGN_BOTH_TYPES(infalign::scalar<>), INFALIGN_BOTH_TYPES(infalign::simd<>)
+#define INFALIGN_CONFIGURATIONS INFALIGN_BOTH_TYPES(infalign::scalar), INFALIGN_BOTH_TYPES(infalign::simd)
 #endif

@@ -66,12 +66,14 @@ struct scalar_team {
   static constexpr bool keeps_exponentials = false;
 };
 
-/// Backend of plain loops on host memory. See `backend.hpp` for the meaning of its members.
-template <class Executor = sequential>
-class scalar : public detail::host_backend<scalar<Executor>, Executor> {
+/// Backend of plain loops on host memory, on the calling thread or by an executor. See `backend.hpp` for the meaning of its members.
+class scalar : public detail::host_backend<scalar> {
  public:
   using team_type = scalar_team;
-  explicit scalar(Executor executor = {}) : detail::host_backend<scalar, Executor>(std::move(executor)) {}
+  scalar() = default;
+  template <executor_function Executor>
+    requires(!std::same_as<Executor, scalar>)
+  explicit scalar(Executor run_tasks) : detail::host_backend<scalar>(executor(std::move(run_tasks))) {}
 
   template <class T, class F>
   static void for_each(index_t begin, index_t end, const F& f) {

@@ -217,12 +217,15 @@ struct simd_team {
   static constexpr bool keeps_exponentials = true;
 };
 
-/// Backend of SIMD registers on host memory. See `backend.hpp` for the meaning of its members.
-template <class Executor = sequential, class Arch = xsimd::default_arch>
-class simd : public detail::host_backend<simd<Executor, Arch>, Executor> {
+/// Backend of SIMD registers on host memory, on the calling thread or by an executor. See `backend.hpp` for the meaning of its members.
+template <class Arch = xsimd::default_arch>
+class basic_simd : public detail::host_backend<basic_simd<Arch>> {
  public:
   using team_type = simd_team<Arch>;
-  explicit simd(Executor executor = {}) : detail::host_backend<simd, Executor>(std::move(executor)) {}
+  basic_simd() = default;
+  template <executor_function Executor>
+    requires(!std::same_as<Executor, basic_simd>)
+  explicit basic_simd(Executor run_tasks) : detail::host_backend<basic_simd>(executor(std::move(run_tasks))) {}
 
   template <class T, class F>
   static void for_each(index_t begin, index_t end, const F& f) {
@@ -237,5 +240,8 @@ class simd : public detail::host_backend<simd<Executor, Arch>, Executor> {
     return k * m / static_cast<double>(simd_width<float, Arch>) <= (4 * k + 7 * m) * steps;
   }
 };
+
+/// For the instruction set that the including translation unit is compiled for.
+using simd = basic_simd<>;
 
 }  // namespace infalign

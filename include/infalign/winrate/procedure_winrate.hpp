@@ -15,34 +15,59 @@ namespace infalign {
 
 namespace detail {
 
-template <class B, class Policy, class Reference, class Procedure, class ReferenceProcedure, class Out>
-void check_winrate(B& on, std::string_view function, const Policy& policy, const Reference& reference,
-                   const Procedure& procedure, const ReferenceProcedure& reference_procedure, const Out& out) {
+template <class B, class Policy, class Reference>
+void check_winrate(B& on, std::string_view function, const Policy& policy, index_t policy_needed, const Reference& reference,
+                   index_t reference_needed, index_t results) {
   expects_groups(on, function, "policy_rewards", policy);
   expects_groups(on, function, "reference_rewards", reference);
   expects_same_count(function, "reference_rewards", reference, "policy_rewards", policy);
-  expects<shape_error>(out.size() == policy.size(), function, "out has ", out.size(), " values, but policy_rewards has ",
+  expects<shape_error>(results == policy.size(), function, "out has ", results, " values, but policy_rewards has ",
                        policy.size(), " groups");
   const auto expects_enough = [&](std::string_view name, const auto& groups, index_t needed) {
     expects_group_sizes(on, function, name, groups, needed, "fewer than the ", needed, " that its procedure draws");
   };
-  expects_enough("policy_rewards", policy, samples_needed(procedure));
-  expects_enough("reference_rewards", reference, samples_needed(reference_procedure));
+  expects_enough("policy_rewards", policy, policy_needed);
+  expects_enough("reference_rewards", reference, reference_needed);
   expects_finite(on, function, "policy_rewards", policy);
   expects_finite(on, function, "reference_rewards", reference);
 }
 
-/// The served shares `G(0/m) … G(m/m)` of all counts, once for all prompts when they have equally many samples.
+/// The served shares of a procedure: from a table of all counts where every prompt has the same number of samples, computed where
+/// it is needed otherwise. On host memory their type does not depend on the procedure. `procedure` must outlive them.
 template <class Frame, class B, class Groups, class Procedure>
-served_shares<Procedure> tabulate_shares(B& on, Frame& frame, const Groups& groups, const Procedure& procedure) {
+auto shares_of(B& on, Frame& frame, const Groups& groups, const Procedure& procedure) {
   if constexpr (is_rows<Groups>) {
     const index_t m = groups.columns();
     double* const table = frame.template take<double>(m + 1);
     on.groups(1, m, share_table_kernel<Procedure>{procedure, m, table});
-    return {procedure, table};
+    return tabulated_shares{table};
+  } else if constexpr (std::same_as<typename B::memory_space, host_memory>) {
+    return erased_shares{&procedure, [](const void* erased, index_t count, index_t samples) {
+                           return served_share(*static_cast<const Procedure*>(erased), count, samples);
+                         }};
   } else {
-    return {procedure, nullptr};
+    return computed_shares<Procedure>{procedure};
   }
+}
+
+/// The win rates behind the checks, from the shares of both sides.
+template <class B, class Frame, class Policy, class Reference, class PolicyShare, class ReferenceShare>
+void run_winrate(B& on, Frame& frame, const Policy& policy, const Reference& reference, const PolicyShare& policy_share,
+                 const ReferenceShare& reference_share, double* out, rank_algorithm algorithm) {
+  const index_t prompts = policy.size();
+  const index_t m = policy.total() / prompts;
+  const index_t k = reference.total() / prompts;
+  if (by_counting(on, algorithm, m + k, m))
+    return on.groups(prompts, policy.total() * ((m + k) / 8 + 1),
+                     winrate_by_counting{any_groups(policy), any_groups(reference), policy_share, reference_share, out});
+  using T = typename Policy::value_type;
+  T* const policy_sorted = frame.template take<T>(policy.total());
+  T* const reference_sorted = frame.template take<T>(reference.total());
+  on.sort(policy, policy_sorted);
+  on.sort(reference, reference_sorted);
+  on.groups(prompts, 16 * policy.total(),
+            winrate_by_search{any_groups(packed_like<const T>(policy, policy_sorted)),
+                              any_groups(packed_like<const T>(reference, reference_sorted)), policy_share, reference_share, out});
 }
 
 }  // namespace detail
@@ -70,27 +95,13 @@ void procedure_winrate(B&& on, const Policy& policy_rewards, const Reference& re
   const span result(out);
   static_assert(reachable_from<B, decltype(result)>, "the views must live in the memory of the backend");
   static_assert(std::same_as<typename Policy::value_type, typename Reference::value_type>, "rewards must have one type");
-  detail::check_winrate(on, "procedure_winrate", policy_rewards, reference_rewards, procedure, reference_procedure, result);
-  const index_t prompts = policy_rewards.size();
-  if (prompts == 0) return;
+  detail::check_winrate(on, "procedure_winrate", policy_rewards, detail::samples_needed(procedure), reference_rewards,
+                        detail::samples_needed(reference_procedure), result.size());
+  if (policy_rewards.empty()) return;
   auto frame = on.scratch();
-  const auto policy_share = detail::tabulate_shares(on, frame, policy_rewards, procedure);
-  const auto reference_share = detail::tabulate_shares(on, frame, reference_rewards, reference_procedure);
-  const index_t m = policy_rewards.total() / prompts;
-  const index_t k = reference_rewards.total() / prompts;
-  if (by_counting(on, algorithm, m + k, m))
-    return on.groups(prompts, policy_rewards.total() * ((m + k) / 8 + 1),
-                     detail::winrate_by_counting{any_groups(policy_rewards), any_groups(reference_rewards), policy_share,
-                                                 reference_share, result.data()});
-  using T = typename Policy::value_type;
-  T* const policy_sorted = frame.template take<T>(policy_rewards.total());
-  T* const reference_sorted = frame.template take<T>(reference_rewards.total());
-  on.sort(policy_rewards, policy_sorted);
-  on.sort(reference_rewards, reference_sorted);
-  on.groups(prompts, 16 * policy_rewards.total(),
-            detail::winrate_by_search{any_groups(packed_like<const T>(policy_rewards, policy_sorted)),
-                                      any_groups(packed_like<const T>(reference_rewards, reference_sorted)), policy_share,
-                                      reference_share, result.data()});
+  const auto policy_share = detail::shares_of(on, frame, policy_rewards, procedure);
+  const auto reference_share = detail::shares_of(on, frame, reference_rewards, reference_procedure);
+  detail::run_winrate(on, frame, policy_rewards, reference_rewards, policy_share, reference_share, result.data(), algorithm);
 }
 
 /// The same with one procedure on both sides, as InfAlign defines the inference-time win rate.

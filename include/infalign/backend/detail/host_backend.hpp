@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -14,21 +15,59 @@
 
 namespace infalign::detail {
 
-/// `Derived` offers `team_type`, and `for_each<T>(begin, end, f)`: calls `f(at, k)` over the positions `[begin, end)`.
-template <class Derived, class Executor>
-class host_backend {
+/// What is the same for all of them, and compiled once: the executor, scratch memory, how work is cut into tasks.
+class host_execution {
  public:
   using memory_space = host_memory;
 
-  explicit host_backend(Executor executor = {}) : executor_(std::move(executor)) {}
+  host_execution() = default;
+  explicit host_execution(executor run_tasks) : executor_(std::move(run_tasks)) {}
+
+  [[nodiscard]] bool checks_values() const { return checks_values_; }
+  workspace::frame scratch() { return workspace::frame(workspace_); }
+
+ protected:
+  /// Enough tasks to keep many cores busy, none so small that handing it out costs more than doing it.
+  static index_t task_count(index_t n, index_t cost) {
+    constexpr index_t smallest_task = 1 << 15;
+    constexpr index_t most_tasks = 256;
+    return std::min(n, std::clamp<index_t>(cost / smallest_task, 1, most_tasks));
+  }
+  /// `task(begin, end)` for consecutive pieces of `[0, n)`.
+  template <class Task>
+  void run(index_t n, index_t cost, const Task& task) {
+    const index_t tasks = task_count(n, cost);
+    const auto piece = [&, n, tasks](std::size_t i) {
+      const auto t = static_cast<index_t>(i);
+      task(n * t / tasks, n * (t + 1) / tasks);
+    };
+    run_tasks(tasks, task_ref(piece));
+  }
+  void stop_checking_values() { checks_values_ = false; }
+
+ private:
+  void run_tasks(index_t tasks, task_ref task) {
+    if (tasks > 1 && executor_) return executor_(static_cast<std::size_t>(tasks), task);
+    for (index_t t = 0; t < tasks; ++t) task(static_cast<std::size_t>(t));
+  }
+
+  executor executor_;
+  workspace workspace_;
+  bool checks_values_ = true;
+};
+
+/// `Derived` offers `team_type`, and `for_each<T>(begin, end, f)`: calls `f(at, k)` over the positions `[begin, end)`.
+template <class Derived>
+class host_backend : public host_execution {
+ public:
+  using host_execution::host_execution;
 
   /// The same backend without the search for bad values: shapes are still checked, NaN gives unspecified numbers.
   [[nodiscard]] Derived unchecked() const {
     Derived copy = static_cast<const Derived&>(*this);
-    copy.checks_values_ = false;
+    copy.stop_checking_values();
     return copy;
   }
-  [[nodiscard]] bool checks_values() const { return checks_values_; }
 
   template <class T>
   using array = std::vector<T>;
@@ -37,8 +76,6 @@ class host_backend {
     return array<T>(static_cast<std::size_t>(n));
   }
 
-  workspace::frame scratch() { return workspace::frame(workspace_); }
-
   template <class T>
   [[nodiscard]] T read(const T* p) const {
     return *p;
@@ -46,35 +83,32 @@ class host_backend {
 
   template <class T, class F>
   void map(index_t n, const F& f) {
-    const index_t tasks = task_count(n, n);
-    run(tasks, [&](index_t task) {
-      Derived::template for_each<T>(n * task / tasks, n * (task + 1) / tasks, [&](auto at, auto) { f(at); });
-    });
+    run(n, n, [&f](index_t begin, index_t end) { Derived::template for_each<T>(begin, end, [&f](auto at, auto) { f(at); }); });
   }
 
   template <class Kernel>
   void groups(index_t n, index_t cost, const Kernel& kernel) {
-    const index_t tasks = task_count(n, cost);
-    run(tasks, [&](index_t task) {
+    run(n, cost, [&kernel](index_t begin, index_t end) {
       typename Derived::team_type team;
-      for (index_t g = n * task / tasks; g < n * (task + 1) / tasks; ++g) kernel(team, g);
+      for (index_t g = begin; g < end; ++g) kernel(team, g);
     });
   }
 
   template <class T, class P>
   index_t first(index_t n, const P& p) {
-    const index_t tasks = task_count(n, n);
-    auto frame = scratch();
-    auto* found = frame.template take<index_t>(tasks);
-    run(tasks, [&](index_t task) { found[task] = first_in<T>(n * task / tasks, n * (task + 1) / tasks, n, p); });
-    return tasks == 0 ? n : *std::min_element(found, found + tasks);
+    std::atomic<index_t> found = n;
+    run(n, n, [&](index_t begin, index_t end) {
+      const index_t candidate = first_in<T>(begin, end, n, p);
+      for (index_t best = found; candidate < best && !found.compare_exchange_weak(best, candidate);) {
+      }
+    });
+    return found;
   }
 
   template <class G, class T>
   void sort(const G& groups, T* out) {
-    const index_t tasks = task_count(groups.size(), 8 * groups.total());
-    run(tasks, [&](index_t task) {
-      for (index_t g = groups.size() * task / tasks; g < groups.size() * (task + 1) / tasks; ++g) {
+    run(groups.size(), 8 * groups.total(), [&](index_t begin, index_t end) {
+      for (index_t g = begin; g < end; ++g) {
         const auto group = groups[g];
         T* const sorted = out + groups.offset(g);
         if (group.data() != sorted) std::copy(group.begin(), group.end(), sorted);
@@ -84,19 +118,6 @@ class host_backend {
   }
 
  private:
-  /// Enough tasks to keep many cores busy, none so small that handing it out costs more than doing it.
-  static index_t task_count(index_t n, index_t cost) {
-    constexpr index_t smallest_task = 1 << 15;
-    constexpr index_t most_tasks = 256;
-    return std::min(n, std::clamp<index_t>(cost / smallest_task, 1, most_tasks));
-  }
-
-  template <class Task>
-  void run(index_t tasks, const Task& task) {
-    if (tasks == 1) return task(0);
-    executor_(static_cast<std::size_t>(tasks), [&task](std::size_t i) { task(static_cast<index_t>(i)); });
-  }
-
   /// Blocks first (the usual answer is "none"), then single positions inside the block that has one.
   template <class T, class P>
   static index_t first_in(index_t begin, index_t end, index_t none, const P& p) {
@@ -116,10 +137,6 @@ class host_backend {
     Derived::template for_each<T>(begin, end, [&](auto at, auto) { found |= at.any(p(at)); });
     return found;
   }
-
-  Executor executor_;
-  workspace workspace_;
-  bool checks_values_ = true;
 };
 
 }  // namespace infalign::detail

@@ -96,14 +96,13 @@ INFALIGN_HD void transform_in_place(Team& team, const Transform& transform, Out 
 }
 
 /// Compares a block of rewards, held in registers, with every reference of the prompt.
-template <class References, class Weights, class Rewards, class Out, class Count, class Transform>
+template <class References, class Weights, class Rewards, class Out, class Count>
 struct count_kernel {
   References references;
   Weights weights;
   Rewards rewards;
   Out out;
   Count count;
-  Transform transform;
   bool leave_one_out;
 
   using T = typename Weights::template compute<References>;
@@ -121,7 +120,6 @@ struct count_kernel {
     if constexpr (block > 4)
       for (; j + 4 <= values.size(); j += 4) rank<4>(team, g, group, weight, total, j);
     for (; j < values.size(); ++j) rank<1>(team, g, group, weight, total, j);
-    transform_in_place<Transform, compute_t<typename Out::value_type>>(team, transform, out[g]);
   }
 
  private:
@@ -155,17 +153,16 @@ struct count_kernel {
     });
   }
 };
-template <class R, class W, class Y, class O, class C, class F>
-count_kernel(R, W, Y, O, C, F, bool) -> count_kernel<R, W, Y, O, C, F>;
+template <class R, class W, class Y, class O, class C>
+count_kernel(R, W, Y, O, C, bool) -> count_kernel<R, W, Y, O, C>;
 
 /// Bisects in the sorted references of the prompt, each lane for rewards of its own.
-template <class Sorted, class Rewards, class Out, class Count, class Transform>
+template <class Sorted, class Rewards, class Out, class Count>
 struct search_kernel {
   Sorted sorted;
   Rewards rewards;
   Out out;
   Count count;
-  Transform transform;
   bool leave_one_out;
 
   template <class Team>
@@ -181,11 +178,24 @@ struct search_kernel {
       const double u = count.value(counts, static_cast<double>(group.size()), self, rewards.offset(g) + j);
       result[j] = static_cast<typename Out::value_type>(u);
     });
-    transform_in_place<Transform, compute_t<typename Out::value_type>>(team, transform, result);
   }
 };
-template <class S, class Y, class O, class C, class F>
-search_kernel(S, Y, O, C, F, bool) -> search_kernel<S, Y, O, C, F>;
+template <class S, class Y, class O, class C>
+search_kernel(S, Y, O, C, bool) -> search_kernel<S, Y, O, C>;
+
+/// Ranks a group, then transforms it while it is in cache.
+template <class Rank, class Transform>
+struct ranked_then_transformed {
+  Rank rank;
+  Transform transform;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t g) const {
+    rank(team, g);
+    transform_in_place<Transform, compute_t<typename decltype(rank.out)::value_type>>(team, transform, rank.out[g]);
+  }
+};
+template <class R, class F>
+ranked_then_transformed(R, F) -> ranked_then_transformed<R, F>;
 
 template <class Weights>
 struct total_weight_kernel {

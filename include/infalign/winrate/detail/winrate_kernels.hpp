@@ -9,14 +9,24 @@
 
 namespace infalign::detail {
 
-/// `G` of a count, from the table if there is one.
-template <class Procedure>
-struct served_shares {
-  Procedure procedure;
+/// `G` of a count from a table: for prompts that all have the same number of samples.
+struct tabulated_shares {
   const double* table;
-  INFALIGN_HD double operator()(index_t count, index_t samples) const {
-    return table != nullptr ? table[count] : served_share(procedure, count, samples);
-  }
+  INFALIGN_HD double operator()(index_t count, index_t) const { return table[count]; }
+};
+
+/// `G` of a count, computed.
+template <class Procedure>
+struct computed_shares {
+  Procedure procedure;
+  INFALIGN_HD double operator()(index_t count, index_t samples) const { return served_share(procedure, count, samples); }
+};
+
+/// The same without the procedure's type, so that kernels on host memory are not compiled for every pair of procedures.
+struct erased_shares {
+  const void* procedure;
+  double (*share)(const void*, index_t, index_t);
+  INFALIGN_HD double operator()(index_t count, index_t samples) const { return share(procedure, count, samples); }
 };
 
 template <class Procedure>
