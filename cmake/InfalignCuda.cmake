@@ -8,7 +8,7 @@ elseif(CMAKE_CUDA_COMPILER_ID STREQUAL NVIDIA AND CMAKE_CUDA_COMPILER_VERSION VE
   set(infalign_cuda_missing "nvcc 12 or newer, found ${CMAKE_CUDA_COMPILER_VERSION}")
 elseif(NOT TARGET infalign::cuda)
   add_library(infalign::cuda INTERFACE IMPORTED GLOBAL)
-  target_link_libraries(infalign::cuda INTERFACE infalign::infalign)
+  target_link_libraries(infalign::cuda INTERFACE infalign::core)  # neither Eigen nor xsimd
   # Not by cuda_std_20: CMake 3.25 does not know it for nvcc 13.
   target_compile_options(infalign::cuda INTERFACE
     $<$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>:-std=c++20> $<$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>:--expt-relaxed-constexpr>)

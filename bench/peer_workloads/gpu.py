@@ -35,7 +35,7 @@ class Device:
     def workloads(self):
         yield from calibration(self.library)
         yield from transform(self.library)
-        yield from winrate(self.library)
+        yield from win_rate(self.library)
         yield from policy_gradient(self.library)
 
     @staticmethod
@@ -127,7 +127,7 @@ def transform(library):
         allocated={"PyTorch compiled": 4 * n})
 
 
-def winrate(library):
+def win_rate(library):
     prompts, m, n = 1_000_000, 32, 4
     y, z = (normal(prompts, m) * 100).round() / 100, (normal(prompts, m) * 100).round() / 100
     wins = torch.empty(prompts, dtype=torch.float64, device="cuda")
@@ -136,7 +136,7 @@ def winrate(library):
     weight = below.diff()
 
     def ours(checks):
-        library.best_of_winrate(checks, y, z, n, wins, prompts, m, m)
+        library.best_of_win_rate(checks, y, z, n, wins, prompts, m, m)
         return wins
 
     def sort(policy, reference):

@@ -27,7 +27,7 @@ class Device:
     def workloads(self):
         yield from calibration(self.library)
         yield from transform(self.library)
-        yield from winrate(self.library)
+        yield from win_rate(self.library)
         yield from objective(self.library)
         yield from files.calibrate(self.library)
 
@@ -157,7 +157,7 @@ def transform(library):
         8 * n, 2e-6)
 
 
-def winrate(library):
+def win_rate(library):
     prompts, m, n = 20_000, 32, 4
     rng = np.random.default_rng(2)
     y = np.round(rng.standard_normal((prompts, m), dtype=np.float32), 2)
@@ -168,7 +168,7 @@ def winrate(library):
 
     def ours(checks):
         def run():
-            library.best_of_winrate(checks, y, z, n, out, prompts, m, m)
+            library.best_of_win_rate(checks, y, z, n, out, prompts, m, m)
             return out
         return run
 

@@ -148,11 +148,11 @@ const char* peers_apply_exponential(int checks, const float* in, double t, float
       checks, [&](auto& on) { infalign::apply(on, infalign::exponential(t), span<const float>(in, n), span<float>(out, n)); });
 }
 
-const char* peers_best_of_winrate(int checks, const float* policy, const float* reference, int n, double* out, index_t prompts,
-                                  index_t m, index_t k) {
+const char* peers_best_of_win_rate(int checks, const float* policy, const float* reference, int n, double* out, index_t prompts,
+                                   index_t m, index_t k) {
   return with_backend(checks, [&](auto& on) {
-    infalign::procedure_winrate(on, rows<const float>(policy, prompts, m), rows<const float>(reference, prompts, k),
-                                infalign::best_of(n), span<double>(out, prompts));
+    infalign::procedure_win_rate(on, rows<const float>(policy, prompts, m), rows<const float>(reference, prompts, k),
+                                 infalign::best_of(n), span<double>(out, prompts));
   });
 }
 

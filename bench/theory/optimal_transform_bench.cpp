@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
+#include <infalign/theory.hpp>
+
 #include "support.hpp"
 
 namespace {

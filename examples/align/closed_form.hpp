@@ -13,6 +13,7 @@
 
 #include "evaluation.hpp"
 #include "infalign/infalign.hpp"
+#include "infalign/theory.hpp"
 #include "methods.hpp"
 #include "scenario.hpp"
 
@@ -84,16 +85,16 @@ class closed_form_frontier {
       how_.objective_at(beta)(on_, base, base, infalign::rows<float>(objective_.values.data(), base.size(), base.columns()));
       has_objective_ = true;
     }
-    infalign::tilted_winrate(on_, objective_.rows(), infalign::kl_weight(beta), infalign::standard{}, infalign::standard{},
-                             win_rate_, kl_);
+    infalign::tilted_win_rate(on_, objective_.rows(), infalign::kl_weight(beta), infalign::standard{}, infalign::standard{},
+                              win_rate_, kl_);
     return mean(kl_);
   }
 
   closed_form_point at_beta(double beta) {
     closed_form_point point{how_.name, beta, mean_kl(beta), {}};
     for_each_procedure([&](std::size_t i, const auto& procedure) {
-      infalign::tilted_winrate(on_, objective_.rows(), infalign::kl_weight(beta), procedure, procedure, win_rate_,
-                               infalign::span<double>());
+      infalign::tilted_win_rate(on_, objective_.rows(), infalign::kl_weight(beta), procedure, procedure, win_rate_,
+                                infalign::span<double>());
       point.win_rate[i] = mean(win_rate_);
     });
     return point;

@@ -88,7 +88,7 @@ template <class Backend>
 void win_rates(Backend& on, const reward_table& policy, const reward_table& base, evaluation& result) {
   for_each_procedure([&](std::size_t i, const auto& procedure) {
     result.win_rate[i].resize(policy.prompts());
-    infalign::procedure_winrate(on, policy.rows(), base.rows(), procedure, result.win_rate[i]);
+    infalign::procedure_win_rate(on, policy.rows(), base.rows(), procedure, result.win_rate[i]);
   });
 }
 

@@ -12,6 +12,7 @@
 
 #include "evaluation.hpp"
 #include "infalign/infalign.hpp"
+#include "infalign/theory.hpp"
 
 namespace align {
 

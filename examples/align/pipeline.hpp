@@ -73,8 +73,7 @@ class pipeline {
   /// One stage a KL weight: train on from the policy of the weight before, then evaluate.
   std::vector<std::function<void()>> training_stages(std::size_t m, std::vector<policy_run>& runs, progress& bar) const {
     const method<Backend>& how = methods_[m];
-    const auto trainer = 
-        std::make_shared<policy_trainer<Backend>>(on_, from_, how, training_options{}, random_.child(100 + m));
+    const auto trainer = std::make_shared<policy_trainer<Backend>>(on_, from_, how, training_options{}, random_.child(100 + m));
     std::vector<std::function<void()>> stages;
     for (std::size_t b = 0; b < how.betas.size(); ++b)
       stages.push_back([this, trainer, &how, &runs, &bar, m, b] {

@@ -10,7 +10,7 @@ class App;
 namespace command {
 
 void add_calibrate(CLI::App& program);
-void add_winrate(CLI::App& program);
+void add_win_rate(CLI::App& program);
 void add_compare(CLI::App& program);
 void add_evaluate(CLI::App& program);
 void add_plan(CLI::App& program);

@@ -12,11 +12,11 @@
 #include "commands.hpp"
 #include "failure.hpp"
 #include "infalign/backend/simd.hpp"
-#include "infalign/winrate/summarize.hpp"
+#include "infalign/statistics/summarize.hpp"
 #include "output_file.hpp"
 #include "shared_options.hpp"
 #include "text_table.hpp"
-#include "winrate_estimate.hpp"
+#include "win_rate_estimate.hpp"
 
 namespace command {
 
@@ -97,7 +97,7 @@ void run(const compare_options& chosen) {
 }
 
 constexpr const char* explanation =
-    "Both policies are measured against the same reference samples of the same prompts, as `infalign winrate` does; the\n"
+    "Both policies are measured against the same reference samples of the same prompts, as `infalign win-rate` does; the\n"
     "difference is policy minus baseline, its error that of the per-prompt differences. The interval and the two-sided\n"
     "p-value are normal. Both files must hold the same prompts.\n"
     "\n"

@@ -12,12 +12,12 @@
 #include "commands.hpp"
 #include "failure.hpp"
 #include "infalign/backend/simd.hpp"
-#include "infalign/theory/off_policy.hpp"
+#include "infalign/evaluation/off_policy.hpp"
 #include "infalign/transform/any_transform.hpp"
 #include "output_file.hpp"
 #include "shared_options.hpp"
 #include "text_table.hpp"
-#include "winrate_estimate.hpp"
+#include "win_rate_estimate.hpp"
 
 namespace command {
 
@@ -136,7 +136,7 @@ constexpr const char* explanation =
     "it. The bias of few samples a prompt is taken out; plug_in in the JSON is the value with it. Standard errors are over\n"
     "prompts. Predictions are marked where too few samples lie where the policy would put its mass.\n"
     "\n"
-    "Records as for `infalign winrate`, at least two rewards a prompt; --transform and --beta may be given several times.\n"
+    "Records as for `infalign win-rate`, at least two rewards a prompt; --transform and --beta may be given several times.\n"
     "\n"
     "Examples:\n"
     "  infalign evaluate --reference base.jsonl --procedure best_of:4 --beta 0.1 --transform identity\n"

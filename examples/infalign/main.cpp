@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
   program.footer("infalign SUBCOMMAND --help explains a subcommand, with examples.");
   command::add_plan(program);
   command::add_calibrate(program);
-  command::add_winrate(program);
+  command::add_win_rate(program);
   command::add_compare(program);
   command::add_evaluate(program);
   try {

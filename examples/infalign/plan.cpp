@@ -20,7 +20,7 @@
 #include "plan_plot.hpp"
 #include "shared_options.hpp"
 #include "text_table.hpp"
-#include "winrate_estimate.hpp"
+#include "win_rate_estimate.hpp"
 
 namespace command {
 

@@ -79,7 +79,7 @@ struct is_zero {
 TEST_CASE_TEMPLATE("a team's loops and reductions see each position once, and what the step before stored", C,
                    INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   auto sizes = sizes_around_registers();
   sizes.insert(sizes.end(), {127, 128, 129, 1000, 5000});
   for (const index_t n : sizes)
@@ -109,7 +109,7 @@ TEST_CASE_TEMPLATE("a team's loops and reductions see each position once, and wh
 }
 
 TEST_CASE_TEMPLATE("every group has its turn, once, however the work is cut", C, INFALIGN_CONFIGURATIONS) {
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   for (const index_t n : {0, 1, 2, 255, 256, 257, 1000})
     for (const index_t cost : {index_t{0}, index_t{1} << 15, index_t{5} << 15, index_t{1} << 40}) {
       typename C::template array<int> turns(n, 0);
@@ -120,7 +120,7 @@ TEST_CASE_TEMPLATE("every group has its turn, once, however the work is cut", C,
 
 TEST_CASE_TEMPLATE("map goes over every position, in several tasks too, and not beyond", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   for (const index_t n : {0, 1, 15, 17, 33, 65'537, 100'003}) {
     CAPTURE(n);
     auto expected = tied_values<T>(n, 1, 100);
@@ -134,7 +134,7 @@ TEST_CASE_TEMPLATE("map goes over every position, in several tasks too, and not 
 
 TEST_CASE_TEMPLATE("first finds the first position, and none among padding", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   for (const index_t n : {0, 1, 3, 16, 17, 33, 2000, 100'003}) {
     CAPTURE(n);
     std::vector<T> values(static_cast<std::size_t>(n), T(1));
@@ -153,7 +153,7 @@ TEST_CASE_TEMPLATE("first finds the first position, and none among padding", C, 
 
 TEST_CASE_TEMPLATE("sort puts every group in order and leaves its input", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const auto bounds = offsets_of({5, 0, 1, 40, 2});
   const auto values = normal_values<T>(48, 3);
   typename C::template array<T> in(values), sorted(48);

@@ -24,7 +24,7 @@ struct inputs {
   template <class U>
   using array = typename C::template array<U>;
 
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   array<T> z{std::vector<T>{1, 2, 3, 4, 5, 6}}, y{std::vector<T>{2, 3, 4, 5}}, w{std::vector<T>{1, 0, 2, 3, 1, 1}};
   array<T> out = array<T>(4, T(-9));
 

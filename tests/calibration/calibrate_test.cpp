@@ -36,7 +36,7 @@ prompts<T> make_prompts(const std::vector<index_t>& sizes, std::uint64_t seed, i
 /// `calibrate` of ragged prompts on configuration `C`.
 template <class C, class T>
 std::vector<T> run_ragged(const prompts<T>& references, const prompts<T>& rewards, const calibration_options& options) {
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   typename C::template array<T> z(packed(references)), y(packed(rewards)),
       u(static_cast<index_t>(packed(rewards).size()), T(-9));
   typename C::template array<index_t> z_offsets(offsets_of(sizes_of(references))), y_offsets(offsets_of(sizes_of(rewards)));
@@ -47,7 +47,7 @@ std::vector<T> run_ragged(const prompts<T>& references, const prompts<T>& reward
 /// The same of prompts of one size, as rows.
 template <class C, class T>
 std::vector<T> run_dense(const prompts<T>& references, const prompts<T>& rewards, const calibration_options& options) {
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const auto n = static_cast<index_t>(references.size());
   const auto k = static_cast<index_t>(references[0].size());
   const auto m = static_cast<index_t>(rewards[0].size());
@@ -120,7 +120,7 @@ TEST_CASE_TEMPLATE("references, rewards and out may differ in view, stride and t
     }
     return values;
   };
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   typename C::template array<T> z_strided(padded(references)), y_strided(padded(rewards)), z(packed(references)),
       y(packed(rewards));
   typename C::template array<index_t> offsets(offsets_of(std::vector<index_t>(n, m)));
@@ -157,7 +157,7 @@ TEST_CASE_TEMPLATE("calibrate with no prompts and with no rollouts", C, INFALIGN
   for (const rank_algorithm algorithm : all_algorithms) {
     CHECK(run_ragged<C>(prompts<T>{}, prompts<T>{}, {{}, algorithm}).empty());
     CHECK(run_ragged<C>(prompts<T>{{1, 2}, {3}}, prompts<T>{{}, {}}, {{}, algorithm}).empty());
-    typename C::backend on;
+    typename C::backend on = C::make_backend();
     const infalign::rows<T, typename C::backend::memory_space> none;
     infalign::calibrate(on, none, none, none, {{}, algorithm});
   }
@@ -183,7 +183,7 @@ TEST_CASE_TEMPLATE("counts are exact beyond what float can count to", C, INFALIG
   std::vector<T> references(static_cast<std::size_t>(k));
   for (std::size_t i = 0; i < references.size(); ++i) references[i] = static_cast<T>(i % 1'000'003);
   references.back() = T(2'000'000);
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   typename C::template array<T> z(references), y(std::vector<T>{T(2'000'000), T(1'000'001), T(3)});
   typename C::template array<double> u(3, -9.0);
   infalign::calibrate(on, z.rows(1, k), y.rows(1, 3), u.rows(1, 3), {{}, rank_algorithm::counting});
@@ -204,7 +204,7 @@ TEST_CASE_TEMPLATE("calibrate in place", C, INFALIGN_CONFIGURATIONS) {
     for (const index_t m : {1, 7, 8, 9, 40}) {
       const auto references = make_prompts<T>({21, 21}, 31, 9);
       const auto rewards = make_prompts<T>({m, m}, 32, 9);
-      typename C::backend on;
+      typename C::backend on = C::make_backend();
       typename C::template array<T> z(packed(references)), y(packed(rewards));
       infalign::calibrate(on, z.rows(2, 21), y.rows(2, m), y.rows(2, m), {{}, algorithm});
       REQUIRE(same_bits(y.host(), rounded<T>(calibrated(references, rewards))));
@@ -257,7 +257,7 @@ TEST_CASE_TEMPLATE("randomised ties make calibrated rewards uniform under the ba
   // Rewards uniform on {0, 1, 2}, references in just these proportions: (below + V)/3 is exactly uniform. The bound is that of
   // Dvoretzky, Kiefer, Wolfowitz and Massart at a probability of 1e-9.
   const index_t n = 20'000;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   typename C::template array<T> z(std::vector<T>{2, 0, 1});
   typename C::template array<T> y(tied_values<T>(n, 61, 3));
   const auto sorted_with_seed = [&](std::uint64_t seed) {
@@ -283,7 +283,7 @@ TEST_CASE_TEMPLATE("randomised ties make calibrated rewards uniform under the ba
 TEST_CASE_TEMPLATE("a randomised share belongs to a position, whatever the shape", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   // Six rewards as one prompt, as two, and ragged, all tied with all their references: the share alone.
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   typename C::template array<T> z(6, T(1)), y(6, T(1));
   typename C::template array<index_t> offsets(std::vector<index_t>{0, 1, 1, 6}), single(std::vector<index_t>{0, 2, 4, 6});
   typename C::template array<double> one(6, -9.0), two(6, -9.0), three(6, -9.0);

@@ -27,7 +27,7 @@ namespace {
 template <class C, class Transform>
 void check_fused(const Transform& transform) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   for (const rank_algorithm algorithm : {rank_algorithm::counting, rank_algorithm::sorting})
     for (const tie_rule& ties : {tie_rule::mid_rank(), tie_rule::randomized(3)})
       for (const index_t m : sizes_around_registers()) {
@@ -62,7 +62,7 @@ TEST_CASE_TEMPLATE("calibrate_transform equals apply after calibrate, to the bit
 
 TEST_CASE_TEMPLATE("calibrate_transform writes rows of any stride and nothing between them", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   typename C::template array<T> z(std::vector<T>{1, 2, 3, 4, 5, 6, 7, 8}), y(std::vector<T>{2, 9, 0, 6}), out(8, T(-9));
   infalign::calibrate_transform(on, z.rows(2, 4), y.rows(2, 2), infalign::exponential(2), out.rows(2, 2, 5));
   const std::vector<T> result = out.host();
@@ -76,7 +76,7 @@ TEST_CASE_TEMPLATE("calibrate_transform writes rows of any stride and nothing be
 
 TEST_CASE_TEMPLATE("a reward outside all references meets the transform's ends", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   typename C::template array<T> z(std::vector<T>{1, 2, 3, 4}), y(std::vector<T>{0, 9}), out(2, T(-9));
   infalign::calibrate_transform(on, z.rows(1, 4), y.rows(1, 2), infalign::logarithm{}, out.rows(1, 2));
   CHECK(out.host()[0] == -infalign::infinity<T>);

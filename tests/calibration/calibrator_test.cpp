@@ -46,7 +46,7 @@ std::vector<typename C::value> answers(typename C::backend& on, const Calibrator
 TEST_CASE_TEMPLATE("a fitted calibrator gives calibrate's values to the bit", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   using array = typename C::template array<T>;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   typename C::template array<index_t> offsets(offsets_of({1, 7, 40, 3})), value_offsets(offsets_of({30, 30, 30, 30}));
   array z(tied_values<T>(51, 1, 12));
   auto values = tied_values<T>(120, 2, 14);
@@ -66,7 +66,7 @@ TEST_CASE_TEMPLATE("a fitted calibrator gives calibrate's values to the bit", C,
 TEST_CASE_TEMPLATE("a calibrator copies what it needs, without the padding of rows", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   using array = typename C::template array<T>;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   array z(std::vector<T>{3, 1, 99, 2, 2, 99}), y(std::vector<T>{1, 2, 3, 1, 2, 3});
   typename C::template array<index_t> offsets(offsets_of({2, 4}));
   const infalign::calibrator fitted(on, z.rows(2, 2, 3));
@@ -80,7 +80,7 @@ TEST_CASE_TEMPLATE("a calibrator copies what it needs, without the padding of ro
 
 TEST_CASE_TEMPLATE("a calibrator needs finite references for every prompt", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   typename C::template array<T> z(std::vector<T>{1, 2, std::numeric_limits<T>::quiet_NaN()});
   typename C::template array<index_t> one_empty(offsets_of({3, 0}));
   CHECK(message_of<infalign::domain_error>([&] { (void)infalign::calibrator(on, z.rows(1, 3)); }) ==

@@ -25,7 +25,7 @@ TEST_CASE_TEMPLATE("leaving one out equals a brute-force count over the others",
       const prompts<T> rewards{tied_values<T>(k, 1, levels), tied_values<T>(k, 2, levels), tied_values<T>(k, 3, levels)};
       for (const tie_rule& ties : all_rules)
         for (const rank_algorithm algorithm : all_algorithms) {
-          typename C::backend on;
+          typename C::backend on = C::make_backend();
           typename C::template array<T> y(packed(rewards)), u(3 * k, T(-9));
           infalign::calibrate_leave_one_out(on, y.rows(3, k), u.rows(3, k), {ties, algorithm});
           REQUIRE(same_bits(u.host(), rounded<T>(calibrated_leave_one_out(rewards, ties))));
@@ -39,7 +39,7 @@ TEST_CASE_TEMPLATE("leaving one out of ragged prompts", C, INFALIGN_CONFIGURATIO
                            tied_values<T>(17, 4, 5)};
   for (const tie_rule& ties : all_rules)
     for (const rank_algorithm algorithm : all_algorithms) {
-      typename C::backend on;
+      typename C::backend on = C::make_backend();
       typename C::template array<T> y(packed(rewards)), u(62, T(-9));
       typename C::template array<index_t> offsets(offsets_of(sizes_of(rewards)));
       infalign::calibrate_leave_one_out(on, y.ragged(offsets), u.ragged(offsets), {ties, algorithm});
@@ -50,7 +50,7 @@ TEST_CASE_TEMPLATE("leaving one out of ragged prompts", C, INFALIGN_CONFIGURATIO
 TEST_CASE_TEMPLATE("left out or not, the mean over a prompt is one half, but only leaving out reaches 0 and 1", C,
                    INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   typename C::template array<T> y(std::vector<T>{30, 10, 50, 20, 40});
   typename C::template array<double> u(5, -9.0);
   infalign::calibrate_leave_one_out(on, y.rows(1, 5), u.rows(1, 5));

@@ -25,7 +25,7 @@ TEST_CASE("the standard error is that of a proportion") {
 
 TEST_CASE_TEMPLATE("the standard error of every value takes the references of its prompt", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   typename C::template array<T> u(std::vector<T>{0, 0.5, 1, 0.25, 0.5}), z(9), out(5, T(-9));
   typename C::template array<index_t> u_offsets(std::vector<index_t>{0, 3, 5}), z_offsets(std::vector<index_t>{0, 4, 9});
   calibration_standard_error(on, u.ragged(u_offsets), z.ragged(z_offsets), out.ragged(u_offsets));

@@ -23,7 +23,7 @@ const tie_rule all_rules[] = {tie_rule::mid_rank(), tie_rule::below(), tie_rule:
 template <class C, class T, class W>
 std::vector<double> run(const prompts<T>& references, const prompts<W>& weights, const prompts<T>& rewards,
                         const tie_rule& ties = {}) {
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   typename C::template array<T> z(packed(references)), y(packed(rewards));
   typename C::template array<W> w(packed(weights));
   typename C::template array<double> u(static_cast<index_t>(packed(rewards).size()), -9.0);

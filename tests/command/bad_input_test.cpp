@@ -152,15 +152,15 @@ TEST_CASE("options that make no sense") {
   CHECK(work.infalign("nonsense").code == 2);
   CHECK(work.infalign("calibrate --reference - --rollouts -").err ==
         "infalign: --reference and --rollouts: only one of them can be standard input\n");
-  const outcome level = work.infalign("winrate --policy a.jsonl --reference a.jsonl --procedure best_of:2 --level 95");
+  const outcome level = work.infalign("win-rate --policy a.jsonl --reference a.jsonl --procedure best_of:2 --level 95");
   CHECK(level.code == 2);
   CHECK(level.err == "infalign: --level is 95, must be between 0 and 1\n");
   const outcome mixed =
-      work.infalign("winrate --policy a.jsonl --reference a.jsonl --procedure best_of:2 --per-prompt - --json");
+      work.infalign("win-rate --policy a.jsonl --reference a.jsonl --procedure best_of:2 --per-prompt - --json");
   CHECK(mixed.code == 2);
   CHECK(mixed.out.empty());
   CHECK(mixed.err == "infalign: --per-prompt is -, but the report goes to standard output: name a file\n");
-  CHECK(work.infalign("winrate --policy a.jsonl --reference a.jsonl --procedure best_of:4x").err ==
+  CHECK(work.infalign("win-rate --policy a.jsonl --reference a.jsonl --procedure best_of:4x").err ==
         "infalign: --procedure: 'best_of:4x': N is '4x', must be a whole number; the syntax is best_of:N\n");
 }
 
@@ -183,7 +183,7 @@ TEST_CASE("files that are not there, and places that cannot be written") {
   check(calibrate + ".", ".: cannot write: Is a directory");
   check(calibrate + "/dev/full", "/dev/full: cannot write: No space left on device");
   check(calibrate + "- > /dev/full", "standard output: cannot write: No space left on device");
-  check("winrate --policy a.jsonl --reference a.jsonl --procedure best_of:2 --json > /dev/full",
+  check("win-rate --policy a.jsonl --reference a.jsonl --procedure best_of:2 --json > /dev/full",
         "standard output: cannot write: No space left on device");
 }
 

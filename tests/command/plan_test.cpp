@@ -112,8 +112,8 @@ TEST_CASE("plan gives the independent values of the trade-off, every transform a
       if (r.transform != transform || std::abs(r.kl - expected.kl) > 1e-9) continue;
       ++found;
       CHECK(r.beta == doctest::Approx(expected.beta).epsilon(1e-9));
-      CHECK(std::abs(r.inference - expected.inference_winrate) < 1e-9);
-      CHECK(std::abs(r.standard - expected.standard_winrate) < 1e-9);
+      CHECK(std::abs(r.inference - expected.inference_win_rate) < 1e-9);
+      CHECK(std::abs(r.standard - expected.standard_win_rate) < 1e-9);
     }
     CHECK(found == 1);
   }

@@ -27,10 +27,10 @@ TEST_CASE("a closed standard output is an error, and no other file takes its pla
   const work_directory work;
   work.write("a.jsonl", records);
   const std::string message = "standard output: cannot write: Bad file descriptor";
-  const std::string winrate = "winrate --policy a.jsonl --reference a.jsonl --procedure best_of:2";
-  check(work, winrate + " --per-prompt rows.jsonl >&-", message);
+  const std::string win_rate = "win-rate --policy a.jsonl --reference a.jsonl --procedure best_of:2";
+  check(work, win_rate + " --per-prompt rows.jsonl >&-", message);
   CHECK(work.read("rows.jsonl") == "{\"prompt_id\": \"a\", \"win_rate\": 0.5}\n");
-  check(work, winrate + " --json <&- >&-", message);
+  check(work, win_rate + " --json <&- >&-", message);
   check(work, "plan --procedure best_of:2 --kl 1 --transform identity --plot o.svg >&-", message);
   const std::string svg = work.read("o.svg");
   CHECK(svg.rfind("<svg ", 0) == 0);
@@ -45,7 +45,7 @@ TEST_CASE("a closed standard output is an error, and no other file takes its pla
 TEST_CASE("where nobody hears the message, the exit code tells") {
   const work_directory work;
   for (const char* nowhere : {" 2>&-", " 2>/dev/full"}) {
-    CHECK(work.infalign("winrate --policy none --reference none --procedure best_of:2" + std::string(nowhere)).code == 1);
+    CHECK(work.infalign("win-rate --policy none --reference none --procedure best_of:2" + std::string(nowhere)).code == 1);
     CHECK(work.infalign("nonsense" + std::string(nowhere)).code == 2);
   }
 }
@@ -56,6 +56,6 @@ TEST_CASE("a closed standard input is an error, and no other file takes its plac
   const std::string message = "standard input: cannot read: Bad file descriptor";
   check(work, "calibrate --reference a.jsonl --rollouts - --output out.jsonl <&-", message);
   check(work, "calibrate --reference - --rollouts a.jsonl --output out.jsonl <&-", message);
-  check(work, "winrate --policy a.jsonl --reference - --procedure best_of:2 <&-", message);
+  check(work, "win-rate --policy a.jsonl --reference - --procedure best_of:2 <&-", message);
   CHECK(work.names() == std::vector<std::string>{"a.jsonl"});
 }

@@ -14,7 +14,7 @@ double best_of_two(Backend&& on) {
   infalign::calibrate_transform(on, z, y, infalign::exponential(1), infalign::rows<float>(phi.data(), 1, 4));
   if (std::fabs(phi[3] - std::exp(1.0f)) > 1e-6f) return -1;
   std::vector<double> wins(1);
-  infalign::procedure_winrate(on, y, z, infalign::best_of(2), wins);
+  infalign::procedure_win_rate(on, y, z, infalign::best_of(2), wins);
   return wins[0];
 }
 

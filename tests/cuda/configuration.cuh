@@ -49,6 +49,7 @@ template <class T>
 struct on_cuda {
   using value = T;
   using backend = infalign::cuda<stream_ordered_resource, varied_shapes>;
+  static backend make_backend() { return backend(); }
   using tabulated = device_tabulated;
   template <class U>
   using array = cuda_test_array<U>;

@@ -10,6 +10,8 @@
 #include <random>
 #include <vector>
 
+#include "support/samples.hpp"
+
 namespace {
 
 /// Rewards of base samples of prompts that differ: partly one of eight frequent answers, partly continuous. Of a size that raw
@@ -50,7 +52,7 @@ TEST_CASE("a tilted distribution is drawn from with its probabilities") {
 
 TEST_CASE("for every method and KL weight what is foretold is what the tabular policy does") {
   using backend = infalign::simd;
-  const auto seen = base_rewards(400, 128, 1), own = base_rewards(400, 512, 2);
+  const auto seen = base_rewards(infalign::test::draws(400), 128, 1), own = base_rewards(infalign::test::draws(400), 512, 2);
   std::uint64_t stream = 0;
   for (const auto& how : align::all_methods<backend>(64))
     for (const double beta : how.betas) {

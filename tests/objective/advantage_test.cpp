@@ -36,7 +36,7 @@ void check_group(const std::vector<T>& rewards, const std::vector<T>& advantages
 
 TEST_CASE_TEMPLATE("the advantage is the reward minus the mean of the others", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   for (const index_t n : {2, 3, 4, 7, 8, 9, 15, 16, 17, 33, 1000}) {
     const auto rewards = test::normal_values<T>(3 * n, static_cast<std::uint64_t>(n));
     typename C::template array<T> r(rewards), out(3 * n, T(-99));
@@ -49,7 +49,7 @@ TEST_CASE_TEMPLATE("the advantage is the reward minus the mean of the others", C
 
 TEST_CASE_TEMPLATE("ragged groups, and rows between padding", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const auto rewards = test::normal_values<T>(24, 3);
   typename C::template array<T> r(rewards), out(24, T(-99)), strided(24, T(-99));
   typename C::template array<index_t> offsets(std::vector<index_t>{0, 2, 19, 24});
@@ -65,7 +65,7 @@ TEST_CASE_TEMPLATE("ragged groups, and rows between padding", C, INFALIGN_CONFIG
 
 TEST_CASE_TEMPLATE("bad rewards are named, and nothing is written", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   auto rewards = test::normal_values<T>(6, 3);
   typename C::template array<T> r(rewards), out(6, T(-99));
   typename C::template array<index_t> offsets(std::vector<index_t>{0, 3, 4, 6}), others(std::vector<index_t>{0, 2, 4, 6});

@@ -49,7 +49,7 @@ const entropy_weight eta(autograd::eta);
 }  // namespace
 
 TEST_CASE_TEMPLATE("REINFORCE equals PyTorch", C, INFALIGN_CONFIGURATIONS) {
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const auto run = [&](bool with_base, const objective_weights& weights, const std::vector<double>& expected) {
     test::loaded_batch<C> batch(reference_batch<C>());
     policy_gradient(on, infalign::reinforce{}, with_base ? batch.with_base() : batch.without_base(), batch.advantages.span(),
@@ -68,7 +68,7 @@ TEST_CASE_TEMPLATE("REINFORCE equals PyTorch", C, INFALIGN_CONFIGURATIONS) {
 
 TEST_CASE_TEMPLATE("the clipped surrogate equals PyTorch", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   test::loaded_batch<C> batch(reference_batch<C>());
   typename C::template array<T> old(std::vector<T>(autograd::old_log_prob.begin(), autograd::old_log_prob.end()));
   const infalign::clipped_surrogate<T, typename C::backend::memory_space> loss(old.span(), autograd::clip_low,
@@ -80,7 +80,7 @@ TEST_CASE_TEMPLATE("the clipped surrogate equals PyTorch", C, INFALIGN_CONFIGURA
 
 TEST_CASE_TEMPLATE("the sequence gradient equals PyTorch", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   test::loaded_batch<C> batch(reference_batch<C>());
   typename C::template array<infalign::index_t> offsets(
       std::vector<infalign::index_t>(autograd::rollout_offsets.begin(), autograd::rollout_offsets.end()));

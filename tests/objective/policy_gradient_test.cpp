@@ -80,7 +80,7 @@ void check_gradient(test::token_batch<C>& batch, const std::vector<typename C::v
 template <class C>
 void check_reinforce(test::token_batch<C> batch, bool with_base, const objective_weights& weights,
                      const std::vector<index_t>& coordinates = {}) {
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   test::loaded_batch<C> loaded(batch);
   policy_gradient(on, reinforce{}, with_base ? loaded.with_base() : loaded.without_base(), loaded.advantages.span(), weights,
                   loaded.statistics(), loaded.gradient());
@@ -111,7 +111,7 @@ template <class C>
 void check_clipped(test::token_batch<C> batch, bool with_base, const objective_weights& weights,
                    const std::vector<index_t>& coordinates = {}) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const auto old = old_log_probs(batch);
   test::loaded_batch<C> loaded(batch);
   typename C::template array<T> old_values(old);
@@ -138,7 +138,7 @@ void check_clipped(test::token_batch<C> batch, bool with_base, const objective_w
 template <class C>
 std::vector<typename C::value> plain_gradient(const test::token_batch<C>& batch, const objective_weights& weights,
                                               bool with_base = true) {
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   test::loaded_batch<C> loaded(batch);
   policy_gradient(on, reinforce{}, with_base ? loaded.with_base() : loaded.without_base(), loaded.advantages.span(), weights,
                   test::statistics_of<C>{}, loaded.gradient());
@@ -187,7 +187,7 @@ TEST_CASE_TEMPLATE("the gradient equals finite differences across chunks", C, IN
 }
 
 TEST_CASE_TEMPLATE("a user's own loss", C, INFALIGN_CONFIGURATIONS) {
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   test::token_batch<C> batch(3, 21);
   test::loaded_batch<C> loaded(batch);
   policy_gradient(on, cubic{}, loaded.with_base(), loaded.advantages.span(), all_terms, loaded.statistics(), loaded.gradient());
@@ -201,7 +201,7 @@ TEST_CASE_TEMPLATE("a user's own loss", C, INFALIGN_CONFIGURATIONS) {
 
 TEST_CASE_TEMPLATE("the statistics are those of the statistics pass", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const test::token_batch<C> batch(5, 77);
   test::loaded_batch<C> loaded(batch), pass(batch), some(batch);
   policy_gradient(on, reinforce{}, loaded.with_base(), loaded.advantages.span(), all_terms, loaded.statistics(),
@@ -225,7 +225,7 @@ TEST_CASE_TEMPLATE("the statistics are those of the statistics pass", C, INFALIG
 }
 
 TEST_CASE_TEMPLATE("the gradient may replace the logits", C, INFALIGN_CONFIGURATIONS) {
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   for (const index_t v : {1, 5, 16, 37, 9001}) {
     const test::token_batch<C> batch(3, v);
     test::loaded_batch<C> separate(batch), over(batch);
@@ -242,7 +242,7 @@ TEST_CASE_TEMPLATE("the gradient may replace the logits", C, INFALIGN_CONFIGURAT
 
 TEST_CASE_TEMPLATE("logits, base and gradient may be strided and unaligned", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const index_t v = 37;
   test::token_batch<C> batch(4, v);
   const auto expected = plain_gradient(batch, all_terms);
@@ -282,7 +282,7 @@ TEST_CASE_TEMPLATE("masked tokens have no gradient and change no other", C, INFA
 
 TEST_CASE_TEMPLATE("a sampled token that is masked", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   test::token_batch<C> batch(1, 6);
   batch.ids = {2};
   batch.advantages = {T(0.5)};
@@ -331,7 +331,7 @@ TEST_CASE_TEMPLATE("equal logits, and logits far apart", C, INFALIGN_CONFIGURATI
 
 TEST_CASE_TEMPLATE("without KL weight the base does not enter the gradient", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   test::token_batch<C> batch(3, 40);
   const objective_weights no_kl{kl_weight(0), entropy_weight(0.1), 2.0};
   const auto expected = plain_gradient(batch, no_kl, false);
@@ -374,7 +374,7 @@ TEST_CASE_TEMPLATE("NaN logits spoil their row alone, and all of it", C, INFALIG
 TEST_CASE_TEMPLATE("the gradient of 16-bit logits is rounded once", C, INFALIGN_CONFIGURATIONS) {
   if constexpr (std::is_same_v<typename C::value, float>) {
     using space = typename C::backend::memory_space;
-    typename C::backend on;
+    typename C::backend on = C::make_backend();
     const auto check = [&]<class Storage>(Storage) {
       test::token_batch<C> batch(3, 37);
       std::vector<Storage> policy, base;
@@ -396,7 +396,7 @@ TEST_CASE_TEMPLATE("the gradient of 16-bit logits is rounded once", C, INFALIGN_
 }
 
 TEST_CASE_TEMPLATE("no tokens are an ordinary input, whatever the weights", C, INFALIGN_CONFIGURATIONS) {
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const test::token_batch<C> batch(0, 7);
   test::loaded_batch<C> loaded(batch);
   CHECK_NOTHROW(policy_gradient(on, reinforce{}, loaded.with_base(), loaded.advantages.span(), all_terms, loaded.statistics(),
@@ -408,7 +408,7 @@ TEST_CASE_TEMPLATE("no tokens are an ordinary input, whatever the weights", C, I
 TEST_CASE_TEMPLATE("a base of no rows is none, whatever its stride", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   using space = typename C::backend::memory_space;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const test::token_batch<C> batch(3, 7);
   test::loaded_batch<C> loaded(batch);
   auto logits = loaded.without_base();
@@ -419,7 +419,7 @@ TEST_CASE_TEMPLATE("a base of no rows is none, whatever its stride", C, INFALIGN
 
 TEST_CASE_TEMPLATE("bad input is named, and nothing is written", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const test::token_batch<C> batch(3, 5);
   test::loaded_batch<C> loaded(batch);
   const auto call = [&](const auto& logits, const auto& advantages, const objective_weights& weights, const auto& statistics,
@@ -462,7 +462,7 @@ TEST_CASE_TEMPLATE("bad input is named, and nothing is written", C, INFALIGN_CON
 TEST_CASE_TEMPLATE("a clipped surrogate needs an old log-probability for every token", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   using space = typename C::backend::memory_space;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const test::token_batch<C> batch(3, 5);
   test::loaded_batch<C> loaded(batch);
   typename C::template array<T> old(std::vector<T>{-1, -2});

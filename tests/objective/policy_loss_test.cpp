@@ -7,7 +7,7 @@
 #include <cmath>
 #include <vector>
 
-#include "infalign/objective/weights.hpp"
+#include "infalign/core/weights.hpp"
 #include "support/samples.hpp"
 
 using infalign::clipped_surrogate;

@@ -29,7 +29,7 @@ const objective_weights all_terms{kl_weight(0.3), entropy_weight(0.2), 1.7};
 template <class C>
 void run(test::loaded_batch<C>& batch, const std::vector<index_t>& offsets, const std::vector<typename C::value>& advantages,
          const objective_weights& weights, bool with_base = true) {
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   typename C::template array<index_t> cuts(offsets);
   typename C::template array<typename C::value> a(advantages);
   sequence_policy_gradient(on, with_base ? batch.with_base() : batch.without_base(), cuts.span(), a.span(), weights,
@@ -159,7 +159,7 @@ distance from_exact(const std::map<int, test::numbers>& gradient, const language
 
 TEST_CASE_TEMPLATE("over all responses, the expected gradient is that of the sequence objective", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const auto policy = random_model<T>(10), base = random_model<T>(900);
   every_response<C> all(policy, base);
   REQUIRE(all.responses.size() == 1 + 2 + 12);  // ended by 0 at once, after one token, or of full length
@@ -221,7 +221,7 @@ TEST_CASE_TEMPLATE("the gradient equals finite differences with the later KL hel
 }
 
 TEST_CASE_TEMPLATE("responses of one token are REINFORCE", C, INFALIGN_CONFIGURATIONS) {
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const test::token_batch<C> batch(4, 35);
   test::loaded_batch<C> sequence(batch), token(batch);
   run(sequence, {0, 1, 2, 3, 4}, batch.advantages, all_terms);
@@ -236,7 +236,7 @@ TEST_CASE_TEMPLATE("responses of one token are REINFORCE", C, INFALIGN_CONFIGURA
 
 TEST_CASE_TEMPLATE("the gradient may replace the logits, and statistics may be left out", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const test::token_batch<C> batch(5, 37);
   const std::vector<T> advantages{T(0.5), T(-1)};
   test::loaded_batch<C> separate(batch), over(batch);

@@ -27,7 +27,7 @@ void check_close(double actual, long double expected, double accuracy) {
 template <class C>
 void check_against_definition(test::token_batch<C> batch) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   test::loaded_batch<C> loaded(batch);
   compute_token_statistics(on, loaded.with_base(), loaded.statistics());
   const auto log_prob = loaded.log_prob.host(), kl = loaded.kl.host(), entropy = loaded.entropy.host();
@@ -70,7 +70,7 @@ TEST_CASE_TEMPLATE("statistics equal their definitions across chunks", C, INFALI
 
 TEST_CASE_TEMPLATE("equal logits are the uniform distribution", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   for (const index_t v : {1, 2, 31, 1000})
     for (const double level : {0.0, -3.5, 1e4, -1e4}) {
       test::token_batch<C> batch(2, v);
@@ -89,7 +89,7 @@ TEST_CASE_TEMPLATE("equal logits are the uniform distribution", C, INFALIGN_CONF
 
 TEST_CASE_TEMPLATE("adding a constant to the logits changes nothing", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   for (const double offset : {1e4, -1e4}) {
     test::token_batch<C> batch(4, 300);
     // Multiples of 1/64, so that adding the offset is exact.
@@ -110,7 +110,7 @@ TEST_CASE_TEMPLATE("adding a constant to the logits changes nothing", C, INFALIG
 
 TEST_CASE_TEMPLATE("logits far apart", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   test::token_batch<C> batch(2, 20);
   std::fill(batch.logits.begin(), batch.logits.end(), T(-1e4));
   std::fill(batch.base.begin(), batch.base.end(), T(0));
@@ -126,7 +126,7 @@ TEST_CASE_TEMPLATE("logits far apart", C, INFALIGN_CONFIGURATIONS) {
 
 TEST_CASE_TEMPLATE("a logit far above the first thousands leaves them their share", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const index_t v = 10'001;
   test::token_batch<C> batch(1, v);
   std::fill(batch.logits.begin(), batch.logits.end(), T(0));
@@ -159,7 +159,7 @@ TEST_CASE_TEMPLATE("masked tokens take no part", C, INFALIGN_CONFIGURATIONS) {
 
 TEST_CASE_TEMPLATE("a sampled token that is masked has log-probability -inf", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   test::token_batch<C> batch(1, 5);
   batch.ids = {2};
   batch.row(0)[2] = -infalign::infinity<T>;
@@ -171,7 +171,7 @@ TEST_CASE_TEMPLATE("a sampled token that is masked has log-probability -inf", C,
 
 TEST_CASE_TEMPLATE("the KL is infinite where the policy has mass and the base none", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   for (const index_t v : {4, 33, 20'000})
     for (const index_t place : {index_t{0}, v - 1}) {
       CAPTURE(v);
@@ -188,7 +188,7 @@ TEST_CASE_TEMPLATE("the KL is infinite where the policy has mass and the base no
 
 TEST_CASE_TEMPLATE("mass that vanishes beside a later chunk does not spoil the KL", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const index_t v = 20'000;
   test::token_batch<C> batch(1, v);
   for (index_t j = 0; j < v; ++j) batch.row(0)[j] = j < v - 2 ? T(-5000) : T(5000);
@@ -212,7 +212,7 @@ TEST_CASE_TEMPLATE("leading chunks may be masked altogether", C, INFALIGN_CONFIG
 
 TEST_CASE_TEMPLATE("NaN stays in its row", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   for (const index_t v : {1, 9, 40, 9000})
     for (const index_t place : {index_t{0}, v / 2, v - 1}) {
       CAPTURE(v);
@@ -242,7 +242,7 @@ TEST_CASE_TEMPLATE("NaN stays in its row", C, INFALIGN_CONFIGURATIONS) {
 
 TEST_CASE_TEMPLATE("rows may be strided and unaligned", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   const index_t v = 37, stride = 41;
   test::token_batch<C> batch(4, v);
   test::loaded_batch<C> packed(batch);
@@ -260,7 +260,7 @@ TEST_CASE_TEMPLATE("rows may be strided and unaligned", C, INFALIGN_CONFIGURATIO
 
 TEST_CASE_TEMPLATE("what is not wanted is not written, and without a base the KL is 0", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   test::token_batch<C> batch(3, 20);
   test::loaded_batch<C> all(batch), some(batch), none(batch);
   compute_token_statistics(on, all.with_base(), all.statistics());
@@ -279,7 +279,7 @@ TEST_CASE_TEMPLATE("what is not wanted is not written, and without a base the KL
 TEST_CASE_TEMPLATE("16-bit logits are computed in float", C, INFALIGN_CONFIGURATIONS) {
   if constexpr (std::is_same_v<typename C::value, float>) {
     using space = typename C::backend::memory_space;
-    typename C::backend on;
+    typename C::backend on = C::make_backend();
     const auto check = [&]<class Storage>(Storage) {
       test::token_batch<C> batch(3, 37);
       std::vector<Storage> policy, base;
@@ -301,7 +301,7 @@ TEST_CASE_TEMPLATE("16-bit logits are computed in float", C, INFALIGN_CONFIGURAT
 }
 
 TEST_CASE_TEMPLATE("no tokens are an ordinary input", C, INFALIGN_CONFIGURATIONS) {
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   for (const index_t v : {0, 7}) {
     test::token_batch<C> batch(0, std::max<index_t>(v, 1));
     batch.columns = v;
@@ -313,7 +313,7 @@ TEST_CASE_TEMPLATE("no tokens are an ordinary input", C, INFALIGN_CONFIGURATIONS
 
 TEST_CASE_TEMPLATE("bad batches are named, and nothing is written", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   test::token_batch<C> batch(3, 5);
   test::loaded_batch<C> loaded(batch);
   const auto statistics = loaded.statistics();

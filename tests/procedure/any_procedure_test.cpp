@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "infalign/backend/simd.hpp"
-#include "infalign/winrate/procedure_winrate.hpp"
+#include "infalign/evaluation/procedure_win_rate.hpp"
 #include "support/samples.hpp"
 
 using infalign::any_procedure;
@@ -58,8 +58,8 @@ TEST_CASE("it stands for the one that it holds in an algorithm") {
   infalign::simd on;
   for (const any_procedure& any : every_procedure()) {
     std::vector<double> by_any(6), by_held(6);
-    infalign::procedure_winrate(on, y, z, any, by_any);
-    any.visit([&](const auto& held) { infalign::procedure_winrate(on, y, z, held, by_held); });
+    infalign::procedure_win_rate(on, y, z, any, by_any);
+    any.visit([&](const auto& held) { infalign::procedure_win_rate(on, y, z, held, by_held); });
     CHECK(by_any == by_held);
   }
 }

@@ -11,6 +11,8 @@
 #include <random>
 #include <vector>
 
+#include "support/samples.hpp"
+
 using infalign::best_of;
 using infalign::best_of_poisson;
 using infalign::best_of_random;
@@ -22,7 +24,7 @@ using infalign::worst_of;
 
 namespace {
 
-constexpr int games = 1'000'000;
+constexpr int games = infalign::test::draws(1'000'000);
 
 class uniform_numbers {
  public:
@@ -156,7 +158,7 @@ TEST_CASE("continuous rewards, a policy tilted by the identity: the win rate's f
   });
 }
 
-TEST_CASE("rewards with ties: tilted_winrate against literal play") {
+TEST_CASE("rewards with ties: tilted_win_rate against literal play") {
   const std::vector<double> rewards{0.1, 0.5, 0.5, 0.9, 0.2, 0.9, 0.9, 0.3, 0.2, 0.7, 0.1, 1.2};
   const double beta = 0.5;
   const auto n = static_cast<index_t>(rewards.size());
@@ -172,8 +174,8 @@ TEST_CASE("rewards with ties: tilted_winrate against literal play") {
   for_each_pair([&](const auto& procedure, const auto& reference_procedure) {
     infalign::simd on;
     double expected = 0;
-    tilted_winrate(on, infalign::rows<const double>(rewards.data(), 1, n), infalign::kl_weight(beta), procedure,
-                   reference_procedure, infalign::span<double>(&expected, 1), infalign::span<double>());
+    tilted_win_rate(on, infalign::rows<const double>(rewards.data(), 1, n), infalign::kl_weight(beta), procedure,
+                    reference_procedure, infalign::span<double>(&expected, 1), infalign::span<double>());
     CAPTURE(expected);
     CHECK(std::abs(play(procedure, reference_procedure, policy, base, random) - expected) <= 4 * standard_error(expected));
   });
@@ -192,8 +194,8 @@ TEST_CASE("the estimate from samples of both policies against literal play") {
   uniform_numbers random(13);
   for_each_pair([&](const auto& procedure, const auto& reference_procedure) {
     infalign::simd on;
-    procedure_winrate(on, infalign::rows<const double>(y.data(), prompts, m),
-                      infalign::rows<const double>(z.data(), prompts, m), procedure, reference_procedure, wins);
+    procedure_win_rate(on, infalign::rows<const double>(y.data(), prompts, m),
+                       infalign::rows<const double>(z.data(), prompts, m), procedure, reference_procedure, wins);
     const auto estimated = summarize(on, wins);
     const double played = play(procedure, reference_procedure, policy, base, random);
     // Without `from_count` the share is plugged in: E[G(c/m)] - G(q) = G''·q(1-q)/(2m) + …, and |G''| <= 6 for the median of three

@@ -3,7 +3,7 @@
 /// The grid that every algorithm is tested over: value type × backend. A test case is written once, for a configuration `C`:
 /// \code
 /// TEST_CASE_TEMPLATE("calibrate equals a brute-force count", C, INFALIGN_CONFIGURATIONS) {
-///   typename C::backend on;
+///   typename C::backend on = C::make_backend();
 ///   typename C::template array<float> x(std::vector<float>{…});   // memory that the backend works on
 ///   calibrate(on, z.rows(prompts, k), x.rows(prompts, m), u.rows(prompts, m));
 ///   const auto result = u.host();                                  // back in a std::vector
@@ -14,20 +14,16 @@
 
 #include <doctest/doctest.h>
 
+#include <concepts>
 #include <vector>
+
+#include "infalign/backend/executor.hpp"
+#include "infalign/transform/tabulated.hpp"
 
 #if INFALIGN_TEST_CUDA
 #include "cuda/configuration.cuh"
 #else
 #include <infalign/infalign.hpp>
-#endif
-
-#if INFALIGN_TEST_THRUST
-#include <thrust/system/cpp/execution_policy.h>
-#include <thrust/system/omp/execution_policy.h>
-#include <thrust/system/tbb/execution_policy.h>
-
-#include <infalign/backend/thrust.hpp>
 #endif
 
 namespace infalign::test {
@@ -52,35 +48,41 @@ class host_array {
   std::vector<T> values_;
 };
 
+/// What the tests run tasks by: the executor that the environment variable INFALIGN_TEST_EXECUTOR names (see main.cpp), by default
+/// none, which is the calling thread.
+const executor& executor_under_test();
+
 template <class T, class Backend>
 struct configuration {
   using value = T;
   using backend = Backend;
   using tabulated = infalign::tabulated;
+  static backend make_backend() {
+    if constexpr (std::constructible_from<Backend, executor>)
+      return Backend(executor_under_test());
+    else
+      return Backend();
+  }
   template <class U>
   using array = host_array<U>;
 };
-
-#if INFALIGN_TEST_THRUST
-/// A Thrust backend by the type of an execution policy.
-template <class Policy>
-using on_thrust = simd<thrust_executor<std::remove_cvref_t<Policy>>>;
-using on_thrust_cpp = on_thrust<decltype(::thrust::cpp::par)>;
-using on_thrust_omp = on_thrust<decltype(::thrust::omp::par)>;
-using on_thrust_tbb = on_thrust<decltype(::thrust::tbb::par)>;
-#endif
 
 }  // namespace infalign::test
 
 #define INFALIGN_BOTH_TYPES(backend) \
   infalign::test::configuration<float, backend>, infalign::test::configuration<double, backend>
 
-#if INFALIGN_TEST_CUDA
+// INFALIGN_TEST_GRID says how much of the product is compiled (tests/README.md says where): everything; `simd` alone, where it is
+// the lanes that differ; or each backend with one value type, where neither makes a difference.
+#if INFALIGN_TEST_CUDA && INFALIGN_TEST_GRID_MIXED
+#define INFALIGN_CONFIGURATIONS infalign::test::on_cuda<float>
+#elif INFALIGN_TEST_CUDA
 #define INFALIGN_CONFIGURATIONS infalign::test::on_cuda<float>, infalign::test::on_cuda<double>
-#elif INFALIGN_TEST_THRUST
-#define INFALIGN_CONFIGURATIONS                                                                           \
-  INFALIGN_BOTH_TYPES(infalign::test::on_thrust_cpp), INFALIGN_BOTH_TYPES(infalign::test::on_thrust_omp), \
-      INFALIGN_BOTH_TYPES(infalign::test::on_thrust_tbb)
+#elif INFALIGN_TEST_GRID_SIMD
+#define INFALIGN_CONFIGURATIONS INFALIGN_BOTH_TYPES(infalign::simd)
+#elif INFALIGN_TEST_GRID_MIXED
+#define INFALIGN_CONFIGURATIONS \
+  infalign::test::configuration<double, infalign::scalar>, infalign::test::configuration<float, infalign::simd>
 #else
 #define INFALIGN_CONFIGURATIONS INFALIGN_BOTH_TYPES(infalign::scalar), INFALIGN_BOTH_TYPES(infalign::simd)
 #endif

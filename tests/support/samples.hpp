@@ -15,6 +15,15 @@
 
 namespace infalign::test {
 
+/// How often a simulation draws. Tolerances follow from it by the standard error; where memory is what is tested, a fraction is enough.
+constexpr int draws(int n) {
+#if INFALIGN_TEST_GRID_MIXED
+  return n / 25;
+#else
+  return n;
+#endif
+}
+
 /// More lanes than any register has.
 inline constexpr index_t widest = 16;
 

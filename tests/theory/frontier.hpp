@@ -13,8 +13,8 @@ struct frontier_row {
   const char* transform;
   double kl;
   double beta;
-  double inference_winrate;
-  double standard_winrate;
+  double inference_win_rate;
+  double standard_win_rate;
 };
 
 // clang-format off

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "infalign/backend/simd.hpp"
+#include "infalign/evaluation/procedure_win_rate.hpp"
 #include "infalign/procedure/best_of.hpp"
-#include "infalign/winrate/procedure_winrate.hpp"
-#include "infalign/winrate/summarize.hpp"
+#include "infalign/statistics/summarize.hpp"
 #include "support/samples.hpp"
 
 using namespace infalign;
@@ -39,7 +39,7 @@ class experiment {
     std::vector<double> out(static_cast<std::size_t>(prompts_));
     simd on;
     const rows<const double> y(policy_.data() + first, prompts_, n, samples_), z(base_.data() + first, prompts_, n, samples_);
-    procedure_winrate(on, y, z, best_of(2), out);
+    procedure_win_rate(on, y, z, best_of(2), out);
     return out;
   }
 

@@ -14,8 +14,8 @@ struct tradeoff_row {
   double exponent;
   double kl;
   double beta;
-  double inference_winrate;
-  double standard_winrate;
+  double inference_win_rate;
+  double standard_win_rate;
 };
 
 // clang-format off

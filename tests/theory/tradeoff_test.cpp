@@ -46,10 +46,10 @@ TEST_CASE("independent values of the tradeoff, to their last digit") {
     const std::string name = row.procedure;
     const std::string transform = row.exponent == 0 ? "identity" : exponential(row.exponent).name();
     check_row(name == "standard" ? name : name + ":" + std::to_string(row.n), transform,
-              {row.beta, row.kl, row.inference_winrate, row.standard_winrate});
+              {row.beta, row.kl, row.inference_win_rate, row.standard_win_rate});
   }
   for (const test::frontier_row& row : test::frontier_rows)
-    check_row(row.procedure, row.transform, {row.beta, row.kl, row.inference_winrate, row.standard_winrate});
+    check_row(row.procedure, row.transform, {row.beta, row.kl, row.inference_win_rate, row.standard_win_rate});
 }
 
 TEST_CASE("beta at a KL, over all that can be asked") {

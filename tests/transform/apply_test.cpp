@@ -16,7 +16,7 @@ using namespace infalign::test;
 
 TEST_CASE_TEMPLATE("apply is the transform of every value, in registers and tails, also in place", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   for (const index_t n : sizes_around_registers()) {
     const auto u = unit_values<T>(n, 1);
     typename C::template array<T> in(u), out(n + 1, T(-9));
@@ -33,7 +33,7 @@ TEST_CASE_TEMPLATE("apply is the transform of every value, in registers and tail
 
 TEST_CASE_TEMPLATE("apply refuses what is no calibrated reward, and then writes nothing", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  typename C::backend on;
+  typename C::backend on = C::make_backend();
   for (const T bad : {T(-0.5), T(1.5), std::numeric_limits<T>::quiet_NaN()}) {
     typename C::template array<T> in(std::vector<T>{0, 1, 0.5, bad, 2}), out(5, T(-9));
     const auto message = message_of<infalign::domain_error>([&] { apply(on, infalign::identity(), in.span(), out.span()); });

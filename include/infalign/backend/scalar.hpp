@@ -71,8 +71,8 @@ class scalar : public detail::host_backend<scalar> {
  public:
   using team_type = scalar_team;
   scalar() = default;
-  template <executor_function Executor>
-    requires(!std::same_as<Executor, scalar>)
+  template <class Executor>
+    requires(!std::same_as<Executor, scalar> && executor_function<Executor>)
   explicit scalar(Executor run_tasks) : detail::host_backend<scalar>(executor(std::move(run_tasks))) {}
 
   template <class T, class F>

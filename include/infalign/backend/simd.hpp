@@ -223,8 +223,8 @@ class basic_simd : public detail::host_backend<basic_simd<Arch>> {
  public:
   using team_type = simd_team<Arch>;
   basic_simd() = default;
-  template <executor_function Executor>
-    requires(!std::same_as<Executor, basic_simd>)
+  template <class Executor>
+    requires(!std::same_as<Executor, basic_simd> && executor_function<Executor>)
   explicit basic_simd(Executor run_tasks) : detail::host_backend<basic_simd>(executor(std::move(run_tasks))) {}
 
   template <class T, class F>

@@ -37,13 +37,15 @@ void run_calibration(B& on, const References& references, const Weights& weights
         T* const sorted = frame.template take<T>(references.total());
         on.sort(references, sorted);
         return on.groups(prompts, 16 * rewards.total(),
-                         ranked_then_transformed{search_kernel{any_groups(packed_like<const T>(references, sorted)), any_groups(rewards),
-                                       any_groups(out), count, leave_one_out}, transform});
+                         ranked_then_transformed{search_kernel{any_groups(packed_like<const T>(references, sorted)),
+                                                               any_groups(rewards), any_groups(out), count, leave_one_out},
+                                                 transform});
       }
     }
-    on.groups(
-        prompts, references.total() * (mean_rewards / 8 + 1),
-        ranked_then_transformed{count_kernel{any_groups(references), weights, any_groups(rewards), any_groups(out), count, leave_one_out}, transform});
+    on.groups(prompts, references.total() * (mean_rewards / 8 + 1),
+              ranked_then_transformed{
+                  count_kernel{any_groups(references), weights, any_groups(rewards), any_groups(out), count, leave_one_out},
+                  transform});
   });
 }
 

@@ -52,6 +52,10 @@ INFALIGN_HD auto not_finite(V x) {
 }
 
 namespace detail {
+// Overloads for the lanes of a backend live in this namespace too, and would hide these.
+using infalign::lanewise;
+using infalign::select;
+
 /// The larger of two numbers; of two batches, by argument-dependent lookup.
 template <class V>
   requires std::is_arithmetic_v<V>

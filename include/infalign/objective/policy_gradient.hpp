@@ -9,10 +9,10 @@
 
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/validate.hpp"
+#include "infalign/core/weights.hpp"
 #include "infalign/objective/detail/logits_row.hpp"
 #include "infalign/objective/policy_loss.hpp"
 #include "infalign/objective/token_statistics.hpp"
-#include "infalign/objective/weights.hpp"
 
 namespace infalign {
 

@@ -27,7 +27,7 @@ namespace infalign {
 ///
 /// \code
 /// const infalign::any_procedure chosen = infalign::parse_procedure("best_of:4");
-/// chosen.visit([&](const auto& procedure) { infalign::procedure_winrate(on, policy, base, procedure, out); });
+/// chosen.visit([&](const auto& procedure) { infalign::procedure_win_rate(on, policy, base, procedure, out); });
 /// \endcode
 class any_procedure {
  public:

@@ -12,7 +12,7 @@
 
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
-#include "infalign/objective/weights.hpp"
+#include "infalign/core/weights.hpp"
 #include "infalign/theory/detail/density_curve.hpp"
 #include "infalign/theory/detail/shooting.hpp"
 #include "infalign/theory/matchup.hpp"

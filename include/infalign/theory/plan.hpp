@@ -13,7 +13,7 @@
 
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
-#include "infalign/objective/weights.hpp"
+#include "infalign/core/weights.hpp"
 #include "infalign/theory/matchup.hpp"
 #include "infalign/theory/optimal_transform.hpp"
 #include "infalign/theory/tradeoff.hpp"

@@ -4,8 +4,8 @@
 ///
 /// \code
 /// // Pilot: m samples of policy and base for each prompt, in two halves.
-/// procedure_winrate(on, rows(y, prompts, m / 2, m), rows(z, prompts, m / 2, m), best_of(4), first);
-/// procedure_winrate(on, rows(y + m / 2, prompts, m / 2, m), rows(z + m / 2, prompts, m / 2, m), best_of(4), second);
+/// procedure_win_rate(on, rows(y, prompts, m / 2, m), rows(z, prompts, m / 2, m), best_of(4), first);
+/// procedure_win_rate(on, rows(y + m / 2, prompts, m / 2, m), rows(z + m / 2, prompts, m / 2, m), best_of(4), second);
 /// const variance_components seen = estimate_variance_components(first, second, m / 2);
 /// const sampling_plan plan = plan_sampling(0.005, seen, {.prompt = 0, .sample = 2}, {.least = 4, .most = 256});
 /// \endcode

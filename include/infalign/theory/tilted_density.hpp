@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "infalign/core/error.hpp"
-#include "infalign/objective/weights.hpp"
+#include "infalign/core/weights.hpp"
 #include "infalign/theory/detail/tilt_family.hpp"
 #include "infalign/theory/matchup.hpp"
 #include "infalign/transform/transform.hpp"

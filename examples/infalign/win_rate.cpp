@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// `infalign win-rate`: how often a policy beats the reference policy under an inference-time procedure.
+
+#include <CLI/CLI.hpp>
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "commands.hpp"
+#include "failure.hpp"
+#include "infalign/backend/simd.hpp"
+#include "infalign/statistics/summarize.hpp"
+#include "output_file.hpp"
+#include "shared_options.hpp"
+#include "text_table.hpp"
+#include "win_rate_estimate.hpp"
+
+namespace command {
+
+namespace {
+
+struct win_rate_options : procedure_options, report_options {
+  std::string policy;
+  std::string reference;
+  std::string per_prompt;
+};
+
+void write_per_prompt(const std::string& path, const reward_table& policy, const std::vector<double>& wins) {
+  output_file out(path);
+  for (std::size_t p = 0; p < wins.size(); ++p) {
+    json_object row;
+    row.add_raw("prompt_id", policy.prompts.json(p)).add("win_rate", wins[p]);
+    out.buffer() += row.text() + '\n';
+    out.flush_if_full();
+  }
+  out.commit();
+}
+
+std::string report(const win_rate_options& chosen, const procedures& served, const infalign::estimate& mean) {
+  if (chosen.json) {
+    json_object found;
+    found.add("prompts", static_cast<long long>(mean.count)).add("win_rate", mean.value);
+    add_error(found, mean, chosen.level);
+    return found.add("level", chosen.level).text() + '\n';
+  }
+  text_table table(
+      {"procedure", "reference", "prompts", "win rate", "s.e.", fmt::format("{:g} % interval", 100 * chosen.level)});
+  table.add({served.policy.name(), served.reference.name(), std::to_string(mean.count), fmt::format("{:.4f}", mean.value),
+             fmt::format("{:.4f}", mean.standard_error), interval_text(mean, chosen.level)});
+  return table.text();
+}
+
+void run(const win_rate_options& chosen) {
+  check_level(chosen.level);
+  expect_no_standard_output("--per-prompt", chosen.per_prompt);
+  if (chosen.policy == "-" && chosen.reference == "-")
+    throw usage_failure("--policy and --reference: only one of them can be standard input");
+  const procedures served = procedures::parse(chosen);
+  const reward_table policy = read_rewards(chosen.policy);
+  const std::vector<double> wins = win_rates(policy, read_rewards(chosen.reference), served);
+  infalign::simd on;
+  const infalign::estimate mean = infalign::summarize(on, wins);
+  if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, policy, wins);
+  write_output("-", report(chosen, served, mean));
+}
+
+constexpr const char* explanation =
+    "Records, one a line: {\"prompt_id\": string or integer, \"reward\": x} or {\"prompt_id\": …, \"rewards\": [x, …]}; the "
+    "rewards\n"
+    "of a prompt may be spread over any number of records. The estimate of a prompt is unbiased, ties count one half. The\n"
+    "prompt is the unit of sampling: the standard error is that of a mean over prompts, the interval a normal one, and both\n"
+    "are null in JSON if there is one prompt. Prompts that only the reference has are left out.\n"
+    "\n"
+    "Procedures: standard, best_of:N, worst_of:N, order_statistic:M:N, top_of:M:N, best_of_random:N=P,N=P,…,\n"
+    "best_of_poisson:MEAN.\n"
+    "\n"
+    "Examples:\n"
+    "  infalign win-rate --policy policy.jsonl --reference base.jsonl --procedure best_of:4\n"
+    "  infalign win-rate --policy policy.jsonl --reference base.jsonl --procedure best_of:4 --reference-procedure standard "
+    "--json\n"
+    "  infalign win-rate --policy policy.jsonl --reference base.jsonl --procedure worst_of:8 --per-prompt rows.jsonl";
+
+}  // namespace
+
+void add_win_rate(CLI::App& program) {
+  CLI::App* const command =
+      program.add_subcommand("win-rate", "Win rate of a policy against the reference policy, with its error.");
+  command->alias("winrate");  // its name before 0.2
+  const auto chosen = std::make_shared<win_rate_options>();
+  command->add_option("--policy", chosen->policy, "Rewards of samples of the policy; - for standard input")->required();
+  command->add_option("--reference", chosen->reference, "Rewards of samples of the reference policy; - for standard input")
+      ->required();
+  add_procedures(*command, *chosen, "the reference policy");
+  command->add_option("--per-prompt", chosen->per_prompt, "Write the win rate of every prompt here, one record a line");
+  add_report(*command, *chosen);
+  command->footer(explanation);
+  command->callback([chosen] { run(*chosen); });
+}
+
+}  // namespace command

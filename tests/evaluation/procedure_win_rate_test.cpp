@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infalign/evaluation/procedure_win_rate.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "evaluation/subset_pairs.hpp"
+#include "support/configurations.hpp"
+#include "support/samples.hpp"
+
+using infalign::best_of;
+using infalign::index_t;
+using infalign::procedure_win_rate;
+using infalign::rank_algorithm;
+using infalign::standard;
+using infalign::worst_of;
+namespace test = infalign::test;
+
+namespace {
+
+template <class T>
+using groups = std::vector<std::vector<T>>;
+
+template <class T>
+std::vector<T> packed(const groups<T>& prompts) {
+  std::vector<T> values;
+  for (const auto& p : prompts) values.insert(values.end(), p.begin(), p.end());
+  return values;
+}
+
+template <class T>
+std::vector<index_t> offsets(const groups<T>& prompts) {
+  std::vector<index_t> sizes;
+  for (const auto& p : prompts) sizes.push_back(static_cast<index_t>(p.size()));
+  return test::offsets_of(sizes);
+}
+
+/// The library's win rates of ragged prompts.
+template <class C, class Procedure, class ReferenceProcedure>
+std::vector<double> ragged_win_rate(const groups<typename C::value>& policy, const groups<typename C::value>& reference,
+                                    const Procedure& procedure, const ReferenceProcedure& reference_procedure,
+                                    rank_algorithm algorithm) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  typename C::template array<T> y(packed(policy)), z(packed(reference));
+  typename C::template array<index_t> y_offsets(offsets(policy)), z_offsets(offsets(reference));
+  typename C::template array<double> out(static_cast<index_t>(policy.size()), -1.0);
+  procedure_win_rate(on, y.ragged(y_offsets), z.ragged(z_offsets), procedure, reference_procedure, out.span(), algorithm);
+  return out.host();
+}
+
+/// The same for prompts with equally many samples.
+template <class C, class Procedure, class ReferenceProcedure>
+std::vector<double> dense_win_rate(const groups<typename C::value>& policy, const groups<typename C::value>& reference,
+                                   const Procedure& procedure, const ReferenceProcedure& reference_procedure,
+                                   rank_algorithm algorithm) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  const auto prompts = static_cast<index_t>(policy.size());
+  typename C::template array<T> y(packed(policy)), z(packed(reference));
+  typename C::template array<double> out(prompts, -1.0);
+  procedure_win_rate(on, y.rows(prompts, static_cast<index_t>(policy[0].size())),
+                     z.rows(prompts, static_cast<index_t>(reference[0].size())), procedure, reference_procedure, out.span(),
+                     algorithm);
+  return out.host();
+}
+
+template <class T>
+groups<T> tied_prompts(const std::vector<index_t>& sizes, std::uint64_t seed, int levels) {
+  groups<T> prompts;
+  for (const index_t n : sizes) prompts.push_back(test::tied_values<T>(n, seed++, levels));
+  return prompts;
+}
+
+template <class Use>
+void for_each_pair_of_procedures(Use&& use) {
+  use(standard{}, standard{});
+  for (const index_t n : {1, 2, 3, 4}) {
+    use(best_of(n), best_of(n));
+    use(worst_of(n), worst_of(n));
+    use(best_of(n), standard{});
+    use(standard{}, worst_of(n));
+  }
+  use(best_of(4), best_of(2));
+  use(best_of(3), worst_of(2));
+}
+
+constexpr rank_algorithm both[] = {rank_algorithm::counting, rank_algorithm::sorting};
+
+/// A procedure that has only its distortion: the best of `1 + Poisson(mean)` samples.
+struct best_of_poisson {
+  double mean;
+  [[nodiscard]] INFALIGN_HD double distortion(double q) const {
+    using std::exp;
+    return q * exp(mean * (q - 1));
+  }
+};
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("the win rate equals enumeration over all pairs of subsets", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  for (const int levels : {1, 2, 4, 100}) {
+    // Every pair of sizes from 4 to 7, then dense shapes with m < m' and m > m'.
+    std::vector<index_t> policy_sizes, reference_sizes;
+    for (index_t m = 4; m <= 7; ++m)
+      for (index_t k = 4; k <= 7; ++k) policy_sizes.push_back(m), reference_sizes.push_back(k);
+    const groups<T> ragged_policy = tied_prompts<T>(policy_sizes, 100, levels);
+    const groups<T> ragged_reference = tied_prompts<T>(reference_sizes, 200, levels);
+    const groups<T> short_groups = tied_prompts<T>({5, 5, 5}, 300, levels);
+    const groups<T> long_groups = tied_prompts<T>({9, 9, 9}, 400, levels);
+    for_each_pair_of_procedures([&](const auto& procedure, const auto& reference_procedure) {
+      CAPTURE(procedure.name());
+      CAPTURE(reference_procedure.name());
+      const auto check = [&](const groups<T>& policy, const groups<T>& reference, const std::vector<double>& win_rate) {
+        REQUIRE(win_rate.size() == policy.size());
+        for (std::size_t p = 0; p < policy.size(); ++p)
+          CHECK(std::abs(win_rate[p] - test::win_rate_by_subsets(policy[p], reference[p], procedure, reference_procedure)) <=
+                1e-12);
+      };
+      for (const auto algorithm : both) {
+        check(ragged_policy, ragged_reference,
+              ragged_win_rate<C>(ragged_policy, ragged_reference, procedure, reference_procedure, algorithm));
+        check(short_groups, long_groups,
+              dense_win_rate<C>(short_groups, long_groups, procedure, reference_procedure, algorithm));
+        check(long_groups, short_groups,
+              dense_win_rate<C>(long_groups, short_groups, procedure, reference_procedure, algorithm));
+      }
+    });
+  }
+}
+
+TEST_CASE_TEMPLATE("both algorithms agree, dense and ragged, around the register widths", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  for (const index_t m : {2, 3, 15, 16, 17, 33, 100})
+    for (const index_t k : {2, 7, 8, 31, 64, 65}) {
+      const groups<T> policy = tied_prompts<T>({m, m, m}, 10, 12);
+      const groups<T> reference = tied_prompts<T>({k, k, k}, 20, 12);
+      const auto counting = dense_win_rate<C>(policy, reference, best_of(2), worst_of(2), rank_algorithm::counting);
+      const auto sorting = dense_win_rate<C>(policy, reference, best_of(2), worst_of(2), rank_algorithm::sorting);
+      const auto automatic = dense_win_rate<C>(policy, reference, best_of(2), worst_of(2), rank_algorithm::automatic);
+      const auto ragged = ragged_win_rate<C>(policy, reference, best_of(2), worst_of(2), rank_algorithm::counting);
+      for (std::size_t p = 0; p < 3; ++p) {
+        // Sums of m terms that add to at most 1, in different orders.
+        const double rounding = 4e-16 * static_cast<double>(m);
+        CHECK(std::abs(counting[p] - sorting[p]) <= rounding);
+        CHECK(std::abs(counting[p] - automatic[p]) <= rounding);
+        CHECK(counting[p] == ragged[p]);
+      }
+    }
+}
+
+TEST_CASE_TEMPLATE("the standard win rate is the Mann-Whitney statistic", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  const index_t m = 37, k = 53;
+  const auto policy = test::tied_values<T>(m, 1, 20);
+  const auto reference = test::tied_values<T>(k, 2, 20);
+  long long twice_wins = 0;
+  for (const T y : policy)
+    for (const T z : reference) twice_wins += y > z ? 2 : y == z ? 1 : 0;
+  typename C::template array<T> y(policy), z(reference);
+  typename C::template array<double> out(1, -1.0);
+  infalign::standard_win_rate(on, y.rows(1, m), z.rows(1, k), out.span());
+  CHECK(std::abs(out.host()[0] - static_cast<double>(twice_wins) / static_cast<double>(2 * m * k)) <= 1e-14);
+}
+
+TEST_CASE_TEMPLATE("the worst of negated rewards is the mirror of the best", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  const groups<T> policy = tied_prompts<T>({8, 20, 33}, 1, 6);
+  const groups<T> reference = tied_prompts<T>({9, 12, 40}, 7, 6);
+  groups<T> negated_policy = policy, negated_reference = reference;
+  for (auto* prompts : {&negated_policy, &negated_reference})
+    for (auto& p : *prompts)
+      for (T& v : p) v = -v;
+  for (const index_t n : {1, 2, 5, 8})
+    for (const auto algorithm : both) {
+      const auto best = ragged_win_rate<C>(policy, reference, best_of(n), best_of(n), algorithm);
+      const auto worst = ragged_win_rate<C>(negated_policy, negated_reference, worst_of(n), worst_of(n), algorithm);
+      for (std::size_t p = 0; p < policy.size(); ++p) CHECK(std::abs(best[p] - (1 - worst[p])) <= 1e-14);
+    }
+}
+
+TEST_CASE_TEMPLATE("a policy against its own samples wins half the time", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  for (const int levels : {1, 3, 1'000'000}) {
+    const groups<T> prompts = tied_prompts<T>({6, 19, 64}, 3, levels);
+    for_each_pair_of_procedures([&](const auto& procedure, const auto&) {
+      for (const auto algorithm : both)
+        for (const double w : ragged_win_rate<C>(prompts, prompts, procedure, procedure, algorithm))
+          CHECK(std::abs(w - 0.5) <= 1e-14);
+    });
+  }
+}
+
+TEST_CASE_TEMPLATE("separated samples win always or never, for any procedure", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  const groups<T> low{{-3, -1, -2, -1, -5}};
+  const groups<T> high{{4, 1, 9, 1}};
+  for_each_pair_of_procedures([&](const auto& procedure, const auto& reference_procedure) {
+    for (const auto algorithm : both) {
+      CHECK(ragged_win_rate<C>(high, low, procedure, reference_procedure, algorithm)[0] == doctest::Approx(1.0).epsilon(1e-15));
+      CHECK(ragged_win_rate<C>(low, high, procedure, reference_procedure, algorithm)[0] == 0.0);
+    }
+  });
+}
+
+TEST_CASE_TEMPLATE("the win rate depends on the order of the rewards alone", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  const groups<T> policy = tied_prompts<T>({8, 21}, 1, 9);
+  const groups<T> reference = tied_prompts<T>({12, 17}, 5, 9);
+  const auto mapped = [](groups<T> prompts, T scale, T shift) {
+    for (auto& p : prompts)
+      for (T& v : p) v = (v - 4) * (v - 4) * (v - 4) * scale + shift;
+    return prompts;
+  };
+  for (const auto algorithm : both) {
+    const auto plain = ragged_win_rate<C>(policy, reference, best_of(3), best_of(3), algorithm);
+    for (const auto& [scale, shift] : {std::pair(T(1e-30), T(0)), std::pair(T(1e30), T(-7)), std::pair(T(2), T(-1000))})
+      CHECK(test::same_bits(plain, ragged_win_rate<C>(mapped(policy, scale, shift), mapped(reference, scale, shift), best_of(3),
+                                                      best_of(3), algorithm)));
+  }
+}
+
+TEST_CASE_TEMPLATE("the statistic is unbiased for the closed form", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  // Under Φ = log u with β = 1/(n-1) the policy is the best of n of the base: F(u) = uⁿ. With the best of N on both sides
+  // W = 1 - ∫ u^{nN}·N·u^{N-1} du = n/(n+1). With the worst of 2 and n = 2, W = ∫ 2·(1-u²)²·(1-u) du = 11/15.
+  const index_t prompts = 20'000, m = 5, k = 4;
+  const double n = 2;
+  std::mt19937_64 generator(9);
+  std::uniform_real_distribution<double> uniform;
+  std::vector<T> policy(static_cast<std::size_t>(prompts * m)), reference(static_cast<std::size_t>(prompts * k));
+  for (T& y : policy) y = static_cast<T>(std::pow(uniform(generator), 1 / n));
+  for (T& z : reference) z = static_cast<T>(uniform(generator));
+  typename C::template array<T> y(policy), z(reference);
+  typename C::template array<double> out(prompts, -1.0);
+  const auto check = [&](const auto& procedure, double expected) {
+    procedure_win_rate(on, y.rows(prompts, m), z.rows(prompts, k), procedure, out.span());
+    const auto values = out.host();
+    const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(prompts);
+    double squares = 0;
+    for (const double w : values) squares += (w - mean) * (w - mean);
+    CHECK(std::abs(mean - expected) <= 4 * std::sqrt(squares) / static_cast<double>(prompts));
+  };
+  check(standard{}, n / (n + 1));
+  for (const index_t samples : {1, 2, 4}) check(best_of(samples), n / (n + 1));
+  check(worst_of(2), 11.0 / 15);
+}
+
+TEST_CASE_TEMPLATE("a million samples and as large an N", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  const auto check = [&](index_t m, const auto& procedure, double expected) {
+    // Policy 2i+1, reference 2i, in a shuffled order: every policy sample just above its partner.
+    std::vector<T> odd(static_cast<std::size_t>(m)), even(static_cast<std::size_t>(m));
+    for (index_t i = 0; i < m; ++i) {
+      const auto place = static_cast<std::size_t>(i * 7919 % m);
+      odd[place] = static_cast<T>(2 * i + 1);
+      even[place] = static_cast<T>(2 * i);
+    }
+    typename C::template array<T> policy(odd), reference(even);
+    typename C::template array<double> out(1, -1.0);
+    procedure_win_rate(on, policy.rows(1, m), reference.rows(1, m), procedure, out.span());
+    // The error of a share in log space, 1e-9, bounds that of the sum.
+    CHECK(std::abs(out.host()[0] - expected) <= 1e-9);
+  };
+  // The i-th smallest is the best of N with weight w_i = binom(i-1,N-1)/binom(m,N), and then beats references 1 … i:
+  // W = Σ_i w_i·Σ_{j≤i} w_j = ½·(1 + Σ w_i²). The worst of N mirrors it.
+  const auto expected = [](index_t m, index_t n) {
+    long double weight = static_cast<long double>(n) / static_cast<long double>(m);
+    long double squares = 0;
+    for (index_t i = m; i >= n; --i) {
+      squares += weight * weight;
+      weight *= static_cast<long double>(i - n) / static_cast<long double>(i - 1);
+    }
+    return static_cast<double>((1 + squares) / 2);
+  };
+  const index_t million = 1'000'000;
+  check(million, best_of(million), 1.0);
+  check(million, best_of(million / 2), expected(million, million / 2));
+  for (const index_t n : {64, 65, 1000, 25'000, 49'999}) {
+    check(50'000, best_of(n), expected(50'000, n));
+    check(50'000, worst_of(n), expected(50'000, n));
+  }
+}
+
+TEST_CASE_TEMPLATE("a procedure with only a distortion gets the plug-in estimate", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  const groups<T> policy = tied_prompts<T>({8, 1, 30}, 1, 7);
+  const groups<T> reference = tied_prompts<T>({12, 3, 19}, 5, 7);
+  const auto share_at_most = [](const std::vector<T>& samples, T t, bool inclusive) {
+    double count = 0;
+    for (const T s : samples) count += s < t || (inclusive && s == t);
+    return count / static_cast<double>(samples.size());
+  };
+  const best_of_poisson often{3.0}, rarely{0.25};
+  for (const auto algorithm : both) {
+    const auto win_rate = ragged_win_rate<C>(policy, reference, often, rarely, algorithm);
+    for (std::size_t p = 0; p < policy.size(); ++p) {
+      double expected = 0;
+      for (int t = 0; t < 7; ++t) {
+        const auto share = [&](const std::vector<T>& samples, bool inclusive) {
+          return share_at_most(samples, static_cast<T>(t), inclusive);
+        };
+        expected += (often.distortion(share(policy[p], true)) - often.distortion(share(policy[p], false))) *
+                    (rarely.distortion(share(reference[p], true)) + rarely.distortion(share(reference[p], false))) / 2;
+      }
+      CHECK(std::abs(win_rate[p] - expected) <= 1e-14);
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("padded rows are read without their padding", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  const T padding = std::numeric_limits<T>::quiet_NaN();
+  typename C::template array<T> y(std::vector<T>{1, 3, padding, 2, 2, padding});
+  typename C::template array<T> z(std::vector<T>{2, 2, 2, padding, padding, 2, 1, 3, padding, padding});
+  for (const auto algorithm : both) {
+    typename C::template array<double> out(2, -1.0);
+    procedure_win_rate(on, y.rows(2, 2, 3), z.rows(2, 3, 5), best_of(2), standard{}, out.span(), algorithm);
+    CHECK(out.host()[0] == doctest::Approx(1.0).epsilon(1e-15));
+    CHECK(out.host()[1] == doctest::Approx(0.5).epsilon(1e-15));
+  }
+}
+
+TEST_CASE_TEMPLATE("no prompts are an ordinary input", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  typename C::template array<T> none;
+  typename C::template array<double> out;
+  typename C::template array<index_t> no_offsets;
+  CHECK_NOTHROW(procedure_win_rate(on, none.rows(0, 4), none.rows(0, 4), best_of(4), out.span()));
+  CHECK_NOTHROW(procedure_win_rate(on, none.ragged(no_offsets), none.ragged(no_offsets), best_of(4), out.span()));
+}
+
+TEST_CASE_TEMPLATE("bad input is named, and nothing is written", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  const T inf = std::numeric_limits<T>::infinity();
+  const T nan = std::numeric_limits<T>::quiet_NaN();
+  typename C::template array<T> y(test::normal_values<T>(6, 1)), z(test::normal_values<T>(8, 2));
+  typename C::template array<index_t> y_offsets(std::vector<index_t>{0, 4, 6}), z_offsets(std::vector<index_t>{0, 4, 8});
+  typename C::template array<index_t> empty_group(std::vector<index_t>{0, 6, 6});
+  typename C::template array<double> out(2, -7.0);
+  typename C::template array<double> out3(3, -7.0);
+  const auto shape = [](auto&& call) { return test::message_of<infalign::shape_error>(call); };
+  const auto domain = [](auto&& call) { return test::message_of<infalign::domain_error>(call); };
+
+  CHECK(shape([&] { procedure_win_rate(on, y.rows(2, 3), z.rows(2, 4), best_of(4), out.span()); }) ==
+        "procedure_win_rate: policy_rewards[0] has 3 values, fewer than the 4 that its procedure draws");
+  CHECK(shape([&] { procedure_win_rate(on, y.ragged(y_offsets), z.ragged(z_offsets), worst_of(3), out.span()); }) ==
+        "procedure_win_rate: policy_rewards[1] has 2 values, fewer than the 3 that its procedure draws");
+  CHECK(shape([&] { procedure_win_rate(on, y.ragged(y_offsets), z.rows(2, 4), standard{}, best_of(5), out.span()); }) ==
+        "procedure_win_rate: reference_rewards[0] has 4 values, fewer than the 5 that its procedure draws");
+  CHECK(shape([&] { infalign::standard_win_rate(on, y.ragged(empty_group), z.rows(2, 4), out.span()); }) ==
+        "procedure_win_rate: policy_rewards[1] has 0 values, fewer than the 1 that its procedure draws");
+  CHECK(shape([&] { procedure_win_rate(on, y.rows(3, 2), z.rows(2, 4), best_of(2), out3.span()); }) ==
+        "procedure_win_rate: reference_rewards has 2 groups, but policy_rewards has 3");
+  CHECK(shape([&] { procedure_win_rate(on, y.rows(2, 3), z.rows(2, 4), best_of(2), out3.span()); }) ==
+        "procedure_win_rate: out has 3 values, but policy_rewards has 2 groups");
+
+  const auto with = [](index_t n, index_t place, T value) {
+    auto values = test::normal_values<T>(n, 1);
+    values[static_cast<std::size_t>(place)] = value;
+    return typename C::template array<T>(values);
+  };
+  auto bad_policy = with(6, 5, nan);
+  auto bad_reference = with(8, 4, -inf);
+  CHECK(domain([&] { procedure_win_rate(on, bad_policy.ragged(y_offsets), z.rows(2, 4), best_of(2), out.span()); }) ==
+        "procedure_win_rate: policy_rewards[1][1] is nan, must be finite");
+  CHECK(domain([&] { procedure_win_rate(on, y.rows(2, 3), bad_reference.rows(2, 4), best_of(2), out.span()); }) ==
+        "procedure_win_rate: reference_rewards[1][0] is -inf, must be finite");
+  for (const auto& values : {out.host(), out3.host()})
+    for (const double v : values) CHECK(v == -7.0);
+}

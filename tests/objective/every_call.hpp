@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Every objective, called once: see support/call_data.hpp.
+#pragma once
+
+#include <cstdint>
+
+#include "infalign/core/storage.hpp"
+#include "infalign/objective/advantage.hpp"
+#include "infalign/objective/policy_gradient.hpp"
+#include "infalign/objective/sequence_policy_gradient.hpp"
+#include "support/call_data.hpp"
+
+namespace infalign::test {
+
+template <class C>
+class objective_calls {
+ public:
+  using T = typename C::value;
+
+  template <class B>
+  void run(B& on) {
+    leave_one_out_advantage(on, rewards_.rows(prompts, m), centred_.rows(prompts, m));
+    const token_logits<T, space> batch{logits_.rows(tokens, vocabulary), base_.rows(tokens, vocabulary), ids_.span()};
+    const token_logits<bfloat16, space> narrow{narrow_.rows(tokens, vocabulary), {}, ids_.span()};
+    const objective_weights weights{.kl = kl_weight(0.1), .entropy = entropy_weight(0.01)};
+    compute_token_statistics(on, batch, statistics(statistics_, 0));
+    policy_gradient(on, reinforce(), batch, advantages_.span(), weights, statistics(statistics_, 1),
+                    gradient_[0].rows(tokens, vocabulary));
+    policy_gradient(on, reinforce(), narrow, advantages_.span(), {.kl = kl_weight(0)}, statistics(narrow_statistics_, 0),
+                    narrow_gradient_.rows(tokens, vocabulary));
+    sequence_policy_gradient(on, batch, rollout_offsets_.span(), rollout_advantages_.span(), weights,
+                             statistics(statistics_, 2), gradient_[1].rows(tokens, vocabulary));
+  }
+  [[nodiscard]] call_results results() const {
+    call_results all{result_of(centred_), result_of(narrow_gradient_)};
+    for (const auto* group : {&statistics_, &gradient_})
+      for (const auto& a : *group) all.push_back(result_of(a));
+    for (const auto& a : narrow_statistics_) all.push_back({0x1p-23, result_of(a).values});  // computed in float
+    return all;
+  }
+
+ private:
+  template <class U>
+  using array = typename C::template array<U>;
+  using space = typename C::backend::memory_space;
+  static constexpr index_t prompts = many_groups, m = 11, tokens = 12, vocabulary = 5003, rollouts = 4;
+
+  static token_statistics<T, space> statistics(std::vector<array<T>>& of, std::size_t call) {
+    return {of[4 * call].span(), of[4 * call + 1].span(), of[4 * call + 2].span(), of[4 * call + 3].span()};
+  }
+  static std::vector<std::int32_t> token_ids() {
+    std::vector<std::int32_t> ids;
+    for (index_t t = 0; t < tokens; ++t) ids.push_back(static_cast<std::int32_t>(t * 997 % vocabulary));
+    return ids;
+  }
+  static std::vector<bfloat16> narrowed() {
+    std::vector<bfloat16> values;
+    for (const float x : normal_values<float>(tokens * vocabulary, 9)) values.push_back(static_cast<bfloat16>(x));
+    return values;
+  }
+
+  array<T> rewards_{tied_values<T>(prompts * m, 2, 30)}, centred_ = array<T>(prompts * m);
+  array<T> logits_{normal_values<T>(tokens * vocabulary, 5)}, base_{normal_values<T>(tokens * vocabulary, 6)};
+  array<bfloat16> narrow_{narrowed()}, narrow_gradient_ = array<bfloat16>(tokens * vocabulary);
+  array<std::int32_t> ids_{token_ids()};
+  array<T> advantages_{normal_values<T>(tokens, 7)}, rollout_advantages_{normal_values<T>(rollouts, 8)};
+  array<index_t> rollout_offsets_{equal_offsets(rollouts, tokens / rollouts)};
+  std::vector<array<T>> statistics_ = std::vector<array<T>>(12, array<T>(tokens));
+  std::vector<array<T>> narrow_statistics_ = std::vector<array<T>>(4, array<T>(tokens));
+  std::vector<array<T>> gradient_ = std::vector<array<T>>(2, array<T>(tokens* vocabulary));
+};
+
+}  // namespace infalign::test
