@@ -81,13 +81,13 @@ void policy_gradient(benchmark::State& state) {
   for (index_t t = 0; t < tokens; ++t) sampled.push_back(static_cast<std::int32_t>(t * 7919 % vocabulary));
   device_array<std::int32_t> ids(sampled);
   device_array<float> advantages = normal_values<float>(tokens, 2), old = normal_values<float>(tokens, 3), loss(tokens);
-  const infalign::clipped_surrogate<float, device_memory> clip(old.span(), 0.2, 0.2);
+  const infalign::clipped_surrogate clip(0.2, 0.2);
   const infalign::token_logits<L, device_memory> batch{logits.rows(tokens, vocabulary), {}, ids.span()};
   auto on = infalign::cuda().unchecked();
   measure(state, 2 * static_cast<index_t>(sizeof(L)) * tokens * vocabulary, [&] {
-    infalign::policy_gradient(on, clip, batch, advantages.span(), {.kl = infalign::kl_weight(0)},
-                              infalign::token_statistics<float, device_memory>{loss.span(), {}, {}, {}},
-                              gradient.rows(tokens, vocabulary));
+    infalign::policy_gradient(
+        on, clip, batch, infalign::token_data(advantages.span(), old.span()), {.kl = infalign::kl_weight(0)},
+        infalign::token_statistics<float, device_memory>{loss.span(), {}, {}, {}}, gradient.rows(tokens, vocabulary));
   });
 }
 

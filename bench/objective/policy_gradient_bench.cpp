@@ -38,9 +38,9 @@ struct problem {
 void policy_gradient(benchmark::State& state) {
   problem p(state);
   infalign::simd on;
-  const infalign::clipped_surrogate<float> clip(p.old_log_prob, 0.2, 0.2);
+  const infalign::clipped_surrogate clip(0.2, 0.2);
   bench::measure(state, [&] {
-    infalign::policy_gradient(on, clip, p.batch(false), std::as_const(p.advantages),
+    infalign::policy_gradient(on, clip, p.batch(false), infalign::token_data(p.advantages, p.old_log_prob),
                               {.kl = infalign::kl_weight(0), .scale = 1.0 / static_cast<double>(p.tokens)},
                               infalign::token_statistics<float>{p.loss, p.log_prob, {}, {}}, p.out());
   });

@@ -93,8 +93,9 @@ const char* policy_gradient(int checks, const L* logits, const L* base, const st
     const infalign::token_statistics<float, memory> statistics{{loss, n}, {}, span<float>(kl, base != nullptr ? n : 0), {}};
     const infalign::objective_weights weights{.kl = infalign::kl_weight(base != nullptr ? beta : 0),
                                               .scale = 1.0 / static_cast<double>(n)};
-    infalign::policy_gradient(on, infalign::clipped_surrogate<float, memory>({old_log_prob, n}, 0.2, 0.2), batch,
-                              span<const float>(advantages, n), weights, statistics, rows<L>(gradient, n, vocabulary));
+    infalign::policy_gradient(on, infalign::clipped_surrogate(0.2, 0.2), batch,
+                              infalign::token_data(span<const float>(advantages, n), span<const float>(old_log_prob, n)),
+                              weights, statistics, rows<L>(gradient, n, vocabulary));
   });
 }
 

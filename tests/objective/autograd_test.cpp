@@ -7,8 +7,8 @@
 
 #include "infalign/objective/policy_gradient.hpp"
 #include "infalign/objective/sequence_policy_gradient.hpp"
+#include "logits/token_batch.hpp"
 #include "objective/autograd_reference.hpp"
-#include "objective/token_batch.hpp"
 #include "support/configurations.hpp"
 
 namespace test = infalign::test;
@@ -71,10 +71,9 @@ TEST_CASE_TEMPLATE("the clipped surrogate equals PyTorch", C, INFALIGN_CONFIGURA
   typename C::backend on = C::make_backend();
   test::loaded_batch<C> batch(reference_batch<C>());
   typename C::template array<T> old(std::vector<T>(autograd::old_log_prob.begin(), autograd::old_log_prob.end()));
-  const infalign::clipped_surrogate<T, typename C::backend::memory_space> loss(old.span(), autograd::clip_low,
-                                                                               autograd::clip_high);
-  policy_gradient(on, loss, batch.with_base(), batch.advantages.span(), {beta, eta, autograd::scale}, batch.statistics(),
-                  batch.gradient());
+  const infalign::clipped_surrogate loss(autograd::clip_low, autograd::clip_high);
+  policy_gradient(on, loss, batch.with_base(), infalign::token_data(batch.advantages.span(), old.span()),
+                  {beta, eta, autograd::scale}, batch.statistics(), batch.gradient());
   check_close(batch.gradient_values.host(), autograd::clipped_all);
 }
 

@@ -6,7 +6,9 @@
 #include <cstdint>
 
 #include "infalign/core/storage.hpp"
-#include "infalign/objective/advantage.hpp"
+#include "infalign/objective/advantage/group_normalized.hpp"
+#include "infalign/objective/advantage/leave_one_out.hpp"
+#include "infalign/objective/losses.hpp"
 #include "infalign/objective/policy_gradient.hpp"
 #include "infalign/objective/sequence_policy_gradient.hpp"
 #include "support/call_data.hpp"
@@ -24,7 +26,9 @@ class objective_calls {
     const token_logits<T, space> batch{logits_.rows(tokens, vocabulary), base_.rows(tokens, vocabulary), ids_.span()};
     const token_logits<bfloat16, space> narrow{narrow_.rows(tokens, vocabulary), {}, ids_.span()};
     const objective_weights weights{.kl = kl_weight(0.1), .entropy = entropy_weight(0.01)};
-    compute_token_statistics(on, batch, statistics(statistics_, 0));
+    group_normalized_advantage(on, rewards_.rows(prompts, m), normalized_.rows(prompts, m));
+    policy_gradient(on, clipped_surrogate(0.2, 0.3), batch, token_data(advantages_.span(), old_.span()), weights,
+                    statistics(statistics_, 0), gradient_[2].rows(tokens, vocabulary));
     policy_gradient(on, reinforce(), batch, advantages_.span(), weights, statistics(statistics_, 1),
                     gradient_[0].rows(tokens, vocabulary));
     policy_gradient(on, reinforce(), narrow, advantages_.span(), {.kl = kl_weight(0)}, statistics(narrow_statistics_, 0),
@@ -33,7 +37,7 @@ class objective_calls {
                              statistics(statistics_, 2), gradient_[1].rows(tokens, vocabulary));
   }
   [[nodiscard]] call_results results() const {
-    call_results all{result_of(centred_), result_of(narrow_gradient_)};
+    call_results all{result_of(centred_), result_of(normalized_), result_of(narrow_gradient_)};
     for (const auto* group : {&statistics_, &gradient_})
       for (const auto& a : *group) all.push_back(result_of(a));
     for (const auto& a : narrow_statistics_) all.push_back({0x1p-23, result_of(a).values});  // computed in float
@@ -60,15 +64,16 @@ class objective_calls {
     return values;
   }
 
-  array<T> rewards_{tied_values<T>(prompts * m, 2, 30)}, centred_ = array<T>(prompts * m);
+  array<T> rewards_{tied_values<T>(prompts * m, 2, 30)}, centred_ = array<T>(prompts * m), normalized_ = array<T>(prompts * m);
   array<T> logits_{normal_values<T>(tokens * vocabulary, 5)}, base_{normal_values<T>(tokens * vocabulary, 6)};
   array<bfloat16> narrow_{narrowed()}, narrow_gradient_ = array<bfloat16>(tokens * vocabulary);
   array<std::int32_t> ids_{token_ids()};
   array<T> advantages_{normal_values<T>(tokens, 7)}, rollout_advantages_{normal_values<T>(rollouts, 8)};
+  array<T> old_{std::vector<T>(tokens, T(-8.5))};
   array<index_t> rollout_offsets_{equal_offsets(rollouts, tokens / rollouts)};
   std::vector<array<T>> statistics_ = std::vector<array<T>>(12, array<T>(tokens));
   std::vector<array<T>> narrow_statistics_ = std::vector<array<T>>(4, array<T>(tokens));
-  std::vector<array<T>> gradient_ = std::vector<array<T>>(2, array<T>(tokens* vocabulary));
+  std::vector<array<T>> gradient_ = std::vector<array<T>>(3, array<T>(tokens* vocabulary));
 };
 
 }  // namespace infalign::test

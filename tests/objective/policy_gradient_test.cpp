@@ -9,8 +9,8 @@
 #include <set>
 #include <vector>
 
-#include "objective/loss_by_definition.hpp"
-#include "objective/token_batch.hpp"
+#include "logits/loss_by_definition.hpp"
+#include "logits/token_batch.hpp"
 #include "support/configurations.hpp"
 #include "support/samples.hpp"
 
@@ -29,11 +29,9 @@ const objective_weights all_terms{kl_weight(0.3), entropy_weight(0.2), 1.7};
 
 /// A loss of a user: `-A·(log π)³`.
 struct cubic {
-  INFALIGN_HD double loss(double log_prob, double advantage, index_t) const {
-    return -advantage * log_prob * log_prob * log_prob;
-  }
-  INFALIGN_HD double score_weight(double log_prob, double advantage, index_t) const {
-    return 3 * advantage * log_prob * log_prob;
+  INFALIGN_HD infalign::loss_value operator()(const infalign::token_row& row) const {
+    const double square = row.log_prob * row.log_prob;
+    return {-row.advantage * square * row.log_prob, -3 * row.advantage * square};
   }
 };
 
@@ -116,9 +114,9 @@ void check_clipped(test::token_batch<C> batch, bool with_base, const objective_w
   test::loaded_batch<C> loaded(batch);
   typename C::template array<T> old_values(old);
   const double low = 0.2, high = 0.3;
-  policy_gradient(on, infalign::clipped_surrogate<T, typename C::backend::memory_space>(old_values.span(), low, high),
-                  with_base ? loaded.with_base() : loaded.without_base(), loaded.advantages.span(), weights,
-                  loaded.statistics(), loaded.gradient());
+  policy_gradient(on, infalign::clipped_surrogate(low, high), with_base ? loaded.with_base() : loaded.without_base(),
+                  infalign::token_data(loaded.advantages.span(), old_values.span()), weights, loaded.statistics(),
+                  loaded.gradient());
   const auto policy_loss = [&](index_t t) {
     const auto i = static_cast<std::size_t>(t);
     return [=, a = static_cast<long double>(batch.advantages[i]), o = static_cast<long double>(old[i])](long double log_prob) {
@@ -461,14 +459,18 @@ TEST_CASE_TEMPLATE("bad input is named, and nothing is written", C, INFALIGN_CON
 
 TEST_CASE_TEMPLATE("a clipped surrogate needs an old log-probability for every token", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  using space = typename C::backend::memory_space;
   typename C::backend on = C::make_backend();
   const test::token_batch<C> batch(3, 5);
   test::loaded_batch<C> loaded(batch);
   typename C::template array<T> old(std::vector<T>{-1, -2});
   CHECK(test::message_of<infalign::shape_error>([&] {
-          policy_gradient(on, infalign::clipped_surrogate<T, space>(old.span(), 0.2, 0.2), loaded.with_base(),
-                          loaded.advantages.span(), {}, loaded.statistics(), loaded.gradient());
-        }) == "policy_gradient: loss.old_log_prob has 2 values, but there are 3 tokens");
+          policy_gradient(on, infalign::clipped_surrogate(0.2, 0.2), loaded.with_base(),
+                          infalign::token_data(loaded.advantages.span(), old.span()), {}, loaded.statistics(),
+                          loaded.gradient());
+        }) == "policy_gradient: old_log_prob has 2 values, but there are 3 tokens");
+  CHECK(test::message_of<infalign::shape_error>([&] {
+          policy_gradient(on, infalign::clipped_surrogate(0.2, 0.2), loaded.with_base(), loaded.advantages.span(), {},
+                          loaded.statistics(), loaded.gradient());
+        }) == "policy_gradient: old_log_prob has 0 values, but there are 3 tokens");
   CHECK(loaded.gradient_values.host() == std::vector<T>(15, T(-99)));
 }

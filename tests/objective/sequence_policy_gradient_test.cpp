@@ -8,8 +8,8 @@
 #include <map>
 #include <vector>
 
-#include "objective/loss_by_definition.hpp"
-#include "objective/token_batch.hpp"
+#include "logits/loss_by_definition.hpp"
+#include "logits/token_batch.hpp"
 #include "support/configurations.hpp"
 #include "support/samples.hpp"
 

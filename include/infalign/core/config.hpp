@@ -16,12 +16,20 @@
 #endif
 
 /// For functions that are one hot loop: whatever the loop calls becomes part of it, however large the translation unit. Compilers
-/// give up inlining in large ones, and a call of an exponential left in the loop would spill every accumulator. Not for code
-/// that a sanitizer instruments: flattened, that takes minutes to compile.
+/// give up inlining in large ones, and a call of an exponential left in the loop would spill every accumulator. The function itself
+/// stays one, whatever calls it: a kernel for another loss does not compile the loop again. Not for code that a sanitizer
+/// instruments: flattened, that takes minutes to compile.
 #if defined(__GNUC__) && !defined(__CUDACC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define INFALIGN_FLATTEN [[gnu::flatten]]
+#define INFALIGN_HOT [[gnu::flatten, gnu::noinline]]
 #else
-#define INFALIGN_FLATTEN
+#define INFALIGN_HOT
+#endif
+
+/// For functions that are called once a group and do a lot: not inlined, so that they are compiled once for all kernels.
+#if defined(__GNUC__) && !defined(__CUDACC__)
+#define INFALIGN_NOINLINE [[gnu::noinline]]
+#else
+#define INFALIGN_NOINLINE
 #endif
 
 namespace infalign {

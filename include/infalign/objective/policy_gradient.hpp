@@ -4,15 +4,14 @@
 /// array of probabilities in between.
 #pragma once
 
-#include <cstdint>
 #include <string_view>
 
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/core/weights.hpp"
-#include "infalign/objective/detail/logits_row.hpp"
-#include "infalign/objective/policy_loss.hpp"
-#include "infalign/objective/token_statistics.hpp"
+#include "infalign/logits/passes.hpp"
+#include "infalign/logits/token_statistics.hpp"
+#include "infalign/objective/loss/token_loss.hpp"
 
 namespace infalign {
 
@@ -25,13 +24,35 @@ struct objective_weights {
 
 namespace detail {
 
+/// The coefficients of the gradient of `scale·[loss + β·KL - η·H]` of one token.
+INFALIGN_HD inline row_coefficients coefficients_of(const loss_value& loss, double beta, double eta, double scale) {
+  return {-scale * loss.by_log_prob, scale * (beta + loss.by_kl), scale * (eta - loss.by_entropy)};
+}
+
+INFALIGN_HD inline token_row token_row_of(const row_statistics& s, double old_log_prob, double advantage, std::int32_t token,
+                                          index_t position) {
+  return {s.log_prob(),
+          old_log_prob,
+          s.base_log_prob(),
+          s.kl,
+          s.entropy,
+          advantage,
+          token,
+          position,
+          position,
+          1,
+          s.log_prob() - old_log_prob};
+}
+
 /// Both passes over one token's row, the second while the row is still in cache.
-template <class Terms, class L, class A, class Loss, class T, class G, class Space>
+template <class Terms, class L, class A, class O, class Loss, class T, class G, class Space>
 struct policy_gradient_kernel {
   token_logits<L, Space> batch;
   const A* advantages;
+  const O* old_log_prob;
   Loss loss;
-  row_gradient weights;
+  double beta;
+  double eta;
   double scale;
   statistics_pointers<T> statistics;
   rows<G, Space> gradient;
@@ -42,42 +63,49 @@ struct policy_gradient_kernel {
     const L* base = batch.base_row(t);
     const index_t columns = batch.policy.columns();
     auto kept = room_for_exponentials<Team>(row, gradient[t].data());
-    const auto s = read_row<Terms>(team, row, base, columns, batch.tokens[t], kept);
-    const auto advantage = static_cast<double>(advantages[t]);
-    row_gradient c = weights;
-    c.score = scale * loss.score_weight(s.log_prob(), advantage, t);
-    team.once([&] { statistics.store(t, s, loss, advantage); });
-    write_gradient<Terms>(team, row, base, columns, batch.tokens[t], s, c, kept, gradient[t].data());
+    const auto s = statistics_of<Terms>(read_row<Terms>(team, row, base, columns, batch.tokens[t], kept));
+    const double old = old_log_prob != nullptr ? static_cast<double>(old_log_prob[t]) : s.log_prob();
+    const loss_value v = loss(token_row_of(s, old, static_cast<double>(advantages[t]), batch.tokens[t], t));
+    team.once([&] { statistics.store(t, s, v.value); });
+    write_gradient<Terms>(team, row, base, columns, batch.tokens[t], s, coefficients_of(v, beta, eta, scale), kept,
+                          gradient[t].data());
   }
 };
 
-template <class B, class G, class Space, class L>
-void check_gradient(B& on, std::string_view function, const rows<G, Space>& gradient, const rows<L, Space>& logits) {
-  expects_groups(on, function, "gradient", gradient);
-  expects<shape_error>(gradient.size() == logits.size() && gradient.columns() == logits.columns(), function, "gradient is ",
-                       gradient.size(), " x ", gradient.columns(), ", but logits is ", logits.size(), " x ", logits.columns());
-}
-
-template <class L, class Space>
-void check_weights(std::string_view function, const objective_weights& weights, const token_logits<L, Space>& batch) {
-  expects<domain_error>(!batch.base.empty() || batch.policy.empty() || weights.kl.value == 0, function, "weights.kl is ",
-                        weights.kl.value, ", needs base logits");
+/// What a policy gradient asks of its arguments, whatever its tokens are.
+template <class Loss, class B, class L, class A, class O, class T, class G, class Space>
+void check_objective(B& on, std::string_view function, const token_logits<L, Space>& batch, const token_data<A, O, Space>& data,
+                     const objective_weights& weights, const token_statistics<T, Space>& statistics,
+                     const rows<G, Space>& gradient) {
+  assert_loss<Loss>();
+  check_logits(on, function, batch);
+  check_statistics(function, statistics, batch.tokens.size());
+  check_gradient(on, function, gradient, batch.policy);
+  const bool has_base = !batch.base.empty() || batch.policy.empty();
+  expects<domain_error>(has_base || weights.kl.value == 0, function, "weights.kl is ", weights.kl.value, ", needs base logits");
   expects<domain_error>(weights.scale - weights.scale == 0, function, "weights.scale is ", weights.scale, ", must be finite");
+  if (needs_base<Loss>) expects<domain_error>(has_base, function, "loss needs base logits");
+  if (needs_old_log_prob<Loss> || !data.old_log_prob.empty())
+    check_count(function, "old_log_prob", data.old_log_prob.size(), batch.tokens.size());
 }
 
-inline row_gradient scaled_weights(const objective_weights& weights) {
-  return {0, weights.scale * weights.kl.value, weights.scale * weights.entropy.value};
+/// Whether the entropy of a row has to be known.
+template <class Loss, class T, class Space>
+bool wants_entropy(const objective_weights& weights, const token_statistics<T, Space>& statistics) {
+  return needs_entropy<Loss> || weights.entropy.value > 0 || !statistics.entropy.empty();
 }
 
 }  // namespace detail
 
-/// Loss and gradient of `scale·Σ_t [loss(log π(a_t), A_t) + β·KL_t - η·H_t]` with respect to the logits, per token.
+/// Loss and gradient of `scale·Σ_t [loss_t + β·KL_t - η·H_t]` with respect to the logits, per token.
 ///
 /// For the row of token `a` with softmax `p`, base softmax `q` and `w = -dloss/dlog π(a)`:
-/// `dL/dl_j = scale·{p_j·[w + β·(log p_j - log q_j - KL) + η·(log p_j + H)] - w·1{j = a}}`.
+/// `dL/dl_j = scale·{p_j·[w + β·(log p_j - log q_j - KL) + η·(log p_j + H)] - w·1{j = a}}`,
+/// with the derivatives of the loss by KL and entropy, if it has them, added to `β` and taken from `η`.
 ///
-/// - `loss`: `reinforce{}`, `clipped_surrogate(old_log_prob, 0.2, 0.2)`, or a type of your own (see `policy_loss.hpp`).
-/// - Shapes: `batch` T×V logits, any V; `advantages` T values; `gradient` T×V, rows possibly strided; non-empty spans of
+/// - `loss`: `reinforce{}`, `clipped_surrogate(0.2, 0.2)`, or a type of your own (see `objective/loss/token_loss.hpp`).
+/// - `advantages`: T values, or `token_data(advantages, old_log_prob)` for a loss that needs old log-probabilities.
+/// - Shapes: `batch` T×V logits, any V; `gradient` T×V, rows possibly strided; non-empty spans of
 ///   `statistics` T values. `gradient` may be the policy's logits themselves: it then replaces them, and takes
 ///   longer (the exponentials, kept in the gradient between the passes otherwise, are computed twice).
 /// - The KL is exact (whole vocabulary) and its gradient is that of each token's own term. Tokens sampled from the policy
@@ -88,31 +116,24 @@ inline row_gradient scaled_weights(const objective_weights& weights) {
 ///   registers over chunks of 4,096 and in `double` across them. Deterministic; equal for every number of threads.
 /// - Errors: `shape_error`, `domain_error` (token id out of range, β > 0 without a base, advantage NaN or infinite), before
 ///   anything is written.
-template <backend B, class Loss, class L, class Advantages, class T, class G, class Space>
+template <backend B, class Loss, class L, class Data, class T, class G, class Space>
   requires reachable_from<B, token_logits<L, Space>>
-void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& batch, const Advantages& advantages,
+void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& batch, const Data& advantages,
                      const objective_weights& weights, const token_statistics<T, Space>& statistics,
                      const rows<G, Space>& gradient) {
   constexpr std::string_view function = "policy_gradient";
-  const span values(advantages);
-  static_assert(reachable_from<B, decltype(values)>, "the views must live in the memory of the backend");
-  if constexpr (requires { typename Loss::memory_space; })
-    static_assert(reachable_from<B, Loss>, "the data of the loss must live in the memory of the backend");
-  detail::check_logits(on, function, batch);
-  detail::check_statistics(function, statistics, batch.tokens.size());
-  detail::check_gradient(on, function, gradient, batch.policy);
-  detail::check_weights(function, weights, batch);
-  expects<shape_error>(values.size() == batch.tokens.size(), function, "advantages has ", values.size(),
-                       " values, but there are ", batch.tokens.size(), " tokens");
-  detail::expects_finite(on, function, "advantages", values);
-  if constexpr (requires { loss.check(function, values.size()); }) loss.check(function, values.size());
-  using A = typename decltype(values)::value_type;
-  const bool wants_entropy = weights.entropy.value > 0 || !statistics.entropy.empty();
-  detail::with_terms(batch, wants_entropy, [&](auto terms) {
+  const auto data = detail::as_token_data(advantages);
+  static_assert(reachable_from<B, decltype(data)>, "the views must live in the memory of the backend");
+  detail::check_objective<Loss>(on, function, batch, data, weights, statistics, gradient);
+  detail::check_count(function, "advantages", data.advantages.size(), batch.tokens.size());
+  detail::expects_finite(on, function, "advantages", data.advantages);
+  using A = typename decltype(data.advantages)::value_type;
+  using O = typename decltype(data.old_log_prob)::value_type;
+  detail::with_terms(batch, detail::wants_entropy<Loss>(weights, statistics), [&]<class Terms>(Terms) {
     on.groups(batch.policy.size(), 2 * detail::logits_cost(batch),
-              detail::policy_gradient_kernel<decltype(terms), L, A, Loss, T, G, Space>{
-                  batch, values.data(), loss, detail::scaled_weights(weights), weights.scale, detail::pointers(statistics),
-                  gradient});
+              detail::policy_gradient_kernel<Terms, L, A, O, Loss, T, G, Space>{
+                  batch, data.advantages.data(), data.old_log_prob.data(), loss, weights.kl.value, weights.entropy.value,
+                  weights.scale, detail::pointers(statistics), gradient});
   });
 }
 

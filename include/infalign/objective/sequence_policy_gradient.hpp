@@ -6,109 +6,139 @@
 #include <cstdint>
 #include <string_view>
 
+#include "infalign/objective/loss/reinforce.hpp"
 #include "infalign/objective/policy_gradient.hpp"
 
 namespace infalign {
 
 namespace detail {
 
-/// The second pass alone, from stored row statistics.
-template <class Terms, class L, class G, class Space>
-struct gradient_kernel {
+/// What pass 1 leaves of every token.
+template <class Terms, class L, class T, class Space>
+struct sequence_statistics_kernel {
   token_logits<L, Space> batch;
-  const row_statistics* statistics;
-  const double* score;
-  row_gradient weights;
-  rows<G, Space> gradient;
-
+  statistics_pointers<T> out;
+  row_statistics* rows_out;
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t t) const {
-    row_gradient c = weights;
-    c.score = score[t];
-    write_gradient<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t],
-                          statistics[t], c, kept_exponentials<compute_t<L>>{}, gradient[t].data());
+    kept_exponentials<compute_t<L>> none;
+    const auto row = statistics_of<Terms>(
+        read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t], none));
+    team.once([&] {
+      out.store(t, row);
+      rows_out[t] = row;
+    });
   }
 };
 
-/// Spreads the advantage of a rollout over its tokens: token t gets the score weight `scale·(A - β·Σ_{s>t} KL_s)`.
-template <class Rollouts, class A, class T>
-struct reward_to_go_kernel {
-  Rollouts rollouts;
+/// Between the passes: from the statistics of a rollout's rows to the coefficients of its gradient. The loss of token t, and of the
+/// KL its own gradient and `Σ_{s>t} KL_s` times that of its log-probability.
+template <class Loss, class Rollouts, class A, class O, class T>
+struct sequence_loss_kernel {
+  Loss loss;
+  Rollouts rollouts;  // of token ids
   const A* advantages;
+  const O* old_log_prob;
   const row_statistics* statistics;
   double beta;
+  double eta;
   double scale;
-  double* score;
-  T* loss;
+  row_coefficients* coefficients;
+  T* losses;
 
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t r) const {
+    const index_t first = rollouts.offset(r);
+    const index_t length = rollouts[r].size();
+    const double log_ratios = team.sum_items(length, [&](index_t i) { return row(r, first, length, i).sequence_log_ratio; });
+    const double mean_log_ratio = log_ratios / static_cast<double>(length);
     team.once([&] {
-      const auto advantage = static_cast<double>(advantages[r]);
-      const index_t first = rollouts.offset(r);
       double later_kl = 0;
-      for (index_t t = first + rollouts[r].size() - 1; t >= first; --t) {
-        score[t] = scale * (beta > 0 ? advantage - beta * later_kl : advantage);  // the KL may be infinite
-        if (loss != nullptr) loss[t] = static_cast<T>(-advantage * statistics[t].log_prob());
+      for (index_t i = length; i-- > 0;) {
+        token_row at = row(r, first, length, i);
+        at.sequence_log_ratio = mean_log_ratio;
+        const index_t t = first + i;
+        loss_value v = loss(at);
+        if (losses != nullptr) losses[t] = static_cast<T>(v.value);
+        if (beta > 0) v.by_log_prob += beta * later_kl;  // the KL may be infinite
+        coefficients[t] = coefficients_of(v, beta, eta, scale);
         later_kl += statistics[t].kl;
       }
     });
+  }
+
+ private:
+  INFALIGN_HD token_row row(index_t r, index_t first, index_t length, index_t i) const {
+    const index_t t = first + i;
+    const double old = old_log_prob != nullptr ? static_cast<double>(old_log_prob[t]) : statistics[t].log_prob();
+    token_row at = token_row_of(statistics[t], old, static_cast<double>(advantages[r]), rollouts[r][i], t);
+    at.sequence = r;
+    at.sequence_length = length;
+    return at;
   }
 };
 
 }  // namespace detail
 
-/// Gradient of `scale·Σ_r [-A_r·log π(y_r) + β·KL_r - η·Σ_t H_t]` with respect to the logits, for rollouts `y_r` sampled from
-/// the policy, where `KL_r` estimates `KL(π‖π₀)` of the whole response.
+/// Gradient of `scale·Σ_r [Σ_t loss_t + β·KL_r - η·Σ_t H_t]` with respect to the logits, for rollouts `y_r` sampled from the policy,
+/// where `KL_r` estimates `KL(π‖π₀)` of the whole response. With `reinforce{}`, which is the default, `Σ_t loss_t = -A_r·log π(y_r)`.
 ///
 /// The KL of a response is `E Σ_t KL_t`, and a token decides through which prefixes the later terms are taken. Its gradient is
 /// `Σ_t [∇KL_t + (Σ_{s>t} KL_s)·∇log π(a_t)]`: leaving the second term out, as per-token penalties do, biases it. So token t
-/// gets the score weight `A_r - β·Σ_{s>t} KL_s`, and every token the exact gradient of its own KL; the expectation over
+/// gets the score weight `-dloss_t/dlog π(a_t) - β·Σ_{s>t} KL_s`, and every token the exact gradient of its own KL; the expectation over
 /// rollouts is the gradient of the sequence KL.
 ///
+/// - `loss`: any of `policy_gradient`'s. It is told the rollout of its token: `sequence`, `sequence_length` and `sequence_log_ratio`.
 /// - Shapes: `batch` T×V logits of all tokens, rollout after rollout; `rollout_offsets` R+1 positions into them, from 0 to T;
-///   `advantages` R values (centred by the caller, for example `leave_one_out_advantage`); the rest as for `policy_gradient`.
-///   `statistics.loss` receives `-A_r·log π(a_t)`.
+///   `advantages` R values (centred by the caller, for example `leave_one_out_advantage`), or `token_data(advantages, old_log_prob)`
+///   with T old log-probabilities; the rest as for `policy_gradient`. `statistics.loss` receives the loss of each token.
 /// - The entropy bonus acts on each token alone.
 /// - Cost: logits are read twice (the KL of later rows decides the score of earlier ones), gradients written once; scratch of
-///   56 bytes a token. Errors as for `policy_gradient`, and `shape_error` for offsets that do not describe rollouts.
+///   72 bytes a token. Errors as for `policy_gradient`, and `shape_error` for offsets that do not describe rollouts.
 /// - Source: derived; the reward-to-go form of the score-function gradient applied to the chain rule of KL.
-template <backend B, class L, class Offsets, class Advantages, class T, class G, class Space>
+template <backend B, class Loss, class L, class Offsets, class Data, class T, class G, class Space>
   requires reachable_from<B, token_logits<L, Space>>
-void sequence_policy_gradient(B&& on, const token_logits<L, Space>& batch, const Offsets& rollout_offsets,
-                              const Advantages& advantages, const objective_weights& weights,
+void sequence_policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& batch, const Offsets& rollout_offsets,
+                              const Data& advantages, const objective_weights& weights,
                               const token_statistics<T, Space>& statistics, const rows<G, Space>& gradient) {
   constexpr std::string_view function = "sequence_policy_gradient";
   const span offsets(rollout_offsets);
-  const span values(advantages);
-  static_assert(reachable_from<B, decltype(values), decltype(offsets)>, "the views must live in the memory of the backend");
+  const auto data = detail::as_token_data(advantages);
+  static_assert(reachable_from<B, decltype(data), decltype(offsets)>, "the views must live in the memory of the backend");
   const ragged<const std::int32_t, Space> rollouts(batch.tokens, offsets);
-  detail::check_logits(on, function, batch);
-  detail::check_statistics(function, statistics, batch.tokens.size());
-  detail::check_gradient(on, function, gradient, batch.policy);
-  detail::check_weights(function, weights, batch);
+  detail::check_objective<Loss>(on, function, batch, data, weights, statistics, gradient);
   expects<shape_error>(!offsets.empty() || batch.tokens.empty(), function, "rollout_offsets is empty, but there are ",
                        batch.tokens.size(), " tokens");
   detail::expects_groups(on, function, "rollout_offsets", rollouts, "");
-  expects<shape_error>(values.size() == rollouts.size(), function, "advantages has ", values.size(), " values, but there are ",
-                       rollouts.size(), " rollouts");
-  detail::expects_finite(on, function, "advantages", values);
+  expects<shape_error>(data.advantages.size() == rollouts.size(), function, "advantages has ", data.advantages.size(),
+                       " values, but there are ", rollouts.size(), " rollouts");
+  detail::expects_finite(on, function, "advantages", data.advantages);
 
-  const bool wants_entropy = weights.entropy.value > 0 || !statistics.entropy.empty();
+  const bool entropy = detail::wants_entropy<Loss>(weights, statistics);
   const index_t tokens = batch.tokens.size();
   auto frame = on.scratch();
-  auto* const row_statistics = frame.template take<detail::row_statistics>(tokens);
-  auto* const score = frame.template take<double>(tokens);
-  detail::run_statistics(on, batch, statistics, wants_entropy, row_statistics);
-  using A = typename decltype(values)::value_type;
-  on.groups(rollouts.size(), 8 * tokens,
-            detail::reward_to_go_kernel<decltype(rollouts), A, T>{rollouts, values.data(), row_statistics, weights.kl.value,
-                                                                  weights.scale, score, statistics.loss.data()});
-  detail::with_terms(batch, wants_entropy, [&](auto terms) {
+  auto* const row_values = frame.template take<row_statistics>(tokens);
+  auto* const coefficients = frame.template take<row_coefficients>(tokens);
+  detail::with_terms(batch, entropy, [&]<class Terms>(Terms) {
     on.groups(tokens, detail::logits_cost(batch),
-              detail::gradient_kernel<decltype(terms), L, G, Space>{batch, row_statistics, score,
-                                                                    detail::scaled_weights(weights), gradient});
+              detail::sequence_statistics_kernel<Terms, L, T, Space>{batch, detail::pointers(statistics), row_values});
   });
+  using A = typename decltype(data.advantages)::value_type;
+  using O = typename decltype(data.old_log_prob)::value_type;
+  on.groups(rollouts.size(), 8 * tokens,
+            detail::sequence_loss_kernel<Loss, ragged<const std::int32_t, Space>, A, O, T>{
+                loss, rollouts, data.advantages.data(), data.old_log_prob.data(), row_values, weights.kl.value,
+                weights.entropy.value, weights.scale, coefficients, statistics.loss.data()});
+  detail::run_gradient(on, batch, entropy, row_values, coefficients, gradient);
+}
+
+/// The same with `reinforce{}`.
+template <backend B, class L, class Offsets, class Data, class T, class G, class Space>
+  requires reachable_from<B, token_logits<L, Space>>
+void sequence_policy_gradient(B&& on, const token_logits<L, Space>& batch, const Offsets& rollout_offsets,
+                              const Data& advantages, const objective_weights& weights,
+                              const token_statistics<T, Space>& statistics, const rows<G, Space>& gradient) {
+  sequence_policy_gradient(on, reinforce{}, batch, rollout_offsets, advantages, weights, statistics, gradient);
 }
 
 }  // namespace infalign

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infalign/objective/advantage.hpp"
+#include "infalign/objective/advantage/leave_one_out.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "infalign/backend/backend.hpp"
-#include "infalign/backend/validate.hpp"
+#include "infalign/objective/advantage/check.hpp"
 
 namespace infalign {
 
@@ -28,7 +27,7 @@ template <class R, class O>
 leave_one_out_kernel(R, O) -> leave_one_out_kernel<R, O>;
 }  // namespace detail
 
-/// Advantage of each rollout over the mean reward of the other rollouts of its prompt: `A_i = r_i - Σ_{j≠i} r_j/(n-1)`, which
+/// RLOO. Advantage of each rollout over the mean reward of the other rollouts of its prompt: `A_i = r_i - Σ_{j≠i} r_j/(n-1)`, which
 /// is `n/(n-1)·(r_i - mean)`. The baseline does not depend on the rollout, so the policy gradient stays unbiased.
 ///
 /// Shapes: `rewards` and `out` P groups of the same lengths n ≥ 2; `out` may be `rewards`. Cost: two passes. Errors:
@@ -38,11 +37,7 @@ template <backend B, grouped Rewards, writable_groups Out>
   requires reachable_from<B, Rewards, Out>
 void leave_one_out_advantage(B&& on, const Rewards& rewards, const Out& out) {
   constexpr const char* function = "leave_one_out_advantage";
-  detail::expects_groups(on, function, "rewards", rewards);
-  detail::expects_groups(on, function, "out", out);
-  detail::expects_same_shape(on, function, "out", out, "rewards", rewards);
-  detail::expects_group_sizes(on, function, "rewards", rewards, 2, "leaving one out needs at least two");
-  detail::expects_finite(on, function, "rewards", rewards);
+  detail::check_advantage(on, function, rewards, out, "leaving one out needs at least two");
   on.groups(rewards.size(), 4 * rewards.total(), detail::leave_one_out_kernel{any_groups(rewards), any_groups(out)});
 }
 

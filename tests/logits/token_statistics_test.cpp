@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infalign/objective/token_statistics.hpp"
+#include "infalign/logits/token_statistics.hpp"
 
 #include <doctest/doctest.h>
 
@@ -7,8 +7,8 @@
 #include <limits>
 #include <vector>
 
-#include "objective/loss_by_definition.hpp"
-#include "objective/token_batch.hpp"
+#include "logits/loss_by_definition.hpp"
+#include "logits/token_batch.hpp"
 #include "support/configurations.hpp"
 #include "support/samples.hpp"
 

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The two passes over a batch of logits on a backend. Between them a caller does what its objective asks for: a loss of pairs, an
+/// exchange between ranks that hold shards of the vocabulary, a weight for each sequence.
+///
+/// \code
+/// infalign::read_logits(on, batch, {.kl = true}, states);       // pass 1: one row_state a token
+/// … states of other shards are merged: states[t].merge(theirs[t]) …
+/// infalign::finish_rows(on, {.kl = true}, states, statistics);       // log-probabilities, KL, entropy
+/// … coefficients[t] = {.score = …, .kl = …} from whatever the objective is …
+/// infalign::write_logit_gradient(on, batch, statistics, coefficients, gradient);  // pass 2
+/// \endcode
+///
+/// Losses of single tokens need none of this: `policy_gradient` runs both passes while a row is in cache.
+#pragma once
+
+#include <string_view>
+
+#include "infalign/backend/backend.hpp"
+#include "infalign/backend/validate.hpp"
+#include "infalign/logits/read_row.hpp"
+#include "infalign/logits/row_gradient.hpp"
+#include "infalign/logits/row_statistics.hpp"
+#include "infalign/logits/token_logits.hpp"
+
+namespace infalign {
+
+namespace detail {
+
+template <class Terms, class L, class Space>
+struct read_kernel {
+  token_logits<L, Space> batch;
+  row_state* states;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t t) const {
+    kept_exponentials<compute_t<L>> none;
+    const row_state state =
+        read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t], none);
+    team.once([&] { states[t] = state; });
+  }
+};
+
+struct finish_kernel {
+  const row_state* states;
+  row_statistics* statistics;
+  logit_terms terms;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t t) const {
+    team.once([&] { with_terms(terms, [&]<class Terms>(Terms) { statistics[t] = statistics_of<Terms>(states[t]); }); });
+  }
+};
+
+/// The second pass alone.
+template <class Terms, class L, class G, class Space>
+struct gradient_kernel {
+  token_logits<L, Space> batch;
+  const row_statistics* statistics;
+  const row_coefficients* coefficients;
+  rows<G, Space> gradient;
+
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t t) const {
+    write_gradient<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t],
+                          statistics[t], coefficients[t], kept_exponentials<compute_t<L>>{}, gradient[t].data());
+  }
+};
+
+/// The second pass behind the checks. `entropy`: whether any coefficient of it may differ from 0.
+template <class B, class L, class G, class Space>
+void run_gradient(B& on, const token_logits<L, Space>& batch, bool entropy, const row_statistics* statistics,
+                  const row_coefficients* coefficients, const rows<G, Space>& gradient) {
+  with_terms(batch, entropy, [&]<class Terms>(Terms) {
+    on.groups(batch.policy.size(), logits_cost(batch),
+              gradient_kernel<Terms, L, G, Space>{batch, statistics, coefficients, gradient});
+  });
+}
+
+inline void check_count(std::string_view function, std::string_view name, index_t values, index_t tokens) {
+  expects<shape_error>(values == tokens, function, name, " has ", values, " values, but there are ", tokens, " tokens");
+}
+
+}  // namespace detail
+
+/// Pass 1: the state of every row, with the sums of the terms that are asked for. A base policy is read only for its KL.
+///
+/// - Shapes: `batch` T×V logits; `states` T values. A token id of -1 says that the row is a part of the vocabulary (a shard) that does
+///   not hold its token; `row_state::merge` puts parts together, in any order.
+/// - -inf logits are masked tokens: probability 0. NaN logits give NaN for their row alone.
+/// - Cost: each logit is read once from memory. Errors: `shape_error`, `domain_error` (id out of range, KL without a base policy), before anything is
+///   written.
+/// - Deterministic; equal for every number of threads.
+template <backend B, class L, class Space, class States>
+  requires reachable_from<B, token_logits<L, Space>>
+void read_logits(B&& on, const token_logits<L, Space>& batch, logit_terms terms, States&& states) {
+  const span out(states);
+  static_assert(reachable_from<B, decltype(out)>, "the views must live in the memory of the backend");
+  detail::check_logits(on, "read_logits", batch, -1);
+  detail::check_count("read_logits", "states", out.size(), batch.tokens.size());
+  expects<domain_error>(!terms.kl || !batch.base.empty() || batch.policy.empty(), "read_logits",
+                        "terms.kl is set, needs base logits");
+  detail::with_terms(terms, [&]<class Terms>(Terms) {
+    on.groups(batch.policy.size(), detail::logits_cost(batch), detail::read_kernel<Terms, L, Space>{batch, out.data()});
+  });
+}
+
+/// The statistics of rows whose state is complete. `terms` must be those that were read: asking for the KL of rows that were read
+/// without a base policy gives NaN. Shapes: both T values. Errors: `shape_error`.
+template <backend B, class States, class Statistics>
+void finish_rows(B&& on, logit_terms terms, const States& states, Statistics&& statistics) {
+  const span in(states);
+  const span out(statistics);
+  static_assert(reachable_from<B, decltype(in), decltype(out)>, "the views must live in the memory of the backend");
+  detail::check_count("finish_rows", "statistics", out.size(), in.size());
+  on.groups(in.size(), 64 * in.size(), detail::finish_kernel{in.data(), out.data(), terms});
+}
+
+/// Pass 2: the gradient with respect to every logit, from the statistics of whole rows and coefficients of the caller's (see
+/// `row_coefficients`).
+///
+/// - Shapes: `batch` T×V logits (or the part of the vocabulary of a shard, with token ids of -1 where the token lies elsewhere);
+///   `statistics` and `coefficients` T values; `gradient` T×V, rows possibly strided; it may be the policy's logits themselves.
+/// - A KL coefficient needs a base policy in `batch`; without one it is not used.
+/// - Cost: logits are read once, gradients written once. Errors: `shape_error`, `domain_error`, before anything is written.
+template <backend B, class L, class Space, class Statistics, class Coefficients, class G>
+  requires reachable_from<B, token_logits<L, Space>>
+void write_logit_gradient(B&& on, const token_logits<L, Space>& batch, const Statistics& statistics,
+                          const Coefficients& coefficients, const rows<G, Space>& gradient) {
+  constexpr std::string_view function = "write_logit_gradient";
+  const span s(statistics);
+  const span c(coefficients);
+  static_assert(reachable_from<B, decltype(s), decltype(c)>, "the views must live in the memory of the backend");
+  detail::check_logits(on, function, batch, -1);
+  detail::check_gradient(on, function, gradient, batch.policy);
+  detail::check_count(function, "statistics", s.size(), batch.tokens.size());
+  detail::check_count(function, "coefficients", c.size(), batch.tokens.size());
+  detail::run_gradient(on, batch, true, s.data(), c.data(), gradient);
+}
+
+}  // namespace infalign

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The second pass over one row of logits, for a team: the gradient with respect to every logit, from the statistics of the row and
+/// the coefficients that a loss asks for.
+#pragma once
+
+#include <cmath>
+
+#include "infalign/core/math.hpp"
+#include "infalign/logits/read_row.hpp"
+#include "infalign/logits/row_statistics.hpp"
+
+namespace infalign {
+
+/// Coefficients of the gradient of one row, for the loss `-w·log π(a) + β·KL - η·H` of its token `a`:
+/// `dL/dl_j = p_j·[w + β·(log p_j - log q_j - KL) + η·(log p_j + H)] - w·1{j = a}`.
+struct row_coefficients {
+  double score = 0;    ///< `w`, minus the derivative of the loss by log π(a)
+  double kl = 0;       ///< `β`, its derivative by the KL
+  double entropy = 0;  ///< `η`, minus its derivative by the entropy
+};
+
+namespace detail {
+
+/// `x - c` as if `c` were not rounded to the precision of the value type: for logits far from 0 that rounding alone would be
+/// larger than the error allowed in the difference.
+template <class V>
+struct precise_minus {
+  V high;
+  V low;
+  INFALIGN_HD explicit precise_minus(double c) : high(constant<V>(c)), low(0) {
+    low = constant<V>(c - static_cast<double>(static_cast<typename lane<V>::type>(c)));
+  }
+  INFALIGN_HD V operator()(V x) const { return (x - high) - low; }
+};
+
+/// Everything but the term of the sampled token, for scalars or batches, with its constants at hand. Where p is 0 the gradient is
+/// 0, whatever the logarithms are; where it is NaN, NaN.
+template <class Terms, class V>
+struct gradient_formula {
+  precise_minus<V> log_p;
+  precise_minus<V> log_q;
+  V score;
+  V kl_weight;
+  V kl;
+  V entropy_weight;
+  V entropy;
+
+  INFALIGN_HD gradient_formula(const row_statistics& s, const row_coefficients& c)
+      : log_p(s.log_normalizer),
+        log_q(s.base_log_normalizer),
+        score(constant<V>(c.score)),
+        kl_weight(constant<V>(c.kl)),
+        kl(constant<V>(s.kl)),
+        entropy_weight(constant<V>(c.entropy)),
+        entropy(constant<V>(s.entropy)) {}
+
+  INFALIGN_HD V operator()(V p, V logit, V base_logit) const {
+    V factor = score;
+    if constexpr (Terms::entropy) factor = factor + entropy_weight * (log_p(logit) + entropy);
+    if constexpr (Terms::kl) factor = factor + kl_weight * (log_p(logit) - log_q(base_logit) - kl);
+    return Terms::entropy || Terms::kl ? select(p <= V(0), V(0), p * factor) : p * factor;
+  }
+};
+
+template <class Terms, class Team, class L, class G>
+INFALIGN_HOT INFALIGN_HD void write_gradient_row(Team& team, const L* row, const L* base, index_t columns, index_t token,
+                                                 const row_statistics& s, const row_coefficients& c,
+                                                 const kept_exponentials<compute_t<L>>& kept, G* gradient) {
+  using T = compute_t<L>;
+  using V = typename Team::template vec<T>;
+  using std::exp;
+  const gradient_formula<Terms, V> formula(s, c);
+  const auto write = [&](auto probability) {
+    team.template loop<T>(columns, [=](auto at, auto) {
+      const V l = at.load(row);
+      V b(0);
+      if constexpr (Terms::kl) b = at.load(base);
+      at.store(gradient, formula(V(probability(at, l)), l, b));
+    });
+  };
+  if (kept.values != nullptr)
+    write([kept = kept.values, share = constant<V>(exp(kept.origin - s.log_normalizer))](auto at, const V&) {
+      return at.load(kept) * share;
+    });
+  else
+    write([log_p = formula.log_p](auto, const V& l) { return exp(log_p(l)); });
+  if (token < 0) return;
+  // The sampled token anew from its saved logit: rounded once, also where the gradient is stored in 16 bits.
+  team.once([&] {
+    const gradient_formula<Terms, double> exact(s, c);
+    const double rest = exact(exp(s.log_prob()), s.token_logit, s.token_base_logit);
+    gradient[token] = static_cast<G>(static_cast<compute_t<G>>(rest - c.score));
+  });
+}
+
+}  // namespace detail
+
+/// Writes the gradient of `columns` of a row; `gradient` may be `row`. `token` is the position of the sampled token among them, or -1 if
+/// it is not. Where the probability is 0 the gradient is 0. Without a KL coefficient the base policy is not read: an infinite KL must
+/// not turn into 0·inf. `kept` is what `read_row` left there.
+template <class Terms, class Team, class L, class G>
+INFALIGN_HD void write_gradient(Team& team, const L* row, const L* base, index_t columns, index_t token,
+                                const row_statistics& s, const row_coefficients& c, const kept_exponentials<compute_t<L>>& kept,
+                                G* gradient) {
+  if (Terms::kl && c.kl != 0)
+    detail::write_gradient_row<Terms>(team, row, base, columns, token, s, c, kept, gradient);
+  else
+    detail::write_gradient_row<row_terms<false, Terms::entropy>>(team, row, base, columns, token, s, c, kept, gradient);
+}
+
+}  // namespace infalign

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// What has been read of one row of logits so far, as a value that merges: parts of a row may be read apart (chunks, shards of the
+/// vocabulary) and put together in any order.
+#pragma once
+
+#include <cmath>
+
+#include "infalign/core/math.hpp"
+
+namespace infalign {
+
+/// Which terms a pass over logits computes, as a type: what is not wanted costs nothing.
+template <bool Kl, bool Entropy>
+struct row_terms {
+  static constexpr bool kl = Kl;
+  static constexpr bool entropy = Entropy;
+};
+
+/// `sum = Σ exp(l_j - shift)`, with a shift that follows the largest logit at a distance: the exponentials can neither overflow nor
+/// all vanish.
+struct shifted_sum {
+  double shift = -infinity<double>;
+  double sum = 0;
+
+  /// Raises the shift to `maximum` and returns the factor by which everything summed so far shrinks.
+  INFALIGN_HD double raise_to(double maximum) {
+    if (maximum <= shift) return 1;  // a NaN passes on into shift and sum
+    using std::exp;
+    const double factor = exp(shift - maximum);
+    shift = maximum;
+    sum *= factor;
+    return factor;
+  }
+  /// The shift, or 0 while everything so far is masked: something finite to measure from.
+  [[nodiscard]] INFALIGN_HD double origin() const { return shift > -infinity<double> ? shift : 0; }
+  /// Whether `e^(top - shift)` is so large that a sum of such terms could leave the range of `float`.
+  [[nodiscard]] INFALIGN_HD bool is_far_below(double top) const { return top > shift + 32; }
+};
+
+/// The partial state of a row: sums over the columns read so far, with `d = l - policy.shift` and `c = b - base.shift` for the logits
+/// `l` of the policy and `b` of the base policy.
+///
+/// `merge` is associative and commutative up to rounding, and a fresh state is its neutral element. Trivially copyable: ranks that hold
+/// shards of the vocabulary exchange these few doubles a token.
+struct row_state {
+  shifted_sum policy;
+  shifted_sum base;
+  double weighted_logit = 0;               ///< `Σ e^d·d`, for the entropy
+  double weighted_ratio = 0;               ///< `Σ e^d·(d - c)`, for the KL
+  double token_logit = -infinity<double>;  ///< of the sampled token, if it is among the columns read
+  double token_base_logit = -infinity<double>;
+
+  /// Raises both shifts. `d` and `c` are measured from them, so every term summed so far changes.
+  INFALIGN_HD void raise_to(double maximum, double base_maximum) {
+    const double before = policy.origin();
+    const double base_before = base.origin();
+    const double factor = policy.raise_to(maximum);
+    base.raise_to(base_maximum);
+    const double moved = before - policy.origin();
+    const double base_moved = base_before - base.origin();
+    weighted_logit = factor * weighted_logit + policy.sum * moved;
+    weighted_ratio = (factor > 0 ? factor * weighted_ratio : 0) + policy.sum * (moved - base_moved);  // it may be infinite
+  }
+
+  /// Adds what was read of other columns of the same row.
+  INFALIGN_HD void merge(row_state other) {
+    const double top = larger(policy.shift, other.policy.shift);
+    const double base_top = larger(base.shift, other.base.shift);
+    raise_to(top, base_top);
+    other.raise_to(top, base_top);
+    policy.sum += other.policy.sum;
+    base.sum += other.base.sum;
+    weighted_logit += other.weighted_logit;
+    weighted_ratio += other.weighted_ratio;
+    token_logit = larger(token_logit, other.token_logit);
+    token_base_logit = larger(token_base_logit, other.token_base_logit);
+  }
+
+ private:
+  /// NaN passes on.
+  INFALIGN_HD static double larger(double a, double b) { return a < b || b != b ? b : a; }
+};
+
+}  // namespace infalign

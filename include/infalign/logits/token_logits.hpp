@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// A batch of rows of logits, one a token: what every pass over logits is given.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "infalign/backend/backend.hpp"
+#include "infalign/backend/validate.hpp"
+#include "infalign/logits/row_state.hpp"
+
+namespace infalign {
+
+/// What is to be known of a row beside its log-normaliser.
+struct logit_terms {
+  bool kl = false;  ///< needs a base policy
+  bool entropy = false;
+};
+
+/// The logits of T tokens and the ids that were sampled.
+template <class L, class Space = host_memory>
+struct token_logits {
+  using logit_type = L;
+  using memory_space = Space;
+  rows<const L, Space> policy;             ///< T×V logits of the policy; rows may be strided
+  rows<const L, Space> base;               ///< T×V logits of the base policy, or empty: no base
+  span<const std::int32_t, Space> tokens;  ///< T ids in [0, V)
+
+  /// The base policy's logits of token `t`, or null.
+  INFALIGN_HD const L* base_row(index_t t) const { return base.empty() ? nullptr : base[t].data(); }
+};
+
+namespace detail {
+
+/// `lowest_id` is -1 where a row may be a part of the vocabulary that does not hold its token.
+template <class B, class L, class Space>
+void check_logits(B& on, std::string_view function, const token_logits<L, Space>& batch, std::int32_t lowest_id = 0) {
+  const auto& logits = batch.policy;
+  const auto& base = batch.base;
+  expects_groups(on, function, "logits", logits);
+  expects_groups(on, function, "base", base);
+  expects<shape_error>(batch.tokens.size() == logits.size(), function, "tokens has ", batch.tokens.size(),
+                       " ids, but logits has ", logits.size(), " rows");
+  expects<shape_error>(logits.empty() || logits.columns() >= 1, function, "logits has 0 columns, needs at least 1");
+  expects<shape_error>(logits.columns() <= INT32_MAX, function, "logits has ", logits.columns(),
+                       " columns, more than ids can name");
+  expects<shape_error>(base.empty() || (base.size() == logits.size() && base.columns() == logits.columns()), function,
+                       "base is ", base.size(), " x ", base.columns(), ", but logits is ", logits.size(), " x ",
+                       logits.columns());
+  expects_range(on, function, "tokens", batch.tokens, lowest_id, static_cast<std::int32_t>(logits.columns() - 1));
+}
+
+template <class B, class G, class Space, class L>
+void check_gradient(B& on, std::string_view function, const rows<G, Space>& gradient, const rows<L, Space>& logits) {
+  expects_groups(on, function, "gradient", gradient);
+  expects<shape_error>(gradient.size() == logits.size() && gradient.columns() == logits.columns(), function, "gradient is ",
+                       gradient.size(), " x ", gradient.columns(), ", but logits is ", logits.size(), " x ", logits.columns());
+}
+
+/// Calls `use` with the terms to be computed, as a type.
+template <class Use>
+void with_terms(logit_terms terms, Use&& use) {
+  if (terms.kl)
+    terms.entropy ? use(row_terms<true, true>{}) : use(row_terms<true, false>{});
+  else
+    terms.entropy ? use(row_terms<false, true>{}) : use(row_terms<false, false>{});
+}
+/// The KL if there is a base, the entropy if it is wanted.
+template <class L, class Space, class Use>
+void with_terms(const token_logits<L, Space>& batch, bool entropy, Use&& use) {
+  with_terms(logit_terms{!batch.base.empty(), entropy}, use);
+}
+
+/// About 8 element operations a logit and pass.
+template <class L, class Space>
+index_t logits_cost(const token_logits<L, Space>& batch) {
+  return 8 * (batch.policy.total() + batch.base.total());
+}
+
+}  // namespace detail
+
+}  // namespace infalign

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// What a pass over logits tells of every token: log-probability, exact KL to the base policy, entropy.
+#pragma once
+
+#include <string_view>
+
+#include "infalign/logits/passes.hpp"
+
+namespace infalign {
+
+/// Where the statistics of T tokens go. An empty span is not written.
+template <class T, class Space = host_memory>
+struct token_statistics {
+  using memory_space = Space;
+  span<T, Space> loss;      ///< policy loss, without the KL and entropy terms
+  span<T, Space> log_prob;  ///< `log π(token)`
+  span<T, Space> kl;        ///< `KL(π‖π₀)` over the whole vocabulary; 0 if there is no base
+  span<T, Space> entropy;   ///< entropy of `π` in nats
+};
+
+namespace detail {
+
+template <class T>
+struct statistics_pointers {
+  T* loss;
+  T* log_prob;
+  T* kl;
+  T* entropy;
+
+  INFALIGN_HD void store(index_t token, const row_statistics& row) const {
+    if (log_prob != nullptr) log_prob[token] = static_cast<T>(row.log_prob());
+    if (kl != nullptr) kl[token] = static_cast<T>(row.kl);
+    if (entropy != nullptr) entropy[token] = static_cast<T>(row.entropy);
+  }
+  INFALIGN_HD void store(index_t token, const row_statistics& row, double loss_value) const {
+    if (loss != nullptr) loss[token] = static_cast<T>(loss_value);
+    store(token, row);
+  }
+};
+
+template <class T, class Space>
+statistics_pointers<T> pointers(const token_statistics<T, Space>& s) {
+  return {s.loss.data(), s.log_prob.data(), s.kl.data(), s.entropy.data()};
+}
+
+template <class T, class Space>
+void check_statistics(std::string_view function, const token_statistics<T, Space>& statistics, index_t tokens) {
+  const auto check = [&](std::string_view name, index_t size) {
+    if (size > 0) check_count(function, name, size, tokens);
+  };
+  check("statistics.loss", statistics.loss.size());
+  check("statistics.log_prob", statistics.log_prob.size());
+  check("statistics.kl", statistics.kl.size());
+  check("statistics.entropy", statistics.entropy.size());
+}
+
+template <class Terms, class L, class T, class Space>
+struct statistics_kernel {
+  token_logits<L, Space> batch;
+  statistics_pointers<T> out;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t t) const {
+    kept_exponentials<compute_t<L>> none;
+    const auto row = statistics_of<Terms>(
+        read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t], none));
+    team.once([&] { out.store(t, row); });
+  }
+};
+
+}  // namespace detail
+
+/// Log-probability of each token, exact KL to the base policy and entropy, from logits: one pass.
+///
+/// - Shapes: `batch` T×V logits, each non-empty span of `statistics` T values (`loss` is left alone).
+/// - `log_prob = l_a - logsumexp(l)`; `kl = Σ_j p_j·(log p_j - log q_j)`; `entropy = -Σ_j p_j log p_j`, in nats.
+/// - A logit of -inf is a masked token: probability 0. `kl` is +inf where the policy has mass and the base none. NaN logits
+///   give NaN for their row alone; logits are not searched for it.
+/// - `kl` and `entropy` are never negative: rounding below 0 is cut off.
+/// - Cost: each logit read once from memory (in chunks that stay in cache, so that maximum and sum need no second pass).
+template <backend B, class L, class T, class Space>
+  requires reachable_from<B, token_logits<L, Space>>
+void compute_token_statistics(B&& on, const token_logits<L, Space>& batch, const token_statistics<T, Space>& statistics) {
+  constexpr std::string_view function = "compute_token_statistics";
+  detail::check_logits(on, function, batch);
+  detail::check_statistics(function, statistics, batch.tokens.size());
+  detail::with_terms(batch, !statistics.entropy.empty(), [&](auto terms) {
+    on.groups(batch.policy.size(), detail::logits_cost(batch),
+              detail::statistics_kernel<decltype(terms), L, T, Space>{batch, detail::pointers(statistics)});
+  });
+}
+
+}  // namespace infalign

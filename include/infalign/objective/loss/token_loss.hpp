@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// What a policy loss is: a function of what is known of one token, with its derivatives.
+///
+/// To add one, write a file like `reinforce.hpp`: a small value with `loss_value operator()(const token_row&) const`, and name it in
+/// `objective/losses.hpp`. Parameters are checked by its constructor. It may have
+/// - `static constexpr bool needs_old_log_prob = true`, if it reads `old_log_prob` or `sequence_log_ratio`;
+/// - `static constexpr bool needs_base = true`, if it reads `base_log_prob` or `kl`;
+/// - `static constexpr bool needs_entropy = true`, if it reads `entropy`.
+/// What a loss needs is checked before it is called; what it does not ask for may be 0.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "infalign/core/config.hpp"
+#include "infalign/core/error.hpp"
+#include "infalign/core/views.hpp"
+
+namespace infalign {
+
+/// What is known of one token when its loss is taken.
+struct token_row {
+  double log_prob;       ///< `log π(a)` under the policy
+  double old_log_prob;   ///< the same at rollout; `log_prob` if none was given
+  double base_log_prob;  ///< the same under the base policy; 0 without one
+  double kl;             ///< `KL(π‖π₀)` of the row; 0 without a base policy
+  double entropy;        ///< of the row; 0 unless asked for
+  double advantage;
+  std::int32_t token;  ///< the id `a`
+  index_t position;    ///< in the batch
+  index_t sequence;    ///< the rollout that the token belongs to; its own position where there are no rollouts
+  index_t sequence_length = 1;
+  /// Mean over the sequence of `log_prob - old_log_prob`; its own where there are no rollouts.
+  double sequence_log_ratio = 0;
+};
+
+/// The value of a loss, to be minimised, and its derivatives.
+struct loss_value {
+  double value;
+  double by_log_prob = 0;  ///< by `log_prob` of this token
+  double by_kl = 0;        ///< by `kl`
+  double by_entropy = 0;   ///< by `entropy`
+};
+
+template <class L>
+concept token_loss = std::copyable<L> && requires(const L& loss, const token_row& row) {
+  { loss(row) } -> std::same_as<loss_value>;
+};
+
+/// What a trainer knows of its tokens beside the logits. Where a loss needs no old log-probabilities, the advantages alone will do in
+/// its place.
+template <class A, class O, class Space>
+struct token_data {
+  using memory_space = Space;
+  span<const A, Space> advantages;
+  span<const O, Space> old_log_prob{};  ///< log-probability of each token at rollout, one a token
+
+  token_data(span<const A, Space> of_tokens, span<const O, Space> old) : advantages(of_tokens), old_log_prob(old) {}
+  template <class Advantages, class Old>
+  token_data(const Advantages& of_tokens, const Old& old)
+      : advantages(infalign::span(of_tokens)), old_log_prob(infalign::span(old)) {}
+};
+template <class Advantages, class Old>
+token_data(const Advantages&, const Old&) -> token_data<typename decltype(span(std::declval<const Advantages&>()))::value_type,
+                                                        typename decltype(span(std::declval<const Old&>()))::value_type,
+                                                        typename decltype(span(std::declval<const Old&>()))::memory_space>;
+
+namespace detail {
+
+template <class L>
+inline constexpr bool needs_old_log_prob = false;
+template <class L>
+  requires requires { L::needs_old_log_prob; }
+inline constexpr bool needs_old_log_prob<L> = L::needs_old_log_prob;
+template <class L>
+inline constexpr bool needs_base = false;
+template <class L>
+  requires requires { L::needs_base; }
+inline constexpr bool needs_base<L> = L::needs_base;
+template <class L>
+inline constexpr bool needs_entropy = false;
+template <class L>
+  requires requires { L::needs_entropy; }
+inline constexpr bool needs_entropy<L> = L::needs_entropy;
+
+/// `data` as it is, or advantages alone.
+template <class Data>
+auto as_token_data(const Data& data) {
+  if constexpr (requires { data.old_log_prob; }) {
+    return data;
+  } else {
+    const span advantages(data);
+    using S = decltype(advantages);
+    using T = typename S::value_type;
+    return token_data<T, T, typename S::memory_space>(span<const T, typename S::memory_space>(advantages), {});
+  }
+}
+
+/// One sentence for what a loss of the user's lacks.
+template <class L>
+constexpr void assert_loss() {
+  static_assert(token_loss<L>, "infalign: a loss must have `loss_value operator()(const token_row&) const` and be copyable");
+}
+
+}  // namespace detail
+
+}  // namespace infalign

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infalign/logits/passes.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "infalign/objective/loss/reinforce.hpp"
+#include "infalign/objective/policy_gradient.hpp"
+#include "logits/token_batch.hpp"
+#include "support/configurations.hpp"
+#include "support/samples.hpp"
+
+using infalign::index_t;
+using infalign::row_coefficients;
+using infalign::row_state;
+using infalign::row_statistics;
+namespace test = infalign::test;
+
+namespace {
+
+const infalign::objective_weights weights{infalign::kl_weight(0.3), infalign::entropy_weight(0.05), 0.5};
+constexpr infalign::logit_terms all_terms{.kl = true, .entropy = true};
+
+/// What `policy_gradient` with REINFORCE asks of the second pass.
+template <class T>
+std::vector<row_coefficients> reinforce_coefficients(const std::vector<T>& advantages) {
+  std::vector<row_coefficients> all;
+  for (const T a : advantages)
+    all.push_back(
+        {weights.scale * static_cast<double>(a), weights.scale * weights.kl.value, weights.scale * weights.entropy.value});
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("the two passes apart give the gradient of the fused ones", C, INFALIGN_CONFIGURATIONS) {
+  typename C::backend on = C::make_backend();
+  for (const index_t v : {1, 17, 9001}) {
+    const test::token_batch<C> batch(5, v);
+    test::loaded_batch<C> fused(batch), apart(batch);
+    policy_gradient(on, infalign::reinforce{}, fused.with_base(), fused.advantages.span(), weights, fused.statistics(),
+                    fused.gradient());
+    typename C::template array<row_state> states(5);
+    typename C::template array<row_statistics> statistics(5);
+    typename C::template array<row_coefficients> coefficients(reinforce_coefficients(batch.advantages));
+    infalign::read_logits(on, apart.with_base(), all_terms, states.span());
+    infalign::finish_rows(on, all_terms, states.span(), statistics.span());
+    infalign::write_logit_gradient(on, apart.with_base(), statistics.span(), coefficients.span(), apart.gradient());
+    CHECK(test::close(apart.gradient_values.host(), fused.gradient_values.host()));
+    const auto log_prob = fused.log_prob.host(), kl = fused.kl.host(), entropy = fused.entropy.host();
+    for (std::size_t t = 0; t < 5; ++t) {
+      const row_statistics s = statistics.host()[t];
+      CHECK(static_cast<typename C::value>(s.log_prob()) == log_prob[t]);
+      CHECK(static_cast<typename C::value>(s.kl) == kl[t]);
+      CHECK(static_cast<typename C::value>(s.entropy) == entropy[t]);
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("shards of the vocabulary: read apart, merged, and written apart", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  using space = typename C::backend::memory_space;
+  typename C::backend on = C::make_backend();
+  const index_t tokens = 4, v = 5000;
+  const test::token_batch<C> batch(tokens, v);
+  test::loaded_batch<C> whole(batch);
+  policy_gradient(on, infalign::reinforce{}, whole.with_base(), whole.advantages.span(), weights, whole.statistics(),
+                  whole.gradient());
+  test::loaded_batch<C> sharded(batch);
+  const std::vector<index_t> cuts{0, 1, 1234, 4999, 5000};
+  std::vector<row_state> merged(static_cast<std::size_t>(tokens));
+  const auto shard = [&](std::size_t i, auto&& use) {
+    const index_t begin = cuts[i], columns = cuts[i + 1] - begin;
+    std::vector<std::int32_t> ids;
+    for (const std::int32_t id : batch.ids)
+      ids.push_back(id >= begin && id < begin + columns ? static_cast<std::int32_t>(id - begin) : -1);
+    typename C::template array<std::int32_t> local(ids);
+    const auto part = [&](auto rows) { return decltype(rows)(rows.data() + begin, tokens, columns, v); };
+    const test::logits_of<C> logits{part(sharded.policy_values.rows(tokens, v)), part(sharded.base_values.rows(tokens, v)),
+                                    local.span()};
+    use(logits, infalign::rows<T, space>(part(sharded.gradient())));
+  };
+  for (std::size_t i = 0; i + 1 < cuts.size(); ++i)
+    shard(i, [&](const auto& logits, const auto&) {
+      typename C::template array<row_state> states(tokens);
+      infalign::read_logits(on, logits, all_terms, states.span());
+      for (std::size_t t = 0; t < merged.size(); ++t) merged[t].merge(states.host()[t]);
+    });
+  typename C::template array<row_state> states(merged);
+  typename C::template array<row_statistics> statistics(tokens);
+  typename C::template array<row_coefficients> coefficients(reinforce_coefficients(batch.advantages));
+  infalign::finish_rows(on, all_terms, states.span(), statistics.span());
+  for (std::size_t i = 0; i + 1 < cuts.size(); ++i)
+    shard(i, [&](const auto& logits, const auto& gradient) {
+      infalign::write_logit_gradient(on, logits, statistics.span(), coefficients.span(), gradient);
+    });
+  CHECK(test::close(sharded.gradient_values.host(), whole.gradient_values.host()));
+}
+
+TEST_CASE_TEMPLATE("what the passes refuse", C, INFALIGN_CONFIGURATIONS) {
+  typename C::backend on = C::make_backend();
+  const test::token_batch<C> batch(3, 5);
+  test::loaded_batch<C> loaded(batch);
+  typename C::template array<row_state> states(3), few(2);
+  typename C::template array<row_statistics> statistics(3);
+  typename C::template array<row_coefficients> coefficients(3);
+  const auto message = [](auto&& call) { return test::message_of<infalign::error>(call); };
+  CHECK(message([&] { infalign::read_logits(on, loaded.without_base(), {.kl = true}, states.span()); }) ==
+        "read_logits: terms.kl is set, needs base logits");
+  CHECK(message([&] { infalign::read_logits(on, loaded.with_base(), {}, few.span()); }) ==
+        "read_logits: states has 2 values, but there are 3 tokens");
+  CHECK(message([&] { infalign::finish_rows(on, {}, few.span(), statistics.span()); }) ==
+        "finish_rows: statistics has 3 values, but there are 2 tokens");
+  typename C::template array<std::int32_t> ids(std::vector<std::int32_t>{0, -2, 4});
+  auto logits = loaded.with_base();
+  logits.tokens = ids.span();
+  CHECK(message([&] {
+          infalign::write_logit_gradient(on, logits, statistics.span(), coefficients.span(), loaded.gradient());
+        }) == "write_logit_gradient: tokens[1] is -2, must be in [-1, 4]");
+}
