@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// What the benchmarks share: input data and the figures that each reports. Every benchmark of ours stands beside what one would
-/// write without the library, on the same data in the same program; a figure is their ratio.
+/// What the benchmarks share: input data, and the figures that each reports. Every benchmark of the library stands beside what one
+/// would write without it, on the same data in the same program. What counts is the ratio of the two.
 #pragma once
 
 #include <benchmark/benchmark.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// How good the cost models `prefers_counting` of the backends are: times both rank algorithms over a grid of group sizes,
-/// prints what the model chose and lost, and fits its constants anew.
+/// Tests the cost models `prefers_counting` of the backends. Times both rank algorithms over a grid of group sizes, prints which one
+/// the model chose and how much time that lost, and fits the constants of the model anew.
 #include <algorithm>
 #include <chrono>
 #include <cmath>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The CUDA backend beside the physical limit, a copy from device memory to device memory in the same run. Every row reports the
-/// bytes that any implementation must move; their rate over that of the copy is the share of the limit.
+/// The CUDA backend beside the physical limit: a copy from device memory to device memory in the same run. Every row reports the
+/// bytes that any implementation must move. Their rate, divided by that of the copy, is the share of the limit that is reached.
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
@@ -22,7 +22,7 @@ template <class T>
 device_array<T> normal_values(index_t n, unsigned seed) {
   std::mt19937 generator(seed);
   std::normal_distribution<float> normal;
-  std::vector<T> some(1 << 20);  // repeated: only the host's time for making them would grow
+  std::vector<T> some(1 << 20);  // repeated below, as drawing more would only take longer
   for (T& v : some) v = static_cast<T>(normal(generator));
   std::vector<T> values(static_cast<std::size_t>(n));
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = some[(i * 7919 + i / some.size()) % some.size()];

@@ -34,7 +34,7 @@ void evaluate_off_policy(benchmark::State& state) {
   p.report(state);
 }
 
-/// What one would write: calibrate, tilt and count anew without each sample in turn.
+/// What one would write without the library: leave out each sample in turn, and calibrate, tilt and count anew.
 void leave_out_each_sample(benchmark::State& state) {
   problem p(state);
   infalign::simd on;

@@ -32,8 +32,8 @@ void procedure_win_rate(benchmark::State& state, Procedure procedure, infalign::
   p.report(state);
 }
 
-/// What one would write: sort both sides, weight each sample by the chance that it is the best of 4, and merge. Ties count ½
-/// through the mean of the weights below and at or below.
+/// What one would write without the library: sort both sides, weight each sample by the probability that it is the best of 4, and
+/// merge. A tie counts ½, as the mean of the shares below and at or below.
 void std_sort_and_merge(benchmark::State& state) {
   problem p(state);
   const auto m = static_cast<std::size_t>(p.samples);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Adam (Kingma & Ba, ICLR 2015), with their moments 0.9 and 0.999.
+/// The Adam optimiser (Kingma & Ba, ICLR 2015), with the decay rates 0.9 and 0.999 of the paper.
 #pragma once
 
 #include <Eigen/Core>
@@ -19,7 +19,7 @@ class adam {
   /// Moves `parameters` against `gradient`.
   void step(vector& parameters, const vector& gradient, double learning_rate) {
     ++steps_;
-    // The corrections for the moments starting at zero are folded into the step size and into ε.
+    // The moments start at zero. The corrections for that are folded into the step size and into ε.
     const double root = std::sqrt(1 - std::pow(beta2, steps_));
     const auto rate = static_cast<Scalar>(learning_rate * root / (1 - std::pow(beta1, steps_)));
     const auto epsilon = static_cast<Scalar>(epsilon_ * root);

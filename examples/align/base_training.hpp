@@ -28,8 +28,9 @@ inline std::vector<next_token> next_tokens(const std::vector<word>& words) {
   return examples;
 }
 
-/// One pass over the dictionary in random order, the learning rate falling to 0. A single pass and an ε far above the usual 1e-8,
-/// because a model that knows the dictionary by heart leaves the reward model nothing to prefer.
+/// Trains for one pass over the dictionary in random order, with a learning rate that falls to 0. There is only one pass, and
+/// Adam's ε is far above the usual 1e-8, because the model must not know the dictionary by heart: its completions would then be
+/// dictionary words, and the reward model would have nothing to prefer.
 template <class Backend>
 language_model<float> train_base(Backend on, const std::vector<word>& words, random_stream random) {
   constexpr Index batch = 256;
@@ -50,7 +51,7 @@ language_model<float> train_base(Backend on, const std::vector<word>& words, ran
       tokens[j] = examples[begin + j].token;
     }
     model.forward(at, 0, batch);
-    // The cross-entropy is the policy loss of the right token with advantage 1; its gradient replaces the logits.
+    // Cross-entropy is the REINFORCE loss of the right token with advantage 1. Its gradient is written over the logits.
     const infalign::rows<float> logits(at.logits.data(), batch, logit_columns);
     infalign::policy_gradient(on, infalign::reinforce{}, infalign::token_logits<float>{logits, {}, tokens}, ones,
                               {.scale = 1.0 / batch}, infalign::token_statistics<float>{}, logits);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The frontiers that training works towards: the optimal policies in closed form, on base samples of the held-out prompts, and
-/// what theory says that no policy passes.
+/// What training works towards, without training: the optimal policies in closed form, on base samples of the held-out prompts, and
+/// the win rates that no policy can exceed.
 #pragma once
 
 #include <algorithm>
@@ -26,8 +26,8 @@ struct closed_form_point {
   std::array<double, n_procedures> win_rate{};
 };
 
-/// For each procedure the win rate that no policy of that KL exceeds when rewards are continuous: that of the optimal transform
-/// for the procedure. Proved for sampling and best of 4; for worst of 4 the best of all stationary points that a scan found.
+/// For each procedure, the win rate of its optimal transform at a KL. If rewards are continuous, no policy of that KL exceeds it.
+/// That is proved for plain sampling and best of 4; for worst of 4 it is the best of all stationary points that a scan found.
 struct limit_point {
   double kl = 0;
   std::array<double, n_procedures> win_rate{};

@@ -27,7 +27,7 @@ void for_each_procedure(Use&& use) {
   use(std::size_t{2}, infalign::worst_of{4});
 }
 
-/// One value a held-out prompt.
+/// One value for each held-out prompt.
 struct evaluation {
   std::vector<double> kl;
   std::array<std::vector<double>, n_procedures> win_rate;
@@ -50,7 +50,8 @@ std::vector<double> rollout_kl(Backend& on, const rollouts& drawn, const languag
   std::vector<float> token_kl(static_cast<std::size_t>(n));
   infalign::token_statistics<float> statistics;
   statistics.kl = token_kl;
-  // The ids only matter for log-probabilities, which are not asked for: so the order of the tokens does not.
+  // The logits are in the order of activations, `drawn.tokens` in that of rollouts. That does no harm: ids matter only for
+  // log-probabilities, which are not asked for.
   const infalign::rows<const float> policy_logits(drawn.at.logits.data(), n, logit_columns);
   const infalign::rows<const float> base_logits(base_at.logits.data(), n, logit_columns);
   infalign::compute_token_statistics(on, infalign::token_logits<float>{policy_logits, base_logits, drawn.tokens}, statistics);

@@ -22,7 +22,7 @@ using shared::colour, shared::polyline, shared::svg_panel;
 
 inline constexpr std::array<const char*, n_procedures> titles = {"standard sampling", "best of 4", "worst of 4"};
 
-/// What no policy passes in theory.
+/// The theoretical limit: no policy lies above it.
 inline std::string limit_line(const results& all, const svg_panel& p, std::size_t procedure) {
   std::string points = format("%.1f,%.1f", p.x(0), p.y(0.5));
   for (const limit_point& l : all.limit)

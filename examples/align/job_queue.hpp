@@ -50,8 +50,8 @@ class job_queue {
     }
   }
 
-  /// A job that waits for a thread; none once a stage has failed. A thread that finds none may stop: whoever runs a job goes on
-  /// with it.
+  /// The waiting job with the most stages left; none once a stage has failed. A thread that finds none may stop, because a job that
+  /// is not waiting is being run by a thread that will take its next stage as well.
   job* longest() {
     job* best = nullptr;
     for (job& candidate : jobs_)

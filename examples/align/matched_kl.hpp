@@ -51,9 +51,9 @@ inline std::vector<const policy_run*> frontier(const std::vector<policy_run>& ru
 
 /// Per-prompt win rates at `kl`, linearly between the two nearest policies of a frontier that spans it.
 ///
-/// The KL of the two policies is itself an estimate. Where it is too high for a prompt, the interpolation overstates what that
-/// prompt contributes; subtracting slope · (KL of the prompt - kl) carries that error into the standard error (delta method) and
-/// leaves the mean unchanged.
+/// The KL of the two policies is itself an estimate, so that a prompt may have a KL above `kl` by chance. To let that error show in
+/// the standard error, slope · (KL of the prompt - kl) is subtracted from each prompt's value (the delta method). The mean stays the
+/// same, as the mean KL over prompts is `kl`.
 inline std::vector<double> win_rate_at(const std::vector<const policy_run*>& points, std::size_t procedure, double kl) {
   std::size_t upper = 1;
   while (upper + 1 < points.size() && points[upper]->kl.value < kl) ++upper;

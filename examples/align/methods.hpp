@@ -28,9 +28,9 @@ struct method {
   std::vector<double> betas;
   /// The objective for a KL weight; only the optimal transforms depend on it.
   std::function<objective_function(double beta)> objective_at;
-  /// What the optimal policy will be worth, foretold from rewards of base samples.
+  /// The predicted KL and win rates of the optimal policy, from rewards of base samples alone.
   std::function<evaluation(Backend&, rewards base, double beta)> predict;
-  bool depends_on_beta = false;  ///< the objective does
+  bool depends_on_beta = false;  ///< whether the objective depends on the KL weight
 };
 
 /// Makes the methods for one backend.
@@ -82,7 +82,7 @@ struct method_maker {
     return one_transform(transform.name(), infalign::scaled(transform, std::exp(-std::max(t, 0.0))), std::move(betas));
   }
 
-  /// The transform that no other beats for `procedure` at each KL weight.
+  /// The best possible transform for `procedure`, which is another one at each KL weight.
   template <infalign::inference_procedure Procedure>
   static made optimal(std::string name, const Procedure& procedure, std::vector<double> betas) {
     made method = calibrated(
@@ -96,7 +96,7 @@ struct method_maker {
   }
 
  private:
-  /// Every procedure's prediction; that of plain sampling comes with the others.
+  /// The prediction for every procedure. That for plain sampling (i = 0) is part of each of the others.
   template <class Predict>
   static evaluation predict_each(infalign::index_t prompts, const Predict& predict) {
     const std::vector<double> none(static_cast<std::size_t>(prompts));
@@ -109,8 +109,8 @@ struct method_maker {
   }
 };
 
-/// All that is compared. The KL weights of each method give KLs of about 1.1, 0.7, 0.4 and 0.25. With K references a calibrated
-/// reward of 0 only says "less than about 1/K"; the logarithm is clamped there.
+/// All methods that are compared. The KL weights of each give KLs of about 1.1, 0.7, 0.4 and 0.25. The logarithm is clamped from
+/// below, since it is -inf at 0, and with K references a calibrated reward of 0 only says "less than about 1/K".
 template <class Backend>
 std::vector<method<Backend>> all_methods(std::size_t references) {
   using make = method_maker<Backend>;

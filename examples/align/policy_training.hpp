@@ -77,7 +77,7 @@ class policy_trainer {
     sample_(policy_, prefixes_, random_, rollouts_);
   }
 
-  /// Rewards, calibrated and transformed, less the mean of the prompt's other rollouts.
+  /// The advantage of every rollout: its calibrated and transformed reward, less the mean of the prompt's other rollouts.
   void score_rollouts() {
     const std::vector<float> rewards = from_.reward(rollouts_.words);
     const std::size_t k = from_.calibration.per_prompt;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// What is foretold of an optimal policy from base samples alone, and the same policy built and played.
+/// Predicts an optimal policy from base samples alone, then builds that policy, samples it and measures it.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,7 @@ namespace align {
 /// A method at one KL weight, before any training.
 struct prediction {
   policy_run predicted;  ///< from rewards of base samples of the held-out prompts
-  policy_run tabular;    ///< measured: the closed-form optimum on other base samples of theirs, sampled as a policy
+  policy_run tabular;    ///< measured: the closed-form optimum on other base samples of the same prompts, sampled as a policy
   infalign::estimate kl_difference;
   std::array<infalign::estimate, n_procedures> win_rate_difference;  ///< predicted - measured, paired over prompts
 
@@ -51,7 +51,7 @@ class reward_distribution {
     const auto found = std::upper_bound(cumulative_.begin(), cumulative_.end(), at) - cumulative_.begin();
     return std::min(static_cast<std::size_t>(found), cumulative_.size() - 1);
   }
-  /// log of the probability of sample `i` over its probability under the base, 1/K.
+  /// Log of the ratio of two probabilities of sample `i`: under this distribution, and under the base policy, which is 1/K.
   [[nodiscard]] double log_ratio(std::size_t i) const {
     const double mass = cumulative_[i] - (i == 0 ? 0 : cumulative_[i - 1]);
     return std::log(mass / cumulative_.back() * static_cast<double>(cumulative_.size()));
@@ -63,8 +63,8 @@ class reward_distribution {
   std::vector<double> cumulative_;
 };
 
-/// The optimum on every prompt's own base samples, as a policy over them: `n` samples are drawn and played against `n`
-/// of the same base, as those of a trained policy are. Its KL is the mean log-ratio of what it draws.
+/// Builds the optimal policy over each prompt's own base samples, and measures it as a trained policy is measured: `n` samples drawn
+/// from it play against `n` drawn from the same base samples. Its KL is the mean log-ratio of what it draws.
 template <class Backend>
 evaluation evaluate_tabular(Backend& on, const reward_table& own, const method<Backend>& how, double beta, std::size_t n,
                             random_stream random) {
@@ -89,8 +89,8 @@ evaluation evaluate_tabular(Backend& on, const reward_table& own, const method<B
   return result;
 }
 
-/// The prediction sees half the rewards of `seen`, which is enough and quicker; the policy is made of `own`, other base samples of
-/// the same prompts.
+/// Predicts from half of the rewards of `seen`, which is enough and quicker. The policy is made of `own`, other base samples of the
+/// same prompts.
 template <class Backend>
 prediction predict_and_play(Backend on, const reward_table& seen, const reward_table& own, const method<Backend>& how,
                             double beta, random_stream random) {

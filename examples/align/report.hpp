@@ -52,7 +52,7 @@ inline std::string closed_form_table(const results& all) {
   return text;
 }
 
-/// Three numbers of everything: foretold, measured for the tabular policy, measured for the trained one.
+/// Every cell has three numbers: predicted, measured for the closed-form policy, measured for the trained one.
 inline std::string predictions_table(const results& all) {
   std::string text = format("%-15s %6s   %-17s   %-17s   %-17s   %-17s   %s\n", "method", "beta", "KL", "standard", "best of 4",
                             "worst of 4", "differs by");

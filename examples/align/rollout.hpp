@@ -44,7 +44,8 @@ int sample_token(const Logits& logits, random_stream& random) {
 
 class sampler {
  public:
-  /// A response of `model` to each prefix. A word of the greatest length ends without a choice, so no token stands for that.
+  /// Samples a response of `model` to each prefix. A word of the greatest length ends there without a choice, so that it has no
+  /// end mark among its tokens.
   void operator()(const language_model<float>& model, const std::vector<word>& prefixes, random_stream& random, rollouts& out) {
     out.words = prefixes;
     out.at.reserve(static_cast<Index>(prefixes.size()) * (longest_word - prompt_length));

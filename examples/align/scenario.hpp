@@ -16,7 +16,7 @@
 
 namespace align {
 
-/// Rewards of equally many samples of every prompt.
+/// Rewards of samples, the same number for every prompt.
 struct reward_table {
   std::vector<float> values;
   std::size_t per_prompt = 0;

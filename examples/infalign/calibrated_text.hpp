@@ -62,8 +62,8 @@ class calibrated_text {
   std::uint8_t size_ = 0;
 };
 
-/// A prompt with K references has no more than 2K + 1 calibrated rewards, so the same numbers come again and again: printing
-/// them anew, and transforming, would take most of the time. The last few thousand texts are kept.
+/// A cache of the last few thousand texts. A prompt with K references has at most 2K + 1 different calibrated rewards, so that the
+/// same numbers come again and again. Without the cache, transforming and printing them would take most of the time.
 class calibrated_texts {
  public:
   explicit calibrated_texts(infalign::any_transform transform) : transform_(std::move(transform)), kept_(1 << log_size) {}

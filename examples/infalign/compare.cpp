@@ -33,7 +33,8 @@ struct comparison {
   infalign::estimate baseline;
   infalign::estimate difference;
 
-  /// Two-sided, normal: `P(|Z| >= |difference| / standard error)`. NaN with one prompt, which says nothing of its error.
+  /// Two-sided p-value of the normal test: `P(|Z| >= |difference| / standard error)`. NaN for a single prompt, whose error is
+  /// unknown.
   [[nodiscard]] double p_value() const {
     const double error = difference.standard_error;
     if (std::isinf(error)) return std::nan("");

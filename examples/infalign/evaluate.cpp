@@ -42,7 +42,7 @@ std::vector<infalign::any_transform> parse_transforms(const std::vector<std::str
   return transforms;
 }
 
-/// The jackknife leaves one sample out.
+/// Every prompt needs two rewards, because the prediction leaves each out in turn (the jackknife).
 void expect_two(const reward_table& reference) {
   for (std::size_t p = 0; p < reference.prompts.size(); ++p)
     if (reference.count(p) < 2)
@@ -50,7 +50,7 @@ void expect_two(const reward_table& reference) {
            reference.prompts.json(p));
 }
 
-/// A transform as steep as exponential:1000 leaves the range of numbers.
+/// Fails where a prediction is not finite: a very steep transform can leave the range of `double`.
 void expect_finite(const prediction& of) {
   const auto check = [&](const char* what, const infalign::off_policy_value& found) {
     for (const double value : {found.corrected.value, found.plug_in.value})

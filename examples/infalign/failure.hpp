@@ -19,7 +19,7 @@ struct failure : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Options that make no sense: another exit code, and a hint at `--help`.
+/// Options that make no sense. The program ends with another exit code, and with a hint at `--help`.
 struct usage_failure : failure {
   using failure::failure;
 };
@@ -29,12 +29,12 @@ template <class... Parts>
   throw failure(fmt::format(text, std::forward<Parts>(parts)...));
 }
 
-/// What the system said about its last call.
+/// The system's text for an error code.
 inline std::string system_message(int code) {
   return std::generic_category().message(code);
 }
 
-/// `read(text)` of an option's value; what the library finds wrong with it is said with the option's name.
+/// `read(text)` for the value of an option. If the library throws, its message is passed on with the option's name in front.
 template <class Read>
 auto option_value(std::string_view option, const std::string& text, Read&& read) {
   try {

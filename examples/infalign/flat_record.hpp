@@ -16,16 +16,16 @@
 
 namespace command {
 
-/// Reads a record in one pass, half as long as a parser of all JSON takes. It is never wrong but often unsure: of whatever is
-/// not plain (escapes, other alphabets, nested values, fields that come twice, and every mistake) it says so, and the parser
-/// decides. Eight bytes behind the text must be readable.
+/// Reads a record in one pass, in half the time that a full JSON parser takes. It accepts only what it is sure of. For anything that
+/// is not plain (escapes, other alphabets, nested values, fields that come twice, and every mistake) `read` returns false, and the
+/// full parser decides. Eight bytes behind the text must be readable.
 class flat_record {
  public:
   prompt_id prompt{};
   bool is_list = false;
 
-  /// Whether `text` is a record that it is sure of; then `prompt`, `is_list` and `rewards` are those of the record. Names in
-  /// `reserved` are not plain.
+  /// True if `text` is a plain record; then `prompt`, `is_list` and `rewards` are those of the record. A record with a field whose
+  /// name is in `reserved` is not plain.
   bool read(std::string_view text, const std::vector<std::string_view>& reserved, std::vector<double>& rewards) {
     if constexpr (std::endian::native != std::endian::little) return false;
     at_ = text.data();
@@ -74,8 +74,8 @@ class flat_record {
     return skip_value();
   }
 
-  /// Up to the closing quote, eight bytes at a time. A byte below 0x20 or above 0x7F, or a backslash, is not plain. In each of
-  /// the masks the lowest bit that is set is right, which is all that is asked.
+  /// Reads up to the closing quote, eight bytes at a time. A byte below 0x20 or above 0x7F, or a backslash, is not plain. The masks
+  /// may have wrong bits above their lowest set bit, but that one is right, and only that one is used.
   bool read_string(std::string_view& text) {
     if (*at_ != '"') return false;
     const char* const begin = ++at_;
@@ -112,13 +112,13 @@ class flat_record {
     return plain && at_ > digits && at_ - digits <= 18 && *at_ != '.' && (*at_ | 0x20) != 'e';
   }
 
-  /// `from_chars` knows more numbers than JSON: no digit before or behind the point, zeros in front.
+  /// Checks what `from_chars` accepts and JSON does not: leading zeros, and no digit before or after the point.
   bool read_number(std::vector<double>& rewards) {
     const char* digit = at_ + (*at_ == '-' ? 1 : 0);
     if (!is_digit(*digit) || (*digit == '0' && is_digit(digit[1]))) return false;
     const char* const first = digit;
     while (is_digit(*digit)) ++digit;
-    if (digit - first > 18) return false;  // perhaps an integer that the parser finds too large
+    if (digit - first > 18) return false;  // perhaps an integer beyond 64 bits
     if (*digit == '.' && !is_digit(digit[1])) return false;
     double value = 0;
     const auto [stop, status] = std::from_chars(at_, at_ + longest_number, value);
@@ -139,7 +139,7 @@ class flat_record {
     return *at_++ == ']';
   }
 
-  /// A value that is not asked for, which still has to be JSON.
+  /// Skips the value of a field that is not needed. It must be valid JSON all the same.
   bool skip_value() {
     std::string_view text;
     if (*at_ == '"') return read_string(text);

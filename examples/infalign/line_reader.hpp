@@ -13,8 +13,8 @@ namespace command {
 
 class line_reader {
  public:
-  /// Bytes after the line feed, or after the end of the file, that may be read: what simdjson asks for. Behind the end of the
-  /// file they are 0.
+  /// How many bytes after a line, or after the end of the file, may be read; simdjson asks for so many. After the end of the file
+  /// they are 0.
   static constexpr std::size_t padding = 64;
 
   /// `path` is `-` for standard input. Throws `failure` if it cannot be opened.

@@ -17,11 +17,11 @@
 
 namespace {
 
-/// One line on standard error, whatever a message holds.
+/// Prints the message on standard error as a single line, even if it holds line feeds.
 int complain(std::string message, int code) {
   for (char& c : message)
     if (c == '\n') c = ' ';
-  std::fputs(("infalign: " + message + '\n').c_str(), stderr);  // where nobody hears it, the code has to do
+  std::fputs(("infalign: " + message + '\n').c_str(), stderr);  // may fail; then the exit code must be enough
   return code;
 }
 

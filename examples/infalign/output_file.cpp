@@ -18,7 +18,7 @@ namespace command {
 
 namespace {
 
-/// The temporary file being written: a signal handler can use nothing that allocates. One is open at a time.
+/// Path of the temporary file that is being written, for the signal handler, which must not allocate. Only one is open at a time.
 char to_remove[4096];
 volatile std::sig_atomic_t remove_it = 0;
 
@@ -34,7 +34,7 @@ void remember(const std::string& path) {
   remove_it = 1;
 }
 
-/// Permissions of the file that is replaced, or those that a new file gets.
+/// Permissions of the file that will be replaced; if there is none, those that a new file gets.
 mode_t permissions(const std::string& path) {
   struct stat about {};
   if (stat(path.c_str(), &about) == 0) return about.st_mode & 0777;
@@ -46,7 +46,8 @@ mode_t permissions(const std::string& path) {
 }  // namespace
 
 void hold_standard_files() {
-  // Open the wrong way round, so that reading or writing fails (EBADF) instead of finding nothing or losing everything.
+  // Standard input is opened for writing and the others for reading. Using them then fails with EBADF, instead of reading nothing
+  // or losing what is written.
   for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     if (fcntl(file, F_GETFD) < 0) (void)!open("/dev/null", file == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
@@ -81,7 +82,7 @@ output_file::output_file(const std::string& path)
   buffer_.reserve(2 * block);
 }
 
-/// Also to where nothing is yet. The links do not go in a circle: the system has followed them.
+/// Follows symbolic links, also to a file that does not exist yet. There is no circle, as the system has followed them before.
 void output_file::follow_links() {
   namespace fs = std::filesystem;
   std::error_code ignored;
@@ -96,7 +97,7 @@ void output_file::open_beside() {
   if (file_ < 0) fail_writing(errno);
   temporary_ = std::move(pattern);
   remember(temporary_);
-  (void)fchmod(file_, permissions(target_));  // where a file system has no permissions, nothing is lost
+  (void)fchmod(file_, permissions(target_));  // may fail on a file system without permissions, which does no harm
 }
 
 output_file::~output_file() {

@@ -9,8 +9,9 @@
 
 namespace command {
 
-/// Writes beside the file and renames at the end: until `commit`, the file is as it was, and a run that fails or is interrupted
-/// leaves nothing behind. What cannot be replaced (`-` for standard output, a device, a pipe) is written to directly.
+/// Writes to a temporary file beside the wanted one, and renames it at the end. Until `commit` the wanted file is as it was, and a
+/// run that fails or is interrupted leaves nothing behind. What cannot be replaced (`-` for standard output, a device, a pipe) is
+/// written to directly.
 class output_file {
  public:
   /// Throws `failure` if it cannot be written.
@@ -19,12 +20,12 @@ class output_file {
   output_file& operator=(const output_file&) = delete;
   ~output_file();
 
-  /// What is appended to it is written when `flush_if_full` finds much of it.
+  /// Append the output here. It is written in blocks, by `flush_if_full` and `commit`.
   [[nodiscard]] std::string& buffer() { return buffer_; }
   void flush_if_full() {
     if (buffer_.size() >= block) flush();
   }
-  /// The rest is written, and the file takes its name. Throws `failure`.
+  /// Writes the rest and gives the file its name. Throws `failure`.
   void commit();
 
  private:
@@ -45,12 +46,12 @@ class output_file {
 /// `text` to a file, or to standard output for `-`.
 void write_output(const std::string& path, std::string_view text);
 
-/// What the program was started without, of standard input, output and error, becomes a file that cannot be used. Otherwise
-/// the next file opened would take its number, and be read or written in its place. Before any other file is opened.
+/// If the program was started without standard input, output or error, opens a file in its place that cannot be used. Otherwise the
+/// next file opened would get that number, and be taken for it. Call it before any other file is opened.
 void hold_standard_files();
 
-/// Interrupted by a signal, the program takes its temporary files away; signals that are ignored when it
-/// starts stay so. Writing to a closed pipe, or beyond the largest size of a file, is an error as any other.
+/// Makes the program remove its temporary file when a signal ends it. Signals that are ignored when it starts stay ignored. Writing
+/// to a closed pipe, or beyond the largest size of a file, becomes an ordinary error.
 void handle_signals();
 
 }  // namespace command

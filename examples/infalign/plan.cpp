@@ -34,7 +34,7 @@ struct plan_options : procedure_options {
   bool json = false;
 };
 
-/// The named transforms; `optimal` is in every plan anyway.
+/// The transforms with these names. `optimal` is left out, as it is in every plan anyway.
 std::vector<infalign::any_transform> chosen_transforms(const std::vector<std::string>& names) {
   if (names.empty()) return infalign::customary_transforms();
   std::vector<infalign::any_transform> transforms;
@@ -50,7 +50,7 @@ std::vector<infalign::kl_budget> chosen_budgets(const std::vector<double>& kls) 
   return budgets;
 }
 
-/// Whether there are rows, but not that of the optimum.
+/// Whether some transform reaches the KL, but the optimum was not found.
 bool lacks_optimum(const infalign::plan_section& section) {
   bool any = false;
   for (const infalign::plan_row& row : section.rows) {
@@ -105,7 +105,7 @@ std::string report_json(const infalign::plan_table& plan, const procedures& serv
          '\n';
 }
 
-/// What the table's prices and its recommendation are worth.
+/// Remarks below the table, on how far its prices and its recommendation are proved.
 std::string footnotes(const infalign::plan_table& plan, bool by_kl) {
   std::string text;
   for (const infalign::plan_section& section : plan.sections)

@@ -74,7 +74,7 @@ class prompt_index {
   std::string bytes_;  ///< of every prompt, the kind of its id and the id
   std::vector<std::size_t> ends_;
   std::vector<std::uint32_t> slots_;
-  mutable std::uint32_t last_ = empty;  ///< the prompt found last, and where: records of a prompt come together
+  mutable std::uint32_t last_ = empty;  ///< the prompt found last, kept because the next record is often of the same
   mutable std::size_t last_slot_ = 0;
 };
 

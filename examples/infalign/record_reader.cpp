@@ -16,7 +16,7 @@ namespace dom = simdjson::dom;
 
 static_assert(line_reader::padding >= simdjson::SIMDJSON_PADDING);
 
-/// What one record is read with, field by field, into the reader.
+/// The JSON parser, which hands the fields of a record to the reader.
 struct record_reader::parser {
   dom::parser json;
   char digits[24];
@@ -31,7 +31,7 @@ namespace {
 
 constexpr std::string_view blanks = " \t\r";
 
-/// At most 60 bytes of a value or line, whole characters, on one line.
+/// The beginning of a value or line for a message: at most 60 bytes, cut between characters, control characters as blanks.
 std::string excerpt(std::string_view text) {
   constexpr std::size_t longest = 60;
   std::size_t size = std::min(text.size(), longest);
@@ -47,7 +47,7 @@ std::string shown(dom::element value) {
   return excerpt(simdjson::minify(value));
 }
 
-/// Calls `use` with everything outside of strings that is neither punctuation nor blank: numbers, literals, and what is wrong.
+/// Calls `use` with every word outside of strings: numbers, literals, and what is neither. Punctuation and blanks separate words.
 template <class Use>
 void for_each_word(std::string_view line, Use&& use) {
   constexpr std::string_view between = " \t\r{}[],:\"";
@@ -64,7 +64,7 @@ void for_each_word(std::string_view line, Use&& use) {
   }
 }
 
-/// Whether the whole word is a number of this type, but for its range.
+/// Whether the whole word would be a number of this type if its range were larger.
 template <class Number>
 bool out_of_range(std::string_view word) {
   Number value{};
@@ -73,8 +73,8 @@ bool out_of_range(std::string_view word) {
   return stop == end && status == std::errc::result_out_of_range;
 }
 
-/// What is wrong with a word that was meant for a number, if that can be said: NaN and Infinity are what Python writes, and
-/// JSON does not know.
+/// What is wrong with a word that was meant as a number, if that can be told. For example, Python writes NaN and Infinity, which are
+/// not JSON.
 std::optional<std::string_view> wrong_number(std::string_view word) {
   const bool negative = word.front() == '-';
   for (const std::string_view name : {"NaN", "Infinity", "nan", "inf"})

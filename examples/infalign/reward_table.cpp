@@ -12,14 +12,14 @@ namespace command {
 
 namespace {
 
-/// Rewards that follow one another in the file and belong to one prompt. A file that is in order of prompts has few runs, so
-/// that loading takes little more than the rewards themselves.
+/// Rewards of one prompt that follow one another in the file. A file in order of prompts has few runs, so that loading it takes little
+/// more memory than the rewards themselves.
 struct run {
   std::uint32_t prompt;
   std::uint32_t count;
 };
 
-/// Puts every run behind what its prompt has already.
+/// Sorts the runs by prompt, and keeps their order within a prompt.
 void group(segmented<double>& rewards, segmented<run>& runs, reward_table& into) {
   into.offsets.assign(into.prompts.size() + 1, 0);
   runs.for_each([&](const run& r) { into.offsets[r.prompt + 1] += r.count; });

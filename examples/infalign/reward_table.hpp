@@ -12,8 +12,8 @@
 
 namespace command {
 
-/// Rewards take 8 bytes each: comparing with what another file holds has to be exact, and files hold decimal fractions that no
-/// `float` has. Records of one prompt, wherever they are in the file, belong together.
+/// The rewards are `double`, because they are compared for equality with those of another file: two decimal fractions that differ may
+/// be the same `float`. Records of one prompt belong together, wherever they are in the file.
 struct reward_table {
   std::string name;             ///< of the file
   prompt_index prompts;         ///< in the order of the file

@@ -7,7 +7,7 @@
 
 namespace command {
 
-/// A sequence that grows without moving, and gives its memory back while it is read from the front.
+/// A sequence in blocks. It grows without moving its values, and `consume` frees each block as soon as it has been read.
 template <class T>
 class segmented {
  public:
@@ -18,7 +18,7 @@ class segmented {
   [[nodiscard]] std::size_t size() const { return size_; }
   T& back() { return segments_.back()[(size_ - 1) % segment]; }
 
-  /// Calls `f` with every value, in order; afterwards there is none.
+  /// Calls `f` with every value, in order. Afterwards the sequence is empty.
   template <class F>
   void consume(F&& f) {
     for (std::size_t i = 0; i < size_; ++i) {

@@ -17,7 +17,7 @@ infalign::any_procedure procedure_option(const char* option, const std::string& 
   return option_value(option, text, [](const std::string& name) { return infalign::parse_procedure(name); });
 }
 
-/// A procedure draws N of the samples of a prompt.
+/// Fails if a prompt has fewer samples than the procedure draws.
 void expect_enough(const reward_table& table, std::size_t prompt, const infalign::any_procedure& procedure) {
   const infalign::index_t count = table.count(prompt);
   if (count < procedure.samples_needed())
@@ -25,7 +25,7 @@ void expect_enough(const reward_table& table, std::size_t prompt, const infalign
          table.prompts.json(prompt), count, count == 1 ? "" : "s", procedure.samples_needed(), procedure.name());
 }
 
-/// The rewards of `table` in another order of prompts: group `g` is that of `order[g]`.
+/// The rewards of `table` with its prompts in another order: group `g` of the result is prompt `order[g]`.
 std::pair<std::vector<double>, std::vector<infalign::index_t>> reordered(const reward_table& table,
                                                                          const std::vector<std::uint32_t>& order) {
   std::vector<double> rewards;
@@ -69,7 +69,7 @@ std::vector<double> win_rates(const reward_table& policy, const reward_table& re
   const auto prompts = static_cast<infalign::index_t>(partners.size());
   std::vector<double> wins(partners.size());
   infalign::simd on;
-  // With as many samples for every prompt, the served shares are the same for all and computed once.
+  // If all prompts have the same number of samples, the shares that the procedure serves are computed once for all.
   if (equally_large(policy.offsets) && equally_large(offsets))
     infalign::procedure_win_rate(on, infalign::rows<const double>(policy.rewards.data(), prompts, policy.offsets[1]),
                                  infalign::rows<const double>(rewards.data(), prompts, offsets[1]), chosen.policy,

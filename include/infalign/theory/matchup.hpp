@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Who plays whom: the inference-time procedures that the policy and the base run when they are compared.
+/// A matchup names the inference-time procedures that the policy and the base run when they are compared.
 #pragma once
 
 #include <algorithm>
@@ -19,12 +19,18 @@
 
 namespace infalign {
 
-/// The procedures that the policy and the base run at inference. What a policy of reward-quantile CDF `F` wins is
-/// `W = 1 - ∫₀¹ Σ_i p_i·G_i(F(u))·g_i^ref(u) du`: one pair of procedures (`matchup(best_of(4))`, `matchup(best_of(4), standard())`),
-/// or several with probabilities `p_i` (`matchup::mixture`), as when the number of samples at inference is not known yet.
+/// The procedures that the policy and the base run at inference. It is one pair of procedures, or several pairs with
+/// probabilities `p_i`, as when the number of samples at inference is not known yet:
 ///
-/// A procedure needs `distortion` alone; without `density` its derivative is taken numerically, to about 1e-12 of its largest
-/// value. Copies the procedures. Source of W: derived.
+///     matchup(best_of(4))                // both sides draw 4 and serve the best
+///     matchup(best_of(4), standard())    // only the policy does; the base serves its single sample
+///     matchup::mixture({{0.5, matchup(best_of(2))}, {0.5, matchup(best_of(8))}})
+///
+/// A policy whose reward quantile has the CDF `F` wins `W = 1 - ∫₀¹ Σ_i p_i·G_i(F(u))·g_i^ref(u) du`. `G_i` is the distortion of
+/// the policy's procedure and `g_i^ref` the density of the base's; for best-of-N, `G(q) = q^N` and `g(q) = N·q^{N-1}`.
+///
+/// A procedure needs only `distortion`. If it has no `density`, the derivative of its distortion is taken numerically, with an
+/// error of about 1e-12 of the derivative's largest value. The procedures are copied. Source of W: derived.
 class matchup {
  public:
   struct outcome;
@@ -39,30 +45,32 @@ class matchup {
     pairs_.front().steepest_fall = fall(procedure);
   }
 
-  /// One of several matchups, with probabilities. Errors: `shape_error` if there is none; `domain_error` for a probability that is
-  /// not positive, or if they do not add to 1 within 1e-9 (they are divided by their sum).
+  /// Several matchups with the probability of each. Errors: `shape_error` if there is none; `domain_error` if a probability is not
+  /// positive or their sum differs from 1 by more than 1e-9. The probabilities are divided by their sum.
   static matchup mixture(const std::vector<outcome>& outcomes);
 
-  /// `∂/∂F` of what is won, up to sign: `k(q, u) = Σ_i p_i·g_i(q)·g_i^ref(u)`.
+  /// The derivative of the integrand of W with respect to `F`, without its minus sign: `k(q, u) = Σ_i p_i·g_i(q)·g_i^ref(u)`,
+  /// taken at `q = F(u)`.
   [[nodiscard]] double slope(double q, double u) const {
     double sum = 0;
     for (const pair& p : pairs_) sum += p.probability * p.policy.density(q) * p.reference.density(u);
     return sum;
   }
-  /// Whether every policy procedure says that its density never falls (`steepest_fall()` of 0): then W is concave in the policy.
+  /// Whether W is known to be concave in the policy. That is so if the density of every policy procedure never falls, which a
+  /// procedure states by a `steepest_fall()` of 0. Best-of-N does; worst-of-N does not.
   [[nodiscard]] bool concave() const { return steepest_fall() == 0; }
-  /// `Σ_i p_i·max(-g_i')`, by the `steepest_fall()` of the procedures: how far from concave W is. Infinite where a procedure does
-  /// not have it, as values at points prove nothing of what lies between them. For a KL weight of at least a quarter of it,
-  /// `W - β·KL` is concave all the same.
+  /// How far from concave W is: `Σ_i p_i·max(-g_i')`, from the `steepest_fall()` of each policy procedure. It is infinite if a
+  /// procedure does not state one, since values at some points prove nothing about the points between them. If the KL weight β is
+  /// at least a quarter of this sum, `W - β·KL` is concave even though W is not.
   ///
-  /// Derived: with `h = δF`, `δ²W = -∫ g'(F)·g_ref·h²` and `δ²KL = ∫ h'²/f`; as `h` vanishes at both ends,
-  /// `max h² <= (∫|h'|)²/4 <= ∫ h'²/f / 4`, and `∫ g_ref = 1`.
+  /// Derived: with `h = δF`, `δ²W = -∫ g'(F)·g_ref·h²` and `δ²KL = ∫ h'²/f`. Since `h` vanishes at both ends,
+  /// `max h² <= (∫|h'|)²/4 <= ∫ h'²/f / 4`; and `∫ g_ref = 1`.
   [[nodiscard]] double steepest_fall() const {
     double sum = 0;
     for (const pair& p : pairs_) sum += p.probability * p.steepest_fall;
     return sum;
   }
-  /// `best_of:4`, or `best_of:4 vs standard`; those of a mixture with their probabilities.
+  /// For example `best_of:4`, `best_of:4 vs standard`, or for a mixture `0.5*best_of:2 + 0.5*best_of:8`.
   [[nodiscard]] std::string name() const {
     std::string text;
     for (const pair& p : pairs_) {
@@ -72,7 +80,7 @@ class matchup {
     return text;
   }
 
-  /// A procedure without its type, so that what is solved for a matchup is compiled once.
+  /// A procedure with its type erased. What is solved for a matchup is then compiled once, whatever the procedures are.
   struct side_functions {
     std::string name;
     std::function<double(double)> distortion;
@@ -82,7 +90,7 @@ class matchup {
     double probability;
     side_functions policy;
     side_functions reference;
-    double steepest_fall;  ///< of the policy's density
+    double steepest_fall;  ///< `max(-g')` of the policy's procedure
   };
   [[nodiscard]] const std::vector<pair>& pairs() const { return pairs_; }
 
@@ -105,7 +113,7 @@ class matchup {
     else
       return {name, distortion, detail::numerical_density(distortion)};
   }
-  /// What a procedure that does not say it may have is any fall.
+  /// A procedure that does not state its steepest fall may have any.
   template <class Procedure>
   static double fall(const Procedure& procedure) {
     if constexpr (requires { procedure.steepest_fall(); })

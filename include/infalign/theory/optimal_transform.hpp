@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The transform that no other beats, for the procedures that will be run and a KL weight.
+/// The best possible transform for a KL weight and the procedures that will be run.
 #pragma once
 
 #include <algorithm>
@@ -20,28 +20,32 @@
 
 namespace infalign {
 
-/// A problem so stiff that rounding keeps its solution from meeting both ends.
+/// Thrown where no solution was found: the problem is too stiff to be solved in `double`.
 struct optimum_not_found : error {
   using error::error;
 };
 
-/// What is known of an optimum.
+/// What is known about an optimum.
 enum class optimality {
-  proved_global,         ///< `W - β·KL` is concave: nothing else does better
+  proved_global,         ///< `W - β·KL` is concave, so that no other policy does better
   best_stationary_point  ///< the best of all stationary points that a scan of the solutions found
 };
 
-/// `Φ*(v) = -∫_v^1 Σ p_i·g_i(F)·g_i^ref du`, the transform whose policy `f ∝ e^{Φ*/β}` maximises `W - β·KL` for a matchup, and
-/// that policy. With `f = F'` it is the boundary-value problem `F'' = F'·k(F, u)/β`, `F(0) = 0`, `F(1) = 1`, `k = Σ p_i·g_i·g_i^ref`.
+/// The transform whose policy `f ∝ e^{Φ*/β}` maximises `W - β·KL` for a matchup, together with that policy:
+/// `Φ*(v) = -∫_v^1 Σ p_i·g_i(F)·g_i^ref du`. Transform and policy determine each other, as `F` is the CDF of `f`. Written for
+/// `F` alone it is a boundary-value problem: `F'' = F'·k(F, u)/β`, `F(0) = 0`, `F(1) = 1`, with `k = Σ p_i·g_i·g_i^ref`.
 ///
-/// It is solved by shooting from the upper end on `f(1)`, which lies between 1 and `1 + max Σ p_i·g_i^ref/β`. Every stationary
-/// point is one of these solutions; where W - β·KL is concave (`matchup::concave`, or `β >= matchup::steepest_fall()/4`) there is
-/// just one, otherwise the interval is scanned for several and the one of largest `W - β·KL` is kept.
+/// The problem is solved by shooting: guess `f(1)`, integrate downwards from `u = 1`, and correct the guess until `F(0) = 0`.
+/// The right `f(1)` lies between 1 and `1 + max Σ p_i·g_i^ref/β`. Every stationary point of `W - β·KL` is such a solution. Where
+/// `W - β·KL` is concave (`matchup::concave`, or `β >= matchup::steepest_fall()/4`) there is exactly one. Otherwise the interval
+/// is scanned for several, and the one with the largest `W - β·KL` is kept.
 ///
-/// A transform itself, with `Φ*(1) = 0`; `table` gives it in the form that training takes. Error of F, W and `KL`: below 1e-10 for
-/// β >= 1e-4. Cost: about 0.5 ms for best-of-4 at β = 0.02. Errors: `domain_error` unless `β > 0`; `optimum_not_found` where
-/// rounding keeps the solution from meeting `F(0) = 0` within 1e-9, at once where `k(1, 1)/β > 1e15`, and after at most some
-/// seconds where the problem needs more panels than `detail::shooting` spends.
+/// The object is itself a transform, with `Φ*(1) = 0`; `table` gives it in the form that training takes. Error of F, W and `KL`:
+/// below 1e-10 for β >= 1e-4. Cost: about 0.5 ms for best-of-4 at β = 0.02.
+///
+/// Errors: `domain_error` unless `β > 0`. `optimum_not_found` if the solution misses `F(0) = 0` by more than 1e-9 because of
+/// rounding; it is thrown at once if `k(1, 1)/β > 1e15`, and after at most some seconds if the problem needs more panels than
+/// `detail::shooting` spends.
 /// Source: InfAlign (arXiv 2412.19792) for the coupled optimum; the boundary-value problem is derived.
 class optimal_transform {
  public:
@@ -71,9 +75,9 @@ class optimal_transform {
   [[nodiscard]] const matchup& played() const { return played_; }
   [[nodiscard]] double kl() const { return curve_.kl(); }
   [[nodiscard]] double standard_win_rate() const { return curve_.mean(); }
-  /// Of the matchup that it is the optimum of.
+  /// What the policy wins in the matchup that it was solved for.
   [[nodiscard]] double win_rate() const { return win_rate_; }
-  /// Of another one.
+  /// What the same policy wins in another matchup.
   [[nodiscard]] double win_rate(const matchup& other) const { return curve_.win_rate(other); }
   [[nodiscard]] double log_normalizer() const { return -top_; }
   [[nodiscard]] double log_density(double u) const { return curve_.log_density(in_range(u)); }
@@ -83,8 +87,8 @@ class optimal_transform {
   [[nodiscard]] optimality proof() const { return optimality_; }
   [[nodiscard]] index_t stationary_points() const { return found_; }
 
-  /// The transform as a monotone cubic with given slopes, whose error is at most `tolerance·(Φ*(1) - Φ*(0))`. About 20 points for
-  /// 1e-3 and 200 for 1e-7. Errors: `domain_error` for a tolerance outside [1e-10, 1).
+  /// The transform as a monotone cubic interpolant with its exact slopes. Its error is at most `tolerance·(Φ*(1) - Φ*(0))`. It
+  /// takes about 20 points for a tolerance of 1e-3 and 200 for 1e-7. Errors: `domain_error` for a tolerance outside [1e-10, 1).
   [[nodiscard]] tabulated table(double tolerance = 1e-6) const {
     expects<domain_error>(tolerance >= 1e-10 && tolerance < 1, "optimal_transform::table", "tolerance is ", tolerance,
                           ", must be in [1e-10, 1)");
@@ -92,7 +96,7 @@ class optimal_transform {
     const double range = -values.front();
     for (const detail::curve_panel& panel : curve_.panels()) {
       const double high = &panel == &curve_.panels().back() ? 1.0 : 1 + panel.high;
-      if (high <= u.back() || (high == 1 && &panel != &curve_.panels().back())) continue;  // a layer thinner than rounding
+      if (high <= u.back() || (high == 1 && &panel != &curve_.panels().back())) continue;  // narrower than rounding
       append(u, values, slopes, {high, (*this)(high), derivative(high)}, tolerance * range, 0);
     }
     return tabulated(std::move(u), std::move(values), std::move(slopes));
@@ -113,7 +117,8 @@ class optimal_transform {
     double slope;
   };
 
-  /// Log of k(1, 1)/β, and of f(1), beyond which the layer at the upper end is thinner than rounding: 1e15.
+  /// Largest log of k(1, 1)/β, and of f(1): ln 1e15. Beyond it, the layer at the upper end that holds the mass is thinner than the
+  /// spacing of doubles next to 1.
   static constexpr double stiffest = 34.5;
 
   [[noreturn]] void not_found() const {
@@ -125,14 +130,14 @@ class optimal_transform {
     return u;
   }
 
-  /// An interval of `f(1)` in which `B(1) - 1` changes sign.
+  /// An interval of guesses of `f(1)` in which `B(1) - 1` changes sign, where `B(1) = 1 - F(0)` is the mass that shooting found.
   struct bracket {
     double low;
     double high;
     bool rising;
   };
 
-  /// The sign changes on a logarithmic grid of `f(1)`; for a single interval there is one.
+  /// The sign changes on a logarithmic grid of `f(1)`. One interval is enough where there is only one solution.
   [[nodiscard]] std::vector<bracket> brackets(int intervals) const {
     double highest = 0;
     constexpr int steps = 128;
@@ -143,7 +148,7 @@ class optimal_transform {
     }
     double top = std::log1p(highest / beta_) + 0.01;
     detail::shooting shoot(played_, beta_);
-    // A peak between the points of the grid is higher.
+    // The bound above may be too low, as a peak of g_ref between the points of the grid is higher than those points.
     while (top < stiffest && shoot(std::exp(top), 1e-6).value < 0) top += 1;
     if (intervals == 1) return {{1 / 1.01, std::exp(top), true}};
     std::vector<bracket> found;
@@ -153,20 +158,21 @@ class optimal_transform {
       if (next != above) found.push_back({std::exp(top * (i - 1) / intervals) / 1.01, std::exp(top * i / intervals), next});
       above = next;
     }
-    // A scan that ended early may have missed the best.
+    // A scan that gave up may have missed the best solution, so that none of what it found may be used.
     return shoot.gave_up() ? std::vector<bracket>{} : found;
   }
 
-  /// Newton's method from the upper end, where `B(1) - 1` is nearly linear; the bracket is halved where a step would leave it or
-  /// where steps keep the size of the bracket. As they get small the solutions get exact, and after a step so small that the
-  /// next would be rounding, one last is taken. Leaves the solution in `shoot`; false if it gave up.
+  /// Newton's method on `B(1) - 1`, from the upper end of the bracket, where that function is nearly linear. The bracket is halved
+  /// instead if a step would leave it, or if two steps in a row are as large as a quarter of it. Early shots are rough and cheap;
+  /// their tolerance falls with the square of the step. Ends when a step from an exact shot changes y by at most 1e-9, and shoots
+  /// once more. Leaves the solution in `shoot`; returns false if that gave up.
   bool solve(detail::shooting& shoot, bracket in) const {
     constexpr double rounding = detail::shooting::rounding;
     double y = in.high, tolerance = std::min(1e-4, 1e-2 / y);
     int stalled = 0;
     for (int i = 0; i < 100 && !shoot.gave_up(); ++i) {
       const detail::shooting::miss miss = shoot(y, tolerance);
-      // A sign is taken for true where it is beyond the error of the solution.
+      // The bracket shrinks only where the sign is certain: where the miss is larger than the error of the shot.
       if (std::abs(miss.value) > 10 * y * tolerance) ((miss.value > 0) == in.rising ? in.high : in.low) = y;
       double next = y - miss.value / miss.slope;
       stalled = std::abs(next / y - 1) > 0.25 * std::log(in.high / in.low) ? stalled + 1 : 0;
@@ -181,7 +187,7 @@ class optimal_transform {
   }
   void keep_better(const bracket& in) {
     detail::shooting shoot(played_, beta_);
-    // A sign change of what cannot be resolved is no solution, nor is what would have to be moved far to be one.
+    // Rejects a bracket whose shot did not converge, or whose last Newton step in log f(1) exceeds 1e-6.
     if (!solve(shoot, in) || !(std::abs(shoot.missing_step()) <= 1e-6)) return;
     detail::density_curve curve = shoot.curve();
     if (!(std::abs(curve.panels().front().above.front() - 1) < 1e-9)) return;
@@ -192,7 +198,7 @@ class optimal_transform {
     win_rate_ = win_rate;
   }
 
-  /// Points up to `to`, so close that the cubic through two neighbours is right between them.
+  /// Appends points up to `to`. Intervals are halved until the cubic through both ends is right at three points between them.
   void append(std::vector<double>& u, std::vector<double>& values, std::vector<double>& slopes, const point& to, double error,
               int depth) const {
     const double h = to.u - u.back();

@@ -31,31 +31,31 @@ struct plan_row {
   std::string transform;                  ///< its name, `optimal` for the optimum
   std::optional<tradeoff_point> reached;  ///< none where no β gives it the wanted KL
   double largest_kl;                      ///< what `β -> 0` leads to; infinite unless the transform has a flat top
-  /// What the optimum has more of what is maximised: of the win rate at the same KL, or of `W - β·KL` at the same β. NaN where
-  /// nothing is reached.
+  /// How much more the optimum reaches: in win rate at the same KL, or in `W - β·KL` at the same β. For example, 0.02 at a KL
+  /// budget means that this transform gives away two points of win rate. NaN if the transform does not reach the KL.
   double price;
-  /// Where no optimum was found (out of reach of `optimal_at_kl`, or `optimum_not_found`): it counts as a win rate of 1 at no KL,
-  /// and the price is at most the one given.
+  /// Whether `price` is only an upper bound, because no optimum was found (`optimal_at_kl` gave none, or `optimum_not_found` was
+  /// thrown). The optimum then counts as a win rate of 1 at a KL of 0, which nothing exceeds.
   bool price_is_bound;
 };
 
 /// All transforms at one KL budget, or at one β.
 struct plan_section {
   double wanted;  ///< the KL, or the β
-  /// By price to ten digits, the best first; what does not reach the KL comes last. Equals stand in the order in which they were
-  /// given, the optimum after them.
+  /// Sorted by price, rounded to ten decimals, the lowest first. Transforms that do not reach the KL come last. Rows of equal price
+  /// keep the order in which the transforms were given, followed by the optimum.
   std::vector<plan_row> rows;
 };
 
 struct plan_table {
   std::vector<plan_section> sections;
-  /// The customary transform whose largest price over all sections is the smallest, if that is at most what a plan may forgo;
-  /// otherwise `optimal`. Where the optimum was not found in every section, the customary transform of the smallest largest price
-  /// of those that reach every section, whatever it forgoes; empty if there is none.
+  /// What to train with. Each given transform is judged by its largest price over all sections. The one with the smallest is
+  /// recommended if that price is at most `forgo`; otherwise `optimal` is. If some section has no optimum, `forgo` does not count:
+  /// the best transform that reaches every section is recommended, or none (an empty name).
   std::string recommended;
-  /// That largest price; 0 for the optimum, NaN if nothing is recommended.
+  /// The largest price of what is recommended: 0 for the optimum, NaN if nothing is recommended.
   double price;
-  /// What is known of the optima: `proved_global` if it is of each.
+  /// `proved_global` if that is known of the optimum of every section.
   optimality proof;
 };
 
@@ -67,7 +67,7 @@ inline void rank(std::vector<plan_row>& rows) {
     return std::round(a.price * 1e10) < std::round(b.price * 1e10);
   });
 }
-/// `best` is what the optimum has of `W - β·KL`, if it was found.
+/// `best` is the optimum's `W - β·KL`, if an optimum was found.
 inline plan_row row_of(std::string name, std::optional<tradeoff_point> reached, double largest_kl, std::optional<double> best,
                        double beta) {
   const double price =
@@ -107,8 +107,8 @@ inline void recommend(plan_table& plan, double forgo) {
 
 }  // namespace detail
 
-/// Every transform, and the optimum, at each KL budget: β, KL, inference-time and standard win rate, ranked. `forgo` is the win
-/// rate that one would give up to stay with a transform in closed form.
+/// Ranks transforms, and the optimum, at each KL budget, with the β, KL, inference-time and standard win rate of each. `forgo` is
+/// the win rate that you would give up in order to train with a transform in closed form instead of the optimum's table.
 ///
 /// Cost: about 1 ms a transform and budget. Errors: `shape_error` without a budget; `domain_error` for `forgo` outside [0, 1].
 /// Source: derived; the transforms are those of InfAlign (arXiv 2412.19792).
@@ -139,8 +139,8 @@ inline void recommend(plan_table& plan, double forgo) {
   return plan;
 }
 
-/// The same at one β for all, ranked by `W - β·KL`: the KL then differs from row to row. Where the
-/// optimum is not found its row is not reached, and the others stay. Errors: `domain_error` unless `β > 0`.
+/// Ranks transforms at one β, by `W - β·KL`; the KL then differs from row to row. If the optimum is not found, its row reaches
+/// nothing and the other rows stay. Errors: `domain_error` unless `β > 0`, or for `forgo` outside [0, 1].
 [[nodiscard]] inline plan_table plan(const matchup& played, kl_weight beta,
                                      const std::vector<any_transform>& transforms = customary_transforms(),
                                      double forgo = 1e-3) {

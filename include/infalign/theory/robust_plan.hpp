@@ -20,23 +20,23 @@
 
 namespace infalign {
 
-/// What one policy wins in every scenario.
+/// What one policy wins in each scenario.
 struct robust_row {
-  std::string transform;         ///< its name; `optimal for the prior`, `minimax`
-  double beta;                   ///< at which it has the KL
+  std::string transform;         ///< the name of a transform, or `optimal for the prior`, or `minimax`
+  double beta;                   ///< the β at which its KL is the budget
   std::vector<double> win_rate;  ///< in each scenario
-  std::vector<double> regret;    ///< what that scenario's own optimum wins more
+  std::vector<double> regret;    ///< win rate of the scenario's own optimum, less this policy's
   double expected_win_rate;      ///< under the prior
   double worst_regret;
 };
 
 struct robust_plan_table {
   std::vector<double> best_win_rate;  ///< of each scenario's own optimum
-  std::vector<robust_row> rows;       ///< by worst regret, the smallest first
-  /// No transform has a smaller worst regret than this, if W is concave in every scenario (`proof`).
+  std::vector<robust_row> rows;       ///< sorted by worst regret, the smallest first
+  /// A lower bound: no transform has a smaller worst regret, provided that W is concave in every scenario (see `proof`).
   double least_worst_regret;
   optimality proof;
-  /// The mixture of scenarios under which that bound was found: its optimum is the row `minimax`, or near it.
+  /// The prior under which that bound was found. Its optimum is the row `minimax`, or close to it.
   std::vector<double> least_favourable_prior;
   /// The transform of the row `minimax`, to train with at its β.
   optimal_transform minimax;
@@ -75,7 +75,7 @@ struct robust_problem {
   }
 };
 
-/// A prior and the optimum for it, with what it bounds: `Σ p_i·regret_i <= min_Φ max_i regret_i <= max_i regret_i`.
+/// A prior, the optimum for it, and the bound that follows: `Σ p_i·regret_i <= min_Φ max_i regret_i <= max_i regret_i`.
 struct robust_iterate {
   std::vector<double> prior;
   optimal_transform policy;
@@ -90,7 +90,8 @@ inline robust_iterate respond(const robust_problem& problem, const std::vector<d
   return {prior, std::move(policy), std::move(row), bound};
 }
 
-/// The policy of least worst regret that multiplicative weights find, and the largest lower bound with its prior.
+/// The policy of smallest worst regret that was found, and the largest lower bound on that regret with the prior that gave it.
+/// The search is by multiplicative weights: scenarios with more regret than the mean get more weight in the next prior.
 struct minimax_search {
   robust_iterate best;
   double bound;
@@ -120,17 +121,19 @@ inline minimax_search find_minimax(const robust_problem& problem, robust_iterate
 
 }  // namespace detail
 
-/// One transform for several scenarios (pairs of procedures, each with its prior probability) at one KL budget: every transform of
-/// a set, the optimum for the prior, and the one that minimises the worst regret, each with what it loses in every scenario against
-/// that scenario's own optimum at the same KL.
+/// Compares single transforms for several scenarios at one KL budget. A scenario is a pair of procedures with its prior
+/// probability, for example best-of-2 or best-of-8 with ½ each. The regret of a transform in a scenario is the win rate that the
+/// scenario's own optimum at the same KL has more. The rows are every transform of `transforms`, the optimum for the prior, and
+/// `minimax`, the one of smallest worst regret.
 ///
-/// As W is linear in the scenarios, the optimum for a prior is that of the coupled mixture,
-/// `Φ*(v) = -∫_v^1 Σ p_i·g_i(F)·g_i^ref du`. The minimax transform is the optimum for the least favourable prior, found by
-/// multiplicative weights on the regrets; with concave W any prior's expected regret under its own optimum is a lower bound, so the
-/// result says how far from the least worst regret it can be at most. It stops at a gap of 1e-4 or after 60 priors.
+/// W is linear in the scenarios, so the optimum for a prior is the optimum of a mixture: `Φ*(v) = -∫_v^1 Σ p_i·g_i(F)·g_i^ref du`.
+/// The minimax transform is the optimum for the least favourable prior, which is searched by multiplicative weights on the
+/// regrets. If W is concave, the expected regret of a prior's own optimum is a lower bound on any transform's worst regret.
+/// The table therefore says how far from the smallest worst regret `minimax` can be at most. The search ends at a gap of 1e-4
+/// or after 60 priors.
 ///
-/// Transforms that cannot have the KL are left out. Errors: those of `matchup::mixture`; `domain_error` if an optimum is out of
-/// reach. Cost: up to 60 optima at given KL, each about 5 ms. Source: derived.
+/// Transforms that cannot reach the KL are left out. Errors: those of `matchup::mixture`; `domain_error` if a scenario or a mixture
+/// has no optimum at the budget. Cost: up to 60 optima at given KL, each about 5 ms. Source: derived.
 [[nodiscard]] inline robust_plan_table robust_plan(const std::vector<matchup::outcome>& scenarios, kl_budget budget,
                                                    const std::vector<any_transform>& transforms = customary_transforms()) {
   const matchup mixture = matchup::mixture(scenarios);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// How many prompts, and how many samples of each, an evaluation needs: for a wanted standard error or interval of a mean win
-/// rate, or to find a difference between two policies that are compared on the same prompts. How many references calibration
-/// needs is answered in `calibration/uncertainty.hpp`.
+/// How many prompts an evaluation needs: for a wanted standard error or interval of a mean win rate, or to detect a difference
+/// between two policies that are compared on the same prompts. How many samples to draw of each prompt is in
+/// `theory/sampling_plan.hpp`; how many references calibration needs is in `calibration/uncertainty.hpp`.
 ///
-/// All of it is about means of one independent value per prompt (`summarize`) in the normal approximation, which is good from a
-/// few dozen prompts on; below, add two or three prompts for Student's t.
+/// Everything here is about the mean of one independent value per prompt (see `summarize`), in the normal approximation. That is
+/// good from a few dozen prompts on; below, add two or three prompts, as Student's t would ask for.
 #pragma once
 
 #include <cmath>
@@ -18,8 +18,8 @@
 
 namespace infalign {
 
-/// The largest standard deviation that per-prompt win rates can have: they lie in [0, 1], half of them at either end (Popoviciu
-/// 1935). For differences of two win rates it is twice that. What policies show is mostly between 0.1 and 0.3.
+/// The largest standard deviation that per-prompt win rates can have: values in [0, 1] vary most if half of them are 0 and half
+/// are 1 (Popoviciu 1935). Differences of two win rates can have twice that. Policies mostly show values between 0.1 and 0.3.
 inline constexpr double largest_win_rate_deviation = 0.5;
 
 namespace detail {
@@ -35,12 +35,13 @@ inline void expects_positive(std::string_view function, std::string_view name, d
   expects<domain_error>(value > 0 && value < infinity<double>, function, name, " is ", value, ", must be positive and finite");
 }
 
-/// `z` with `P(|N(0,1)| ≤ z) = confidence`; by the lower tail, so that a confidence next to 1 loses no digits.
+/// The `z` with `P(|N(0,1)| ≤ z) = confidence`, 1.96 for 0.95. It is taken from the lower tail, so that a confidence close to 1
+/// loses no digits.
 inline double two_sided_quantile(double confidence) {
   return -standard_normal_quantile(0.5 * (1 - confidence));
 }
 
-/// The smallest count of at least 1 that is `enough`, which holds from some count on: `guess` is right but for rounding.
+/// The smallest count of at least 1 that is `enough`. Every larger count must be enough as well, and `guess` right up to rounding.
 template <class Enough>
 index_t smallest_enough(std::string_view function, double guess, const Enough& enough) {
   expects<domain_error>(guess < 0x1.0p53, function, "more than 2^53 prompts are needed");
@@ -56,8 +57,8 @@ inline double deviation_of_mean(double deviation, index_t prompts) {
 
 }  // namespace detail
 
-/// The smallest number of prompts for which a mean of values of standard deviation `deviation` has at most the standard error
-/// `error`: `⌈(deviation/error)²⌉`. Without a deviation, for win rates at their worst.
+/// The smallest number of prompts for which a mean of values of standard deviation `deviation` has a standard error of at most
+/// `error`: `⌈(deviation/error)²⌉`. For example 2500 for an error of 0.01 at a deviation of 0.5, which is the default.
 /// Errors: `domain_error` for an error that is not positive, a negative deviation, or more than 2^53 prompts.
 inline index_t prompts_for_standard_error(double error, double deviation = largest_win_rate_deviation) {
   constexpr const char* function = "prompts_for_standard_error";
@@ -67,8 +68,8 @@ inline index_t prompts_for_standard_error(double error, double deviation = large
                                  [&](index_t p) { return detail::deviation_of_mean(deviation, p) <= error; });
 }
 
-/// The smallest number of prompts for which the two-sided interval of a mean at `confidence` is at most `half_width` to either
-/// side: `⌈(z·deviation/half_width)²⌉`. Source: Cochran, Sampling Techniques (1977), section 4.4. Errors: as above.
+/// The smallest number of prompts for which the two-sided interval of a mean at `confidence` reaches at most `half_width` to
+/// either side: `⌈(z·deviation/half_width)²⌉`. Source: Cochran, Sampling Techniques (1977), section 4.4. Errors: as above.
 inline index_t prompts_for_half_width(double half_width, double confidence = 0.95,
                                       double deviation = largest_win_rate_deviation) {
   constexpr const char* function = "prompts_for_half_width";
@@ -81,16 +82,17 @@ inline index_t prompts_for_half_width(double half_width, double confidence = 0.9
                                  [&](index_t p) { return z * detail::deviation_of_mean(deviation, p) <= half_width; });
 }
 
-/// A two-sided test that a mean difference is 0, at significance `1 - confidence`: it finds a true difference with probability
-/// `power`.
+/// A two-sided test of whether a mean difference is 0. Its significance is `1 - confidence`; it detects a true difference with
+/// probability `power`.
 struct test_design {
   double power = 0.8;
   double confidence = 0.95;
 };
 
-/// Probability that the two-sided test finds a mean difference of `difference` in `prompts` paired per-prompt differences of
-/// standard deviation `deviation`: `N(d - z) + N(-d - z)` with `d = |difference|·√prompts/deviation`. The second term is the far
-/// tail, a finding of the wrong sign; at `difference = 0` the power is the significance.
+/// The probability that the two-sided test detects a mean difference of `difference`, given `prompts` paired per-prompt
+/// differences of standard deviation `deviation`. With N the normal CDF it is `N(d - z) + N(-d - z)`,
+/// `d = |difference|·√prompts/deviation`. The second term is the probability of detecting the wrong sign. At `difference = 0` the
+/// power equals the significance.
 /// Errors: `domain_error` for no prompts, or values out of range.
 inline double power_of_prompts(index_t prompts, double difference, double deviation, double confidence = 0.95) {
   constexpr const char* function = "power_of_prompts";
@@ -104,10 +106,10 @@ inline double power_of_prompts(index_t prompts, double difference, double deviat
   return 0.5 * (std::erfc((z - d) * root_half) + std::erfc((z + d) * root_half));
 }
 
-/// The smallest number of prompts with which a mean difference of `difference` is found with the wanted power:
+/// The smallest number of prompts with which a mean difference of `difference` is detected with the wanted power:
 /// `power_of_prompts(P, …) >= design.power`; about `((z_confidence + z_power)·deviation/difference)²`.
-/// Source: Chow, Shao, Wang, Sample Size Calculations in Clinical Research (2008), section 3.1. Errors: `domain_error`; a power
-/// must exceed the significance, which any number of prompts has.
+/// Source: Chow, Shao, Wang, Sample Size Calculations in Clinical Research (2008), section 3.1. Errors: `domain_error` for
+/// values out of range. The power must exceed the significance, which even a single prompt has.
 inline index_t prompts_for_difference(double difference, double deviation, const test_design& design = {}) {
   constexpr const char* function = "prompts_for_difference";
   expects<domain_error>(difference != 0 && difference - difference == 0, function, "difference is ", difference,
@@ -124,8 +126,8 @@ inline index_t prompts_for_difference(double difference, double deviation, const
   });
 }
 
-/// The smallest difference that `prompts` paired differences find with the wanted power: `power_of_prompts` solved for the
-/// difference by bisection, to the last digits. Errors: `domain_error`.
+/// The smallest difference that `prompts` paired differences detect with the wanted power. It solves `power_of_prompts` for the
+/// difference by bisection, to the last digits. Errors: `domain_error` as in `prompts_for_difference`.
 inline double detectable_difference(index_t prompts, double deviation, const test_design& design = {}) {
   constexpr const char* function = "detectable_difference";
   detail::expects_inside(function, "power", design.power);

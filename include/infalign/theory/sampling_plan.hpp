@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Many prompts with few samples each, or few prompts with many? From the two variances of per-prompt win rates, seen in a pilot.
+/// Many prompts with few samples each, or few prompts with many samples? The answer follows from two variances, which a small pilot
+/// experiment estimates: how much win rates differ between prompts, and how much a prompt's estimate varies by sampling.
 ///
 /// \code
 /// // Pilot: m samples of policy and base for each prompt, in two halves.
@@ -20,7 +21,8 @@
 
 namespace infalign {
 
-/// A prompt's estimate from m samples of either policy varies by `between + within/m`: by how prompts differ, and by sampling.
+/// The variance of a prompt's estimate from m samples of either policy is `between + within/m`. The first part is how prompts
+/// differ, which more samples do not reduce; the second is the error of sampling.
 struct variance_components {
   double between = 0;
   double within = 0;
@@ -28,13 +30,14 @@ struct variance_components {
   [[nodiscard]] double of_prompt(index_t samples) const { return between + within / static_cast<double>(samples); }
 };
 
-/// Variance components from a pilot: for every prompt two estimates of its win rate, each from `samples` samples of its own.
-/// `between` is their covariance over prompts (0 if that is negative), `within` is `samples` times half the mean squared difference;
-/// both unbiased but for the clipping.
+/// Variance components from a pilot. The pilot gives two independent estimates of the win rate of every prompt, each from
+/// `samples` samples of its own. `between` is their covariance over prompts, or 0 if that is negative. `within` is `samples` times
+/// half their mean squared difference. Both are unbiased but for that clipping.
 ///
-/// Under best-of-N the variance of a prompt's estimate is not exactly proportional to 1/m, but `m·variance` falls with m
-/// (Hoeffding, Annals of Mathematical Statistics 19 (1948), theorem 5.2): for more samples than the pilot's half the components
-/// are on the safe side, for fewer they are too hopeful. Compare like with like: pilot with the m that comes closest.
+/// Under best-of-N the sampling variance is not exactly proportional to 1/m: `m·variance` falls with m (Hoeffding, Annals of
+/// Mathematical Statistics 19 (1948), theorem 5.2). For more samples than the pilot's `samples`, the components therefore predict
+/// too large an error, which is safe; for fewer, too small a one. So choose the pilot's `samples` close to the final m.
+///
 /// Differences between two policies on the same prompts may be given instead of win rates.
 /// Errors: `shape_error` for sequences that differ in size or have fewer than 2 values; `domain_error` for NaN or infinity, or
 /// `samples < 1`.
@@ -68,13 +71,13 @@ inline double standard_error_of(const variance_components& components, index_t p
   return std::sqrt(components.of_prompt(samples) / static_cast<double>(prompts));
 }
 
-/// What a prompt costs, and what each of its samples costs (of both policies, if both are sampled).
+/// What a prompt costs, and what each of its samples costs, in any unit. If both policies are sampled, a sample is one of each.
 struct sampling_costs {
   double prompt = 0;
   double sample = 1;
 };
 
-/// How many samples of a prompt are possible. A procedure that draws N needs at least N.
+/// How many samples of a prompt may be drawn. A procedure that draws N needs at least N.
 struct samples_range {
   index_t least = 1;
   index_t most = 4096;
@@ -86,9 +89,10 @@ struct sampling_plan {
   double cost = 0;
 };
 
-/// The cheapest numbers of prompts and samples whose mean has at most the standard error `error`: every m in `range` that can win
-/// is tried, with the fewest prompts `P(m) = ⌈(between + within/m)/error²⌉`; of equal costs the fewer samples. Without rounding
-/// it is `m = √(within/between · prompt cost/sample cost)`; where only samples cost anything, as few a prompt as possible.
+/// The cheapest numbers of prompts and samples whose mean has a standard error of at most `error`. For m samples a prompt it takes
+/// `P(m) = ⌈(between + within/m)/error²⌉` prompts; every m in `range` that can be cheapest is tried, and of equal costs the
+/// smallest m is taken. Without rounding, the best m is `√(within/between · prompt cost/sample cost)`. If prompts are free, that
+/// is as few samples a prompt as possible.
 /// Source: Cochran, Sampling Techniques (1977), section 10.6. Errors: `domain_error` for components or costs that are negative or
 /// not finite, a sample that costs nothing, an error that is not positive, or an empty range.
 inline sampling_plan plan_sampling(double error, const variance_components& components, const sampling_costs& costs = {},
@@ -109,7 +113,7 @@ inline sampling_plan plan_sampling(double error, const variance_components& comp
   sampling_plan best;
   for (index_t m = range.least; m <= range.most; ++m) {
     const double each = costs.prompt + static_cast<double>(m) * costs.sample;
-    // Even with as many samples as one likes a plan takes max(1, between/error²) prompts, and each costs more as m grows.
+    // However many samples it has, a plan takes at least max(1, between/error²) prompts, and a prompt costs more as m grows.
     const double fewest = components.between / (error * error);
     if (best.prompts > 0 && each * (fewest > 1 ? fewest : 1) >= best.cost) break;
     const index_t prompts = prompts_for_standard_error(error, std::sqrt(components.of_prompt(m)));

@@ -13,9 +13,9 @@ struct place {
   double width;
 };
 
-/// A coordinate in which a density on [0, 1] is smooth on a scale of about one. Layers at an end, of whatever width, and powers
-/// and logarithms at an end are so in the `logit` of u; what belongs to a normal distribution is so in the `normal` quantile of u;
-/// `distance` is `u - 1` itself.
+/// A coordinate x of [0, 1] in which a density varies on a scale of about one, so that polynomials resolve it. The `logit` of u
+/// suits powers and logarithms at an end, and thin layers there, however thin. The `normal` quantile of u suits what comes from a
+/// normal distribution. `distance` is `u - 1` itself.
 struct chart {
   enum class kind { logit, normal, distance };
   kind of_kind = kind::logit;

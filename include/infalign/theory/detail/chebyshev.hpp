@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Polynomials of degree 16 through Chebyshev points: the pieces of which the theory headers build functions, integrals and
-/// solutions of differential equations. With enough pieces everything smooth is known to rounding.
+/// Polynomials of degree 16 through Chebyshev points. The theory headers build functions, integrals and solutions of differential
+/// equations from such pieces. With enough pieces, a smooth function is represented up to rounding error.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,8 @@
 
 namespace infalign::detail {
 
-/// The points `x_i = -cos(πi/16)` of [-1, 1], and the matrices that act on the values at them.
+/// The points `x_i = -cos(πi/16)` of [-1, 1], and the matrices that act on the values of a polynomial at them. `l_j` is the
+/// polynomial that is 1 at `x_j` and 0 at the other points.
 class chebyshev {
  public:
   static constexpr int size = 17;
@@ -18,8 +19,8 @@ class chebyshev {
   using matrix = std::array<values, size>;
 
   values node;      ///< `x_i`, ascending
-  values weight;    ///< of the integral over [-1, 1]: Clenshaw and Curtis, exact for the polynomial
-  matrix integral;  ///< `integral[j][i]` = `∫_{-1}^{x_i} l_j`, by columns so that a product is a sum of whole columns
+  values weight;    ///< weights of the integral over [-1, 1] (Clenshaw and Curtis), exact for the polynomial
+  matrix integral;  ///< `integral[j][i]` = `∫_{-1}^{x_i} l_j`; j comes first so that a product is a sum of contiguous arrays
   matrix area;      ///< `area[i][j]` = `∫ l_i·l_j'`
 
   static const chebyshev& points() {
@@ -54,7 +55,7 @@ class chebyshev {
       for (std::size_t j = 0; j < size; ++j) sum += a[i] * area[i][j] * (b[j] - b[0]);
     return sum;
   }
-  /// What a polynomial of higher degree would still change: the larger of the last two pairs of coefficients.
+  /// An estimate of what a higher degree would still change: the largest of the last three Chebyshev coefficients.
   [[nodiscard]] double tail(const values& p) const {
     std::array<double, tail_size> sum{};
     for (std::size_t k = 0; k < tail_size; ++k)

@@ -14,8 +14,8 @@
 
 namespace infalign::detail {
 
-/// `e^h·(h-1) + 1`, the integrand of the KL divergence for a density `e^h`. Not negative, and with its relative accuracy where
-/// `h` is small: there it is `h²/2 + h³/3 + h⁴/8 + …`, the term of `h^k` being `(k-1)/k!`.
+/// `e^h·(h-1) + 1`, the integrand of the KL divergence of a density `e^h` from the uniform one. It is never negative. For small `h`
+/// the formula would cancel, so the series `h²/2 + h³/3 + h⁴/8 + …` is summed, whose coefficient of `h^k` is `(k-1)/k!`.
 inline double divergence_integrand(double h) {
   if (std::abs(h) > 0.5) return h < -700 ? 1 : std::exp(h) * (h - 1) + 1;
   double sum = 0;
@@ -27,29 +27,29 @@ inline double divergence_integrand(double h) {
   return sum;
 }
 
-/// A piece of a density on [0, 1]: at Chebyshev points of [low, high], in the coordinate of its chart.
+/// A piece of a density on [0, 1]: its values at the Chebyshev points of [low, high], in the coordinate of its chart.
 struct curve_panel {
   double low;
   double high;
   chebyshev::values log_density = {};
   chebyshev::values u = {};
-  chebyshev::values below = {};  ///< F
-  chebyshev::values above = {};  ///< 1 - F, with its own relative accuracy
+  chebyshev::values below = {};  ///< F, accurate where it is small
+  chebyshev::values above = {};  ///< 1 - F, kept beside it because it is accurate where 1 - F is small
 
   [[nodiscard]] double half() const { return 0.5 * (high - low); }
   [[nodiscard]] double at(std::size_t i) const { return low + half() * (1 + chebyshev::points().node[i]); }
 };
 
-/// A policy as the theory sees it: the density of its reward quantile, in pieces of polynomials, with its CDF and its moments.
+/// A policy as the theory sees it: the density of its reward quantile as a piecewise polynomial, its CDF, its KL and its mean.
 class density_curve {
  public:
   density_curve() = default;
 
-  /// From panels in ascending order, complete.
+  /// From panels in ascending order, all of whose values are filled in.
   density_curve(chart coordinate, std::vector<curve_panel> panels, double kl, double mean)
       : coordinate_(coordinate), panels_(std::move(panels)), kl_(kl), mean_(mean) {}
 
-  /// From the log-densities of panels in ascending order, normalised to rounding: the rest by integration.
+  /// From panels in ascending order with `log_density` alone, which must be normalised up to rounding. The rest is integrated.
   density_curve(chart coordinate, std::vector<curve_panel> panels) : coordinate_(coordinate), panels_(std::move(panels)) {
     const chebyshev& points = chebyshev::points();
     double below = 0;
@@ -94,7 +94,7 @@ class density_curve {
     const double above = value(u, &curve_panel::above);
     return std::clamp(above < 0.5 ? 1 - above : value(u, &curve_panel::below), 0.0, 1.0);
   }
-  /// The u below which a share p lies: the panel by its ends, then bisection on the polynomial.
+  /// The u below which a share p of the mass lies. Finds the panel by its ends, then bisects on the polynomial.
   [[nodiscard]] double quantile(double p) const {
     if (p <= 0) return 0;
     if (p >= 1) return 1;
@@ -116,7 +116,7 @@ class density_curve {
     return coordinate_.at(panel.low + panel.half() * (1 + low)).u;
   }
 
-  /// `W = ∫ Σ p_i·G_i^ref(u) dG_i(F(u))`, from distortions alone.
+  /// `W = ∫ Σ p_i·G_i^ref(u) dG_i(F(u))`. It needs the distortions alone, not their densities.
   [[nodiscard]] double win_rate(const matchup& played) const {
     double sum = 0;
     for (const matchup::pair& pair : played.pairs())
@@ -136,7 +136,8 @@ class density_curve {
     return chebyshev::points().interpolate(panel.*what, (x - panel.low) / panel.half() - 1);
   }
 
-  /// The part of `∫ G_ref dG_π` on [low, high] within a panel; halved until both are resolved, or as often as is left.
+  /// The part of `∫ G_ref dG_π` on [low, high] within a panel. The interval is halved until both distortions are resolved, or until
+  /// `halvings` are used up.
   [[nodiscard]] double area(const matchup::pair& pair, const curve_panel& panel, double low, double high, int depth,
                             int& halvings) const {
     const chebyshev& points = chebyshev::points();
@@ -152,7 +153,7 @@ class density_curve {
       served[i] = pair.policy.distortion(share[i]);
       reference[i] = pair.reference.distortion(u[i]);
     }
-    // Each is resolved as far as the change of the other matters, and as far as its argument's rounding lets it.
+    // An error of one distortion counts as far as the other one changes. Below the rounding of its argument nothing can be resolved.
     const auto rough = [&](const chebyshev::values& shares, const matchup::side_functions& side, const chebyshev::values& at,
                            double other) {
       const double missing = points.tail(shares) * std::abs(other);

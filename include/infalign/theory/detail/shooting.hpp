@@ -12,19 +12,19 @@
 
 namespace infalign::detail {
 
-/// The initial-value problem of the optimum from the upper end down. With `w = 1 - u`, `B = 1 - F` and the log-density relative to
-/// its value at the upper end, `h(w) = log f - log y`:
+/// One shot of the shooting method for the optimum: integrates from `u = 1` downwards for a guess `y` of `f(1)`. With `w = 1 - u`,
+/// `B = 1 - F`, and `h(w) = log f - log y`, the log-density relative to its value at the upper end:
 ///
-///     B' = y·e^h,   h' = -k(1-B, 1-w)/β,   B(0) = 0,  h(0) = 0,
+///     B' = y·e^h,   h' = -k(1-B, 1-w)/β,   B(0) = 0,  h(0) = 0.
 ///
-/// and the optimum is that `y = f(1)` for which `B(1) = 1`. From this end the problem is well conditioned: what grows downwards
-/// grows by powers of 1/β, where from the lower end it grows as e^{1/β}.
+/// The optimum is the `y` for which `B(1) = 1`. From this end the problem is well conditioned: errors grow downwards by powers of
+/// 1/β, whereas from the lower end upwards they would grow like e^{1/β}.
 ///
-/// Steps are panels of Chebyshev points; on each the integral equation is iterated to rounding. The panels are kept from one y to
-/// the next, and with them the derivative of the solution by log y, which says where to start.
+/// A step is a panel of Chebyshev points, on which the integral form of the equations is iterated up to rounding. Panels are kept
+/// from one y to the next, with the derivative of the solution with respect to log y; that gives the first iterate for the next y.
 class shooting {
  public:
-  /// `B(1) - 1` and its derivative by y.
+  /// By how much a shot misses: `B(1) - 1`, and its derivative with respect to y.
   struct miss {
     double value;
     double slope;
@@ -33,12 +33,13 @@ class shooting {
   shooting(const matchup& played, double beta) : played_(played), beta_(beta), terms_(played.pairs().size()) {}
 
   static constexpr double rounding = 1e-15;
-  /// Panels integrated until it gives up: some tenths of a second. A problem that can be solved takes some thousands.
+  /// Panels that are integrated before it gives up, which takes some tenths of a second. A problem that can be solved takes some
+  /// thousands.
   static constexpr long most_work = 20'000;
   [[nodiscard]] bool gave_up() const { return work_ > most_work; }
 
-  /// For `f(1) = y`, to about `tolerance`; where B passes 1 on the way, what a constant density from there on would give. NaN once
-  /// it has given up.
+  /// Shoots for `f(1) = y` with an error of about `tolerance`. If B exceeds 1 on the way, it stops there and goes on with a constant
+  /// density, which keeps the sign and a useful slope. NaN once it has given up.
   miss operator()(double y, double tolerance = rounding) {
     tolerance_ = tolerance;
     if (panels_.empty()) start(y);
@@ -63,8 +64,9 @@ class shooting {
     return last_;
   }
 
-  /// The density of the last y, moved along its derivative by log y until it integrates to one. That step is below the spacing of
-  /// y, which for small β is felt: far from the upper end, the density is what is left of two numbers of size 1/β.
+  /// The density of the last y, moved along its derivative with respect to log y until it integrates to one. That last step is
+  /// smaller than the spacing of doubles at y. It matters for small β: far from the upper end, the log-density is the difference of
+  /// two numbers of size 1/β, which magnifies the rounding of y.
   [[nodiscard]] density_curve curve() const {
     std::vector<curve_panel> turned;
     turned.reserve(panels_.size());
@@ -82,7 +84,8 @@ class shooting {
     return {chart{chart::kind::distance}, std::move(turned)};
   }
 
-  /// The step in log y after which the density integrates to one: Newton's, and further ones where that was too large for it.
+  /// The step in log y after which the density integrates to one. It is one step of Newton's method, and up to six more if the
+  /// mass is still off by more than 1e-10.
   [[nodiscard]] double missing_step() const {
     double step = -last_.value / (last_.slope * scale_);
     for (int i = 0; i < 6; ++i) {
@@ -106,7 +109,7 @@ class shooting {
  private:
   static constexpr double overshoot = 1e-3;
 
-  /// B and h at the start of a panel, and their derivatives by log y.
+  /// B and h at the start of a panel, and their derivatives with respect to log y.
   struct state {
     double above = 0;
     double exponent = 0;
@@ -126,7 +129,7 @@ class shooting {
     bool solved = false;
   };
 
-  /// Panels that double from the width of the layer at the upper end.
+  /// The first panels: the width of the layer at the upper end, then doubling up to a quarter.
   void start(double y) {
     scale_ = y;
     double width = std::min(0.25, 1 / (1 + y + played_.slope(1, 1) / beta_));
@@ -182,7 +185,7 @@ class shooting {
       change = 0;
       for (std::size_t i = 0; i < chebyshev::size; ++i) {
         next[i] = at.exponent - half * next[i];
-        // Where the policy has little mass, the exponent matters less.
+        // A change of the exponent matters less where the policy has little mass.
         change = std::max(change, std::abs(next[i] - p.exponent[i]) * (std::min(1.0, half * p.density[i]) + 1e-3));
       }
       p.exponent = next;
@@ -203,15 +206,16 @@ class shooting {
   [[nodiscard]] bool resolved(const panel& p) const {
     const chebyshev& points = chebyshev::points();
     if (p.width < 1e-13) return true;
-    // Beyond F = 0 the procedure has a kink, and only the sign matters; but what overshoots must not be an iterate far from the
-    // solution.
+    // Where B exceeds 1, F would be negative. There only the sign of the miss matters, so that a low accuracy is enough; but not
+    // none, lest a wild iterate be taken for an overshoot.
     if (p.above.back() > 1 + overshoot) return points.tail(p.density) * p.width < 0.1 * overshoot;
     const double small = 10 * tolerance_;
     return points.tail(p.density) * p.width < small &&
            points.tail(p.rate) * p.width < small * (1 + std::abs(p.exponent.back()));
   }
 
-  /// The derivative of the solution by log y. It only steers, so that of k may be a quotient of differences.
+  /// The derivative of the solution with respect to log y. It only steers Newton's method and the prediction, so a difference
+  /// quotient is good enough for the derivative of k.
   void linearise(panel& p, const state& at) const {
     const chebyshev& points = chebyshev::points();
     constexpr double difference = 1e-6;

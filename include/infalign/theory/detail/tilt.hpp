@@ -18,8 +18,8 @@ inline std::vector<double> kinks(const tabulated& table) {
   const tabulated_ref points = table.ref();
   return {points.u + 1, points.u + points.size - 1};
 }
-/// Points of (0, 1) where a transform's derivative or curvature jumps: panels end there. A factor and an offset (`scaled`,
-/// `shifted`) leave them, `clamped` adds its bounds.
+/// Points of (0, 1) where a transform's derivative or curvature jumps; panels must end there. `scaled` and `shifted` keep the
+/// kinks of the transform inside them, `clamped` adds its bounds.
 template <class Transform>
 std::vector<double> kinks(const Transform& transform) {
   std::vector<double> at;
@@ -34,16 +34,16 @@ std::vector<double> kinks(const Transform& transform) {
   return at;
 }
 
-/// What a tilted density is at one β.
+/// Normaliser, KL and variance of the tilted density at one β.
 struct tilt_moments {
   double log_mass = 0;  ///< `log ∫ e^{(Φ(u) - max Φ)/β} du`
   double kl = 0;
   double variance = 0;  ///< of Φ/β under the density: the derivative of KL by -log β
 };
 
-/// The densities `e^{Φ/β}/Z` of one Φ, from its derivative alone, in the logit of u. Differences of Φ are integrals of its
-/// derivative, so that they have their relative accuracy next to an end, where a layer of width β/Φ' may lie, and no exponent is
-/// ever formed by subtracting large values. Panels are halved until Φ, du and the density are resolved, and serve the next β.
+/// The densities `e^{Φ/β}/Z` of one Φ at any β, from the derivative of Φ alone, in the logit of u. Differences of Φ are computed as
+/// integrals of Φ', never by subtracting large values. They therefore keep their relative accuracy next to an end, where all mass
+/// may lie in a layer of width β/Φ'. Panels are halved until Φ, du and the density are resolved; they are kept for the next β.
 class tilting {
  public:
   tilting(std::function<double(double)> derivative, std::vector<double> breaks) : derivative_(std::move(derivative)) {
@@ -93,9 +93,9 @@ class tilting {
   [[nodiscard]] double anchor() const {
     return anchor_ == 0 ? 0 : anchor_ == pieces_.size() ? 1 : where_.at(pieces_[anchor_].low).u;
   }
-  /// `max Φ - min Φ`, up to e^-45 from an end where that is infinite.
+  /// `max Φ - min Φ`. Where that is infinite, the range up to a distance of e^-45 from the end.
   [[nodiscard]] double range() const { return -std::min(pieces_.front().difference.front(), pieces_.back().difference.back()); }
-  /// The KL divergence that β -> 0 leads to: `-log` of the width of the flat top of Φ, infinite without one.
+  /// The limit of the KL as β -> 0: `-log` of the width of the stretch on which Φ is largest and constant. Infinite if there is none.
   [[nodiscard]] double largest_kl() const {
     double flat = 0;
     for (const piece& p : pieces_)
@@ -104,7 +104,7 @@ class tilting {
   }
 
  private:
-  // u within e^-45 of 0 carries nothing; at the upper end, within e^-45 of the width of a layer.
+  // Panels cover logits from -45 to 45. What lies closer to an end carries no mass, unless there is a layer at 1: see reach().
   static constexpr double lowest = -45;
   static constexpr double highest = 45;
 
@@ -114,20 +114,20 @@ class tilting {
     chebyshev::values width = {};       ///< du/dx
     chebyshev::values rise = {};        ///< dΦ/dx
     chebyshev::values difference = {};  ///< Φ - max Φ
-    double tail = 0;                    ///< of rise
-    double tail_before = 0;             ///< of the piece that this is a half of
+    double tail = 0;                    ///< of `rise`: what its polynomial misses
+    double tail_before = 0;             ///< the same of the piece that this is a half of
 
     [[nodiscard]] double half() const { return 0.5 * (high - low); }
   };
 
   [[nodiscard]] double derivative_at(double u) const {
     const double slope = derivative_(u);
-    // Infinite at an end: nothing closer can be told apart.
+    // Infinite at an end: take the representable point next to it.
     return slope - slope == 0 ? slope : derivative_(u < 0.5 ? std::numeric_limits<double>::min() : 1 - 0x1.0p-53);
   }
   [[nodiscard]] piece make(double low, double high) const {
     piece fresh{low, high};
-    // A break belongs to neither side: it is looked at from inside.
+    // At a break the derivative is that of neither side, so that it is evaluated slightly inside the piece.
     const auto inset = [this](double x) { return std::binary_search(breaks_.begin(), breaks_.end(), x) ? 1e-11 : 0.0; };
     const double first = -1 + inset(low);
     const double last = 1 - inset(high);
@@ -141,7 +141,7 @@ class tilting {
     fresh.tail_before = infinity<double>;
     return fresh;
   }
-  /// Panels far enough up for a layer of the given steepness.
+  /// Adds panels towards u = 1 until they resolve a layer of the given steepness, `Φ'(1)/β`.
   void reach(double steepness) {
     const double wanted = highest + std::min(500.0, steepness > 1 ? std::log(steepness) : 0.0);
     if (pieces_.back().high >= wanted) return;
@@ -155,7 +155,7 @@ class tilting {
       for (const double r : p.rise) steepest = std::max(steepest, std::abs(r));
     const auto rough = [steepest](const piece& p) {
       const chebyshev& points = chebyshev::points();
-      // A tail that is small and does not fall with the width is noise of the derivative itself.
+      // A tail that is small and does not fall when the piece is halved is noise of the derivative itself.
       const bool noise = p.tail < 1e-9 * steepest && p.tail > 0.7 * p.tail_before;
       double largest = 0;
       for (const double r : p.rise) largest = std::max(largest, std::abs(r));
@@ -166,7 +166,7 @@ class tilting {
     }
     settle_differences();
   }
-  /// Φ - max Φ by integrating outwards from the edge where Φ is largest.
+  /// Fills in Φ - max Φ, by integrating outwards from the edge of a piece where Φ is largest.
   void settle_differences() {
     double level = 0;
     double top = 0;

@@ -16,12 +16,13 @@
 
 namespace infalign::detail {
 
-/// `log Z = 1/(2β²)`, `KL = 1/(2β²)`: with the normal quantile z of u, the density is that of `N(1/β, 1)` to `N(0, 1)`.
+/// The tilted density of the normal quantile, in closed form. In terms of `z = Φ_N⁻¹(u)` the policy is `N(1/β, 1)` where the base
+/// is `N(0, 1)`; so `log Z = KL = 1/(2β²)`.
 inline density_curve normal_curve(double beta) {
-  // Further up, panels would be thinner than rounding; all is at u = 1 long before.
+  // For a larger shift the panels would be narrower than the spacing of doubles; all mass is at u = 1 long before.
   const double shift = std::min(1 / beta, 1e9);
   const chart where{chart::kind::normal};
-  // Beyond 12 either side of both centres lies less than 1e-32.
+  // Farther than 12 from both centres lies a mass of less than 1e-32.
   std::vector<double> edges;
   for (double x = -12; x < 12; x += 1.5) edges.push_back(x);
   for (double x = std::max(12.0, shift - 12); x <= shift + 12; x += 1.5) edges.push_back(x);
@@ -40,7 +41,8 @@ inline density_curve normal_curve(double beta) {
   return {where, std::move(panels), 0.5 / beta / beta, where.at(0.70710678118654752440 * shift).u};
 }
 
-/// All tilted densities of a transform: closed forms for the normal quantile, quadrature otherwise; a factor is a change of β.
+/// The tilted densities of a transform at any β: closed forms for the normal quantile, quadrature otherwise. A factor of the
+/// transform (`scaled`) is taken as a change of β.
 class tilt_family {
  public:
   template <class Transform>
@@ -58,7 +60,7 @@ class tilt_family {
     kl(beta);
     return quadrature_ ? quadrature_->curve() : normal_curve(beta / factor_);
   }
-  /// At the β of the last call of `kl` or `curve`.
+  /// `log ∫ e^{Φ/β}` at the β of the last call of `kl` or `curve`.
   [[nodiscard]] double log_normalizer() const {
     if (!quadrature_) return 0.5 * factor_ / beta_ * factor_ / beta_ + offset_ / beta_;
     const double top = value_(quadrature_->anchor());
@@ -66,7 +68,7 @@ class tilt_family {
     return value_(0.5) / beta_ - quadrature_->curve().log_density(0.5);
   }
   [[nodiscard]] double largest_kl() const { return quadrature_ ? quadrature_->largest_kl() : infinity<double>; }
-  /// The β at a KL, which is set with it; none if no β reaches it.
+  /// The β whose KL is `target`; it becomes the current β. None if no β reaches it.
   std::optional<double> beta_at(double target) {
     if (target >= largest_kl()) return std::nullopt;
     if (!quadrature_) return beta_ = factor_ / std::sqrt(2 * target);
