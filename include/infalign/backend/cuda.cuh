@@ -15,7 +15,6 @@
 #include <thrust/iterator/transform_iterator.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cub/device/device_segmented_radix_sort.cuh>
 #include <limits>
 #include <utility>
@@ -129,13 +128,6 @@ class cuda {
     }
   }
 
-  /// From instruction counts: a warp compares 32 pairs in about 4 instructions; sorting a group has a fixed price of thousands.
-  [[nodiscard]] static bool prefers_counting(index_t references, index_t values) {
-    const auto k = static_cast<double>(references);
-    const auto m = static_cast<double>(values);
-    return k * m / 16 <= 8000 + 3 * k + m * std::log2(k + 1) / 2;
-  }
-
  private:
   static constexpr index_t most_blocks = index_t{1} << 30;
 
@@ -239,5 +231,7 @@ class cuda {
   LaunchModel model_;
   bool checks_values_ = true;
 };
+
+static_assert(backend<cuda<>>);
 
 }  // namespace infalign

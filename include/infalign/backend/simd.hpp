@@ -5,7 +5,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <concepts>
 #include <type_traits>
 #include <utility>
@@ -158,6 +157,8 @@ template <class Arch>
 struct simd_team {
   template <class T>
   using vec = xsimd::batch<T, Arch>;
+  template <class T>
+  using positions = position_types<simd_position<T, Arch>, simd_tail<T, Arch>>;
 
   template <class T, int U = 1, class F>
   void loop(index_t n, F&& f) const {
@@ -213,8 +214,6 @@ struct simd_team {
   [[nodiscard]] static constexpr index_t chunk() {
     return (1 << 14) / static_cast<index_t>(sizeof(T));
   }
-  /// Measured: a row and its gradient stay in the second-level cache, where a round trip costs a fifth of an exponential.
-  static constexpr bool keeps_exponentials = true;
 };
 
 /// Backend of SIMD registers on host memory, on the calling thread or by an executor. See `backend.hpp` for the meaning of its members.
@@ -231,17 +230,11 @@ class basic_simd : public detail::host_backend<basic_simd<Arch>> {
   static void for_each(index_t begin, index_t end, const F& f) {
     simd_team<Arch>::template for_each<T, 1>(begin, end, f);
   }
-  /// Measured on Zen 4 for `float`: a register of comparisons takes about a nanosecond, a step of sorting 4, a step of
-  /// search 7.
-  [[nodiscard]] static bool prefers_counting(index_t references, index_t values) {
-    const double k = static_cast<double>(references);
-    const double m = static_cast<double>(values);
-    const double steps = std::log2(k + 1);
-    return k * m / static_cast<double>(simd_width<float, Arch>) <= (4 * k + 7 * m) * steps;
-  }
 };
 
 /// For the instruction set that the including translation unit is compiled for.
 using simd = basic_simd<>;
+
+static_assert(backend<simd>);
 
 }  // namespace infalign

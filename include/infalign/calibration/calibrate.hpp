@@ -8,6 +8,7 @@
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/calibration/detail/rank_kernels.hpp"
+#include "infalign/calibration/rank_algorithm.hpp"
 #include "infalign/calibration/tie_rule.hpp"
 #include "infalign/transform/identity.hpp"
 #include "infalign/transform/transform.hpp"

@@ -7,6 +7,7 @@
 
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/validate.hpp"
+#include "infalign/calibration/rank_algorithm.hpp"
 #include "infalign/evaluation/detail/win_rate_kernels.hpp"
 #include "infalign/procedure/procedure.hpp"
 #include "infalign/procedure/standard.hpp"

@@ -6,6 +6,7 @@
 
 #include "infalign/backend/detail/cuda_lanes.cuh"
 #include "infalign/backend/detail/pack.hpp"
+#include "infalign/backend/team.hpp"
 #include "infalign/core/storage.hpp"
 
 namespace infalign::detail {
@@ -84,6 +85,8 @@ class cuda_team {
  public:
   template <class T>
   using vec = pack<T, cuda_pack_size>;
+  template <class T>
+  using positions = position_types<cuda_position<T, true>, cuda_position<T, false>>;
 
   /// `shared`: 2·warps doubles of this block; `exchange`: 2·blocks doubles of this cluster in global memory.
   INFALIGN_HD cuda_team(cuda_shape shape, double* shared, double* exchange)
@@ -140,8 +143,6 @@ class cuda_team {
   [[nodiscard]] INFALIGN_HD static constexpr index_t chunk() {
     return 1 << 14;
   }
-  /// Arithmetic is cheaper than the traffic.
-  static constexpr bool keeps_exponentials = false;
 
  private:
   [[nodiscard]] INFALIGN_HD index_t rank() const { return (block_ * shape_.warps + warp_) * shape_.lanes + lane_; }

@@ -9,6 +9,7 @@
 
 #include "infalign/core/math.hpp"
 #include "infalign/core/views.hpp"
+#include "infalign/logits/tuning.hpp"
 
 namespace infalign::detail {
 
@@ -85,7 +86,7 @@ struct kept_exponentials {
 /// them again, and the logits do not lie there themselves.
 template <class Team, class L, class G>
 INFALIGN_HD kept_exponentials<compute_t<L>> room_for_exponentials(const L* row, G* gradient) {
-  if constexpr (Team::keeps_exponentials && std::same_as<G, compute_t<L>>)
+  if constexpr (keeps_exponentials<Team> && std::same_as<G, compute_t<L>>)
     if (static_cast<const void*>(row) != gradient) return {gradient};
   return {};
 }
