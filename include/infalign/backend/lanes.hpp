@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// What a formula may ask of lanes: of a `vec<T>`, the values that the lanes of a team hold of one variable. Lanes are a number, a
-/// SIMD batch, a few registers of a GPU thread, or a type of yours.
+/// What a formula may ask of lanes: of a `vec<T>`, the values that the lanes of a team hold of one variable. Lanes are a
+/// number, a SIMD batch, a few registers of a GPU thread, or a type of yours.
 ///
 /// | expression                            | meaning, lane by lane                                                        |
 /// |---------------------------------------|------------------------------------------------------------------------------|

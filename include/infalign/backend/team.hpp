@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// What a kernel may ask of a *team*: the lanes that work on one group together (the lanes of a SIMD register, a warp, a block).
+/// What a kernel may ask of a *team*: the lanes that work on one group together (the lanes of a SIMD register, a warp, a
+/// block).
 ///
-/// A kernel is one program that all lanes run. A variable of type `Team::vec<T>` differs from lane to lane; every other variable is
-/// the same in all of them.
+/// A kernel is one program that all lanes run. A variable of type `Team::vec<T>` differs from lane to lane; every other
+/// variable is the same in all of them.
 ///
 /// | member of a team        | meaning                                                                                   |
 /// |-------------------------|-------------------------------------------------------------------------------------------|

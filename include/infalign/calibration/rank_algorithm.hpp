@@ -22,8 +22,8 @@ class basic_simd;
 template <class Resource, class LaunchModel>
 class cuda;
 
-/// The cost model of a backend: whether `values` values are ranked among `references` faster by counting than by sorting. Specialise
-/// it for a backend on which a measurement (bench/calibration/rank_cost_model.cpp) says otherwise than the default.
+/// The cost model of a backend: whether `values` values are ranked among `references` faster by counting than by sorting.
+/// Specialise it for a backend on which a measurement (bench/calibration/rank_cost_model.cpp) says otherwise than the default.
 ///
 /// The default was measured on `scalar`: a comparison takes 2 ns, a step of sorting 4, a step of search 7.
 template <class Backend>

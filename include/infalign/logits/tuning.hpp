@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// What the passes over a row of logits may be told about a team. Results may differ in the last digit; the default always works.
+/// What the passes over a row of logits may be told about a team. Results may differ in the last digit; the default always
+/// works.
 #pragma once
 
 namespace infalign {

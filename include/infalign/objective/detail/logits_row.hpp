@@ -220,8 +220,8 @@ struct precise_minus {
   INFALIGN_HD V operator()(V x) const { return (x - high) - low; }
 };
 
-/// Everything but the term of the sampled token, for scalars or batches, with its constants at hand. Where p is 0 the gradient is
-/// 0, whatever the logarithms are; where it is NaN, NaN.
+/// Everything but the term of the sampled token, for scalars or batches, with its constants at hand. Where p is 0 the gradient
+/// is 0, whatever the logarithms are; where it is NaN, NaN.
 template <class Terms, class V>
 struct gradient_formula {
   precise_minus<V> log_p;
