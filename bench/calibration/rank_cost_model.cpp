@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Tests the cost models `prefers_counting` of the backends. Times both rank algorithms over a grid of group sizes, prints which one
-/// the model chose and how much time that lost, and fits the constants of the model anew.
+/// Tests the cost models of the backends (`rank_cost`). Times both rank algorithms over a grid of group sizes, prints which one the
+/// model chose and how much time that lost, and fits the constants of the model anew.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -73,7 +73,7 @@ void study(const char* name) {
   for (const index_t k : {8, 16, 32, 64, 128, 256, 512, 1024, 4096})
     for (const index_t m : {1, 4, 16, 64, 256, 1024}) {
       const point p = measure_point<T, Backend>(k, m);
-      const bool counts = Backend::prefers_counting(k, m);
+      const bool counts = rank_cost<Backend>::prefers_counting(k, m);
       const double excess = (counts ? p.counting : p.sorting) / std::min(p.counting, p.sorting) - 1;
       loss += excess;
       points.push_back(p);

@@ -7,6 +7,7 @@
 #include "infalign/calibration/calibrate.hpp"
 #include "infalign/calibration/calibrator.hpp"
 #include "infalign/calibration/parse_tie_rule.hpp"
+#include "infalign/calibration/rank_algorithm.hpp"
 #include "infalign/calibration/tie_rule.hpp"
 #include "infalign/calibration/uncertainty.hpp"
 #include "infalign/core/binomial.hpp"

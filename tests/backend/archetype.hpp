@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <infalign/backend/backend.hpp>
+#include <infalign/backend/assert_backend.hpp>
 #include <infalign/core/math.hpp>
 #include <memory>
 #include <vector>
@@ -34,6 +34,8 @@ struct archetype_position {
 struct archetype_team {
   template <class T>
   using vec = T;
+  template <class T>
+  using positions = position_types<archetype_position<T>>;
 
   template <class T, int U = 1, class F>
   void loop(index_t n, F&& f) const {
@@ -69,7 +71,6 @@ struct archetype_team {
   static constexpr index_t chunk() {
     return 7;
   }
-  static constexpr bool keeps_exponentials = false;
 };
 
 /// Scratch memory that is given back with the frame.
@@ -89,6 +90,7 @@ class archetype_frame {
 class archetype {
  public:
   using memory_space = host_memory;
+  using team_type = archetype_team;
 
   template <class T, class F>
   void map(index_t n, const F& f) {
@@ -125,9 +127,8 @@ class archetype {
     return *p;
   }
   bool checks_values() const { return true; }
-  bool prefers_counting(index_t references, index_t) const { return references % 2 == 0; }
 };
 
-static_assert(backend<archetype>);
+static_assert(assert_backend<archetype>());
 
 }  // namespace infalign::test

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <concepts>
 #include <numeric>
 #include <vector>
 
@@ -43,6 +44,32 @@ struct probe {
                               team.sum_items(n, [&](index_t i) { return static_cast<double>(doubled[i]); })};
     team.items(6, [&](index_t i) { out[i] = results[i]; });
     team.once([&] { out[6] += out[5]; });
+  }
+};
+
+template <class Positions, class At>
+inline constexpr bool holds = false;
+template <class... All, class At>
+inline constexpr bool holds<infalign::position_types<All...>, At> = (std::same_as<All, At> || ...);
+
+/// Compiles for a backend that gives kernels its `team_type`, and its formulas that team's positions.
+template <class Backend>
+struct expects_declared_types {
+  using declared = typename Backend::team_type;
+
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t) const {
+    static_assert(std::same_as<Team, declared>);
+    team.template loop<float>(1, [](auto at, auto) { in_list<float>(at); });
+    team.template loop<double, 3>(1, [](auto at, auto) { in_list<double>(at); });
+  }
+  template <class At>
+  INFALIGN_HD void operator()(At at) const {
+    in_list<index_t>(at);
+  }
+  template <class T, class At>
+  INFALIGN_HD static void in_list(At) {
+    static_assert(holds<typename declared::template positions<T>, At>);
   }
 };
 
@@ -106,6 +133,13 @@ TEST_CASE_TEMPLATE("a team's loops and reductions see each position once, and wh
       expected.push_back(T(-99));
       CHECK(doubled.host() == expected);
     }
+}
+
+TEST_CASE_TEMPLATE("kernels and formulas meet the types that the contract was checked for", C, INFALIGN_CONFIGURATIONS) {
+  typename C::backend on = C::make_backend();
+  const expects_declared_types<typename C::backend> check;
+  on.groups(1, 1, check);
+  on.template map<index_t>(1, check);
 }
 
 TEST_CASE_TEMPLATE("every group has its turn, once, however the work is cut", C, INFALIGN_CONFIGURATIONS) {

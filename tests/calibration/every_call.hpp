@@ -24,10 +24,14 @@ class calibration_calls {
     calibrate(on, references, rewards, u_[0].rows(prompts, m), {.algorithm = counting});
     calibrate(on, references, rewards, u_[1].rows(prompts, m), {tie_rule::randomized(7), counting});
     calibrate(on, references, rewards, u_[2].rows(prompts, m), {tie_rule::randomized(7), sorting});
-    calibrate(on, z_.ragged(z_offsets_), y_.ragged(y_offsets_), u_[3].ragged(y_offsets_), {.ties = tie_rule::below()});
+    for (const bool sorts : {false, true})
+      calibrate(on, z_.ragged(z_offsets_), y_.ragged(y_offsets_), u_[sorts ? 8 : 3].ragged(y_offsets_),
+                {tie_rule::below(), sorts ? sorting : counting});
     calibrate_transform(on, references, rewards, exponential(3), u_[4].rows(prompts, m));
     calibrate_weighted(on, references, weights_.rows(prompts, k), rewards, u_[5].rows(prompts, m));
-    calibrate_leave_one_out(on, rewards, u_[6].rows(prompts, m), {tie_rule::at_or_below()});
+    for (const bool sorts : {false, true})
+      calibrate_leave_one_out(on, rewards, u_[sorts ? 9 : 6].rows(prompts, m),
+                              {tie_rule::at_or_below(), sorts ? sorting : counting});
     calibration_standard_error(on, u_[0].rows(prompts, m), references, u_[7].rows(prompts, m));
   }
   [[nodiscard]] call_results results() const {
@@ -44,7 +48,7 @@ class calibration_calls {
   array<T> z_{tied_values<T>(prompts * k, 1, 30)}, y_{tied_values<T>(prompts * m, 2, 30)};
   array<T> weights_{unit_values<T>(prompts * k, 3)};
   array<index_t> z_offsets_{alternating_offsets(prompts, k)}, y_offsets_{alternating_offsets(prompts, m)};
-  std::vector<array<T>> u_ = std::vector<array<T>>(8, array<T>(prompts* m));
+  std::vector<array<T>> u_ = std::vector<array<T>>(10, array<T>(prompts* m));
 };
 
 }  // namespace infalign::test

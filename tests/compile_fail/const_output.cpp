@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A read-only view does not compile as an output.
+// expects: writable_groups
 #include <infalign/infalign.hpp>
 
 #ifdef INFALIGN_MUST_FAIL

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A view of memory that the backend cannot reach does not compile.
+// expects: reachable_from
 #include <infalign/infalign.hpp>
 
 struct other_memory {};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A view of host memory does not compile on the CUDA backend.
+// expects: the views must live in the memory of the backend
 #include <infalign/infalign.cuh>
 
 #ifdef INFALIGN_MUST_FAIL

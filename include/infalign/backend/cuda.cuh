@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The CUDA backend: every algorithm of the library on a GPU, from the same source as on the CPU. For translation units compiled
-/// by nvcc (C++20, `--expt-relaxed-constexpr`); the CMake target `infalign::cuda` sets what it needs. No Eigen, no xsimd.
+/// The CUDA backend: every algorithm of the library on a GPU, from the same source as on the CPU. For translation units
+/// compiled by nvcc (C++20, `--expt-relaxed-constexpr`); the CMake target `infalign::cuda` sets what it needs. No Eigen, no
+/// xsimd.
 ///
 /// \code
 /// infalign::cuda on(stream);                                                     // a value; nothing global
@@ -15,7 +16,6 @@
 #include <thrust/iterator/transform_iterator.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cub/device/device_segmented_radix_sort.cuh>
 #include <limits>
 #include <utility>
@@ -30,16 +30,17 @@ namespace infalign {
 
 /// Backend of a CUDA device. See `backend.hpp` for the meaning of its members.
 ///
-/// - A value: it carries a stream, scratch memory from `Resource` (by default ordered on that stream), and nothing global. It works
-///   on the device that was current when it was made, which must be current in every call.
-/// - Calls enqueue on the stream and return. What waits for the stream: `read`, `first`, and so the search for bad values that
-///   a checked backend (the default) begins with, and functions that return a number, as `summarize`. An `unchecked()` backend
-///   does not look at values: NaN gives unspecified numbers, ids out of range undefined behaviour, and nothing waits.
+/// - It is a value that carries a stream and scratch memory from `Resource` (by default ordered on that stream), and nothing
+///   global. It works on the device that was current when it was made, which must be current in every call.
+/// - Calls enqueue on the stream and return. `read` and `first` wait for the stream. So do the search for bad values, with
+///   which a checked backend (the default) begins every call, and functions that return a number, as `summarize`. An
+///   `unchecked()` backend does not look at values: nothing waits, NaN gives unspecified numbers, ids out of range undefined
+///   behaviour.
 /// - Scratch memory is kept and reused. Once the largest call has been seen, no call allocates, and calls of an unchecked
-///   backend may be captured into a CUDA graph. The graph uses the backend's scratch memory: the backend must outlive it, and the
-///   two must not run at the same time.
-/// - A failed CUDA call is a `cuda_error` that names it. Scratch memory is taken before anything is written: where there is not
-///   enough, inputs and outputs are untouched and the backend remains usable.
+///   backend may be captured into a CUDA graph. The graph uses the backend's scratch memory: the backend must outlive it, and
+///   the two must not run at the same time.
+/// - A failed CUDA call throws a `cuda_error` that names it. Scratch memory is taken before anything is written: if there is
+///   not enough, inputs and outputs are untouched and the backend remains usable.
 /// - `LaunchModel` chooses the shape of teams: `shape(groups, cost)` and `multiprocessors`, as `cuda_launch_model` has them.
 /// - Results: counts, and so calibrated rewards, equal those of the other backends to the bit; sums differ by their order.
 ///   Deterministic for one device and size.
@@ -58,7 +59,8 @@ class cuda {
 
   [[nodiscard]] cudaStream_t stream() const { return stream_; }
 
-  /// The same backend without the search for bad values. It starts with no scratch memory of its own: keep it, to reuse it.
+  /// The same backend without the search for bad values. It starts without scratch memory: keep it, so that its memory is
+  /// reused.
   [[nodiscard]] cuda unchecked() const {
     cuda copy = *this;
     copy.checks_values_ = false;
@@ -112,8 +114,8 @@ class cuda {
     return position < static_cast<unsigned long long>(n) ? static_cast<index_t>(position) : n;
   }
 
-  /// By CUB's segmented radix sort, in runs of groups with at most 2^31-1 values together. Ragged groups with more values than
-  /// that make it wait for the stream, to read where the runs end. Errors: `shape_error` for a single group of more.
+  /// Sorts by CUB's segmented radix sort, in runs of groups with at most 2^31-1 values together. With more values than that in
+  /// ragged groups it waits for the stream, to read where the runs end. Errors: `shape_error` for a single group of more.
   template <class G, class T>
   void sort(const G& groups, T* out) {
     auto frame = scratch();
@@ -129,17 +131,10 @@ class cuda {
     }
   }
 
-  /// From instruction counts: a warp compares 32 pairs in about 4 instructions; sorting a group has a fixed price of thousands.
-  [[nodiscard]] static bool prefers_counting(index_t references, index_t values) {
-    const auto k = static_cast<double>(references);
-    const auto m = static_cast<double>(values);
-    return k * m / 16 <= 8000 + 3 * k + m * std::log2(k + 1) / 2;
-  }
-
  private:
   static constexpr index_t most_blocks = index_t{1} << 30;
 
-  /// Enough blocks to fill the device several times over; each goes through several tiles where there is more.
+  /// Enough blocks to fill the device several times over. If there is more work, each block goes through several tiles.
   [[nodiscard]] index_t blocks_for(index_t n) const {
     constexpr index_t of_block = detail::cuda_block * detail::cuda_pack_size;
     return std::min((n + of_block - 1) / of_block, index_t{32} * model_.multiprocessors);
@@ -198,8 +193,8 @@ class cuda {
     run(frame.template take<char>(static_cast<index_t>(bytes)), bytes);
   }
 
-  /// The most blocks that a cluster of this kernel may have: few on small parts of a device, and one where the code was made
-  /// from PTX for less than compute capability 9.0, which knows no clusters, also if the device does.
+  /// The most blocks that a cluster of this kernel may have. On small parts of a device they are few. Code made from PTX for
+  /// less than compute capability 9.0 has no clusters, even on a device that does: then it is one.
   template <class... Parameters>
   [[nodiscard]] static int largest_cluster(void (*kernel)(Parameters...), const detail::cuda_shape& shape) {
     if (shape.blocks == 1) return 1;
@@ -239,5 +234,7 @@ class cuda {
   LaunchModel model_;
   bool checks_values_ = true;
 };
+
+static_assert(backend<cuda<>>);
 
 }  // namespace infalign

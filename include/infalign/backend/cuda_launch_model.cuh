@@ -10,13 +10,13 @@
 
 namespace infalign {
 
-/// How work is spread over a GPU, from its size. `cost` counts element operations, about 16 for a 4-byte logit that is read, and
-/// its gradient written.
+/// How work is spread over a GPU, from its size. `cost` counts element operations, about 16 for a 4-byte logit that is read,
+/// and its gradient written.
 ///
-/// - Small groups share a warp: as many lanes as there are packs of work, so that 4 rollouts do not occupy 32 lanes.
-/// - Larger ones get the warps of a block: 2 to 16.
-/// - Where there are too few groups to fill the device, or so many large ones at work at a time that what a first pass read has
-///   left the second-level cache before the second pass, a cluster of blocks takes one (compute capability 9.0 and later).
+/// - Small groups share a warp. Each gets as many lanes as there are packs of work, so that 4 rollouts do not occupy 32 lanes.
+/// - Larger groups get 2 to 16 warps, which are a block.
+/// - A cluster of blocks takes a group (from compute capability 9.0 on) if there are too few groups to fill the device. It also
+///   does if the groups at work at a time overflow the second-level cache: a second pass would find nothing there of the first.
 ///
 /// Derived from sizes and from instruction counts; not measured on a GPU yet.
 class cuda_launch_model {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Device memory: its space as a type, where scratch memory comes from, and arrays that own theirs.
+/// Device memory: its space as a type, the resource of scratch memory, and arrays that own their values.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -41,9 +41,11 @@ inline void expects_cuda(cudaError_t status, const char* call) {
 }
 }  // namespace detail
 
-/// The memory resource that the CUDA backend uses by default: `cudaMallocAsync` and `cudaFreeAsync` on a stream. A resource of
-/// your own is a copyable value with these two members, whose memory may be used on the backend's stream as soon as `allocate`
-/// returns, is aligned to 64 bytes at least, and may still be in use on the stream when `deallocate` is called.
+/// The memory resource that the CUDA backend uses by default: `cudaMallocAsync` and `cudaFreeAsync` on a stream.
+///
+/// A resource of your own is a copyable value with these two members. Its memory is aligned to 64 bytes at least and may be
+/// used on the backend's stream as soon as `allocate` returns. It may still be in use on the stream when `deallocate` is
+/// called.
 struct stream_ordered_resource {
   cudaStream_t stream = nullptr;
 
@@ -55,7 +57,7 @@ struct stream_ordered_resource {
   void deallocate(void* memory, std::size_t) const noexcept { (void)cudaFreeAsync(memory, stream); }
 };
 
-/// `size()` values in device memory, owned. Moves, does not copy. What it does is ordered on its stream.
+/// Owns `size()` values in device memory. Can be moved, not copied. Its allocations and copies are ordered on its stream.
 template <class T, class Resource = stream_ordered_resource>
 class device_array {
   static_assert(std::is_trivially_copyable_v<T>);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// How a host backend uses more than one core: by an executor that the user hands in.
+/// Executors: a host backend uses more than one core by an executor that the user hands in.
 ///
 /// An executor is any copyable callable `run(tasks, task)` that calls `task(i)` once for each `i` in `[0, tasks)`, in any order
 /// and on any threads, and returns when all have returned. Tasks do not throw. With OpenMP:
@@ -20,8 +20,8 @@
 
 namespace infalign {
 
-/// What an executor is given to call: a task without its type, so that neither a kernel nor a backend is compiled again for another
-/// executor. Small and trivially copyable; valid until the executor returns.
+/// A task without its type, for an executor to call. So neither a kernel nor a backend is compiled again for another executor.
+/// Small and trivially copyable; valid until the executor returns.
 class task_ref {
  public:
   template <class Task>
@@ -38,7 +38,7 @@ class task_ref {
 /// Any executor, as a value. An empty one is the default of every host backend: everything on the calling thread.
 using executor = std::function<void(std::size_t tasks, task_ref task)>;
 
-/// What can be handed to a host backend as an executor.
+/// A callable that a host backend takes as its executor.
 template <class F>
 concept executor_function = std::copy_constructible<F> && std::invocable<F&, std::size_t, task_ref>;
 

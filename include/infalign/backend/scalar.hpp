@@ -3,7 +3,6 @@
 /// The oracle: plain loops, one element at a time, everything computed and accumulated in `double`.
 #pragma once
 
-#include <cmath>
 #include <type_traits>
 #include <utility>
 
@@ -36,6 +35,8 @@ struct scalar_position {
 struct scalar_team {
   template <class T>
   using vec = typename scalar_position<T>::vec;
+  template <class T>
+  using positions = position_types<scalar_position<T>>;
 
   template <class T, int U = 1, class F>
   INFALIGN_HD void loop(index_t n, F&& f) const {
@@ -62,11 +63,10 @@ struct scalar_team {
   [[nodiscard]] INFALIGN_HD static constexpr index_t chunk() {
     return 1 << 12;
   }
-  /// No memory is spared here, and nothing rounded in between.
-  static constexpr bool keeps_exponentials = false;
 };
 
-/// Backend of plain loops on host memory, on the calling thread or by an executor. See `backend.hpp` for the meaning of its members.
+/// Backend of plain loops on host memory, on the calling thread or by an executor. See `backend.hpp` for the meaning of its
+/// members.
 class scalar : public detail::host_backend<scalar> {
  public:
   using team_type = scalar_team;
@@ -79,12 +79,8 @@ class scalar : public detail::host_backend<scalar> {
   static void for_each(index_t begin, index_t end, const F& f) {
     for (index_t i = begin; i < end; ++i) f(scalar_position<T>{i}, accumulator_index<0>{});
   }
-  /// Measured (bench/calibration/rank_cost_model.cpp): a comparison takes 2 ns, a step of sorting 4, a step of search 7.
-  [[nodiscard]] static bool prefers_counting(index_t references, index_t values) {
-    const double k = static_cast<double>(references);
-    const double m = static_cast<double>(values);
-    return 2 * k * m <= (4 * k + 7 * m) * std::log2(k + 1);
-  }
 };
+
+static_assert(backend<scalar>);
 
 }  // namespace infalign

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <concepts>
 #include <type_traits>
 #include <utility>
@@ -29,9 +28,11 @@ xsimd::batch<T, Arch> lanewise(const F& f, const xsimd::batch<T, Arch>& x) {
   return xsimd::batch<T, Arch>::load_aligned(lane);
 }
 
-/// Counts in the lanes of a `vec<T>`. Where masks are integers (AVX-512), one masked addition of 1 counts. Elsewhere a mask is a
-/// register whose lanes are 0 or, read as integers, -1: it is subtracted from lanes read as integers, half of what masking a
-/// summand takes. (GCC makes another comparison of a selection between a summand and 0.)
+/// Counts in the lanes of a `vec<T>`.
+///
+/// - Where masks are integers (AVX-512), counting is one masked addition of 1.
+/// - Elsewhere a mask is a register. A true lane is the integer -1, so subtracting the mask adds 1: one instruction instead of
+///   two. (From a selection between a summand and 0, GCC makes another comparison.)
 template <class T, class Arch>
 struct simd_counts {
   using vec = xsimd::batch<T, Arch>;
@@ -41,7 +42,8 @@ struct simd_counts {
 
   static vec as_register(const vec_mask& mask) { return vec(static_cast<typename vec::register_type>(mask)); }
 
-  /// The bits of `from` in another type; xsimd has renamed what its function is given.
+  /// The bits of `from`, read as another type. Versions of xsimd differ in whether `bitwise_cast` is given a batch or its
+  /// element.
   template <class To, class From>
   static xsimd::batch<To, Arch> bits(const xsimd::batch<From, Arch>& from) {
     if constexpr (requires {
@@ -66,7 +68,7 @@ struct simd_counts {
   }
 };
 
-/// What full registers and tails have in common.
+/// The part that full registers and tails share.
 template <class T, class Arch>
 struct simd_lanes {
   using vec = xsimd::batch<T, Arch>;
@@ -133,7 +135,7 @@ struct simd_tail : simd_lanes<T, Arch> {
     v.store_aligned(lane);
     copy<vec::size / 2>(lane, p + i, count);
   }
-  /// Lanes behind the end hold padding; what a predicate says of them does not count.
+  /// Ignores the lanes behind the end, which hold padding.
   [[nodiscard]] bool any(const xsimd::batch_bool<T, Arch>& mask) const {
     alignas(Arch::alignment()) bool lane[vec::size];
     mask.store_aligned(lane);
@@ -141,7 +143,7 @@ struct simd_tail : simd_lanes<T, Arch> {
   }
 
  private:
-  /// In pieces of fixed sizes, which compile to register moves where a loop of unknown length becomes a call.
+  /// Copies pieces of fixed sizes, which compile to register moves. A loop of unknown length would become a function call.
   template <index_t Piece, class From, class To>
   static void copy(const From* from, To* to, index_t n) {
     if (n & Piece) {
@@ -158,6 +160,8 @@ template <class Arch>
 struct simd_team {
   template <class T>
   using vec = xsimd::batch<T, Arch>;
+  template <class T>
+  using positions = position_types<simd_position<T, Arch>, simd_tail<T, Arch>>;
 
   template <class T, int U = 1, class F>
   void loop(index_t n, F&& f) const {
@@ -213,11 +217,10 @@ struct simd_team {
   [[nodiscard]] static constexpr index_t chunk() {
     return (1 << 14) / static_cast<index_t>(sizeof(T));
   }
-  /// Measured: a row and its gradient stay in the second-level cache, where a round trip costs a fifth of an exponential.
-  static constexpr bool keeps_exponentials = true;
 };
 
-/// Backend of SIMD registers on host memory, on the calling thread or by an executor. See `backend.hpp` for the meaning of its members.
+/// Backend of SIMD registers on host memory, on the calling thread or by an executor. See `backend.hpp` for the meaning of its
+/// members.
 template <class Arch = xsimd::default_arch>
 class basic_simd : public detail::host_backend<basic_simd<Arch>> {
  public:
@@ -231,17 +234,11 @@ class basic_simd : public detail::host_backend<basic_simd<Arch>> {
   static void for_each(index_t begin, index_t end, const F& f) {
     simd_team<Arch>::template for_each<T, 1>(begin, end, f);
   }
-  /// Measured on Zen 4 for `float`: a register of comparisons takes about a nanosecond, a step of sorting 4, a step of
-  /// search 7.
-  [[nodiscard]] static bool prefers_counting(index_t references, index_t values) {
-    const double k = static_cast<double>(references);
-    const double m = static_cast<double>(values);
-    const double steps = std::log2(k + 1);
-    return k * m / static_cast<double>(simd_width<float, Arch>) <= (4 * k + 7 * m) * steps;
-  }
 };
 
 /// For the instruction set that the including translation unit is compiled for.
 using simd = basic_simd<>;
+
+static_assert(backend<simd>);
 
 }  // namespace infalign

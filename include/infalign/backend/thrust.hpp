@@ -4,12 +4,12 @@
 /// inside a task. Results equal those of `simd` to the bit.
 ///
 /// \code
-/// infalign::simd on{infalign::thrust_executor(thrust::device)};    // what THRUST_DEVICE_SYSTEM says: CPP, OMP or TBB
+/// infalign::simd on{infalign::thrust_executor(thrust::device)};    // the system that THRUST_DEVICE_SYSTEM names
 /// infalign::simd on{infalign::thrust_executor(thrust::tbb::par)};  // or any CPU system of your own choice
 /// \endcode
 ///
-/// It needs the headers of Thrust (CUDA toolkit, or Debian's libthrust-dev) and is compiled as C++, not as CUDA. The CMake target
-/// `infalign::thrust` sets the include directory and a CPU device system. For the GPU there is `backend/cuda.cuh`.
+/// It needs the headers of Thrust (CUDA toolkit, or Debian's libthrust-dev) and is compiled as C++, not as CUDA. The CMake
+/// target `infalign::thrust` sets the include directory and a CPU device system. For the GPU there is `backend/cuda.cuh`.
 #pragma once
 
 #include <thrust/execution_policy.h>

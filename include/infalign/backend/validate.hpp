@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The checks at the public door, written against the backend concept: they run where the data is.
+/// The checks of arguments that public functions begin with. They are written against the backend concept and run where the
+/// data is.
 ///
-/// Sizes that a view knows are always checked. What must be read from memory (offsets, rewards, token ids) is checked unless
-/// the backend says `checks_values() == false`.
+/// Sizes that a view knows are always checked. Values in memory (offsets, rewards, token ids) are checked unless the backend
+/// says `checks_values() == false`.
 #pragma once
 
 #include <string>
@@ -79,7 +80,8 @@ struct outside_range {
   }
 };
 
-/// How many values of each row offend. What pads a load, 0, must not.
+/// The number of values in each row for which the predicate `Offends` is true.
+/// Precondition: the predicate is false for 0, because the tail of a load is padded with 0.
 template <template <class> class Offends, class T, class Space>
 struct offending_rows_kernel {
   rows<T, Space> groups;
@@ -114,7 +116,7 @@ void expects_groups(B&, std::string_view function, std::string_view name, const 
                        groups.stride(), ", less than its ", groups.columns(), " columns");
 }
 
-/// Offsets start at 0, never go backwards, and end at the number of values. They are called `name` and `suffix`.
+/// Offsets start at 0, never decrease, and end at the number of values. Messages call them `name` followed by `suffix`.
 template <class B, class T, class Space>
 void expects_groups(B& on, std::string_view function, std::string_view name, const ragged<T, Space>& groups,
                     std::string_view suffix = ".offsets") {
@@ -163,7 +165,7 @@ void expects_same_shape(B& on, std::string_view function, std::string_view a_nam
                        "] has ", group_size(on, b, bad));
 }
 
-/// Every group has at least `bound` values; `why` ends the sentence.
+/// Every group has at least `bound` values. `why` ends the message.
 template <class B, class G, class... Why>
 void expects_group_sizes(B& on, std::string_view function, std::string_view name, const G& groups, index_t bound,
                          const Why&... why) {
@@ -202,7 +204,7 @@ inline std::string in_group(index_t g, index_t i) {
   return "[" + std::to_string(g) + "][" + std::to_string(i) + "]";
 }
 
-/// No value for which `Offends` is set, or an error that names group, position and value.
+/// `Offends` is false for every value. Otherwise an error names group, position and value.
 template <template <class> class Offends, class B, class T, class Space>
 void expects_each(B& on, std::string_view function, std::string_view name, const rows<T, Space>& groups,
                   std::string_view requirement) {
@@ -243,7 +245,7 @@ void expects_finite(B& on, std::string_view function, std::string_view name, con
   expects_each<is_not_finite>(on, function, name, values, "finite");
 }
 
-/// Every value in `[lowest, highest]`, or an error that names position and value.
+/// Every value lies in `[lowest, highest]`. Otherwise an error names position and value.
 template <class B, class T, class Space>
 void expects_range(B& on, std::string_view function, std::string_view name, const span<T, Space>& values,
                    std::remove_cv_t<T> lowest, std::remove_cv_t<T> highest) {

@@ -8,6 +8,7 @@
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/calibration/detail/rank_kernels.hpp"
+#include "infalign/calibration/rank_algorithm.hpp"
 #include "infalign/calibration/tie_rule.hpp"
 #include "infalign/transform/identity.hpp"
 #include "infalign/transform/transform.hpp"
@@ -21,7 +22,7 @@ struct calibration_options {
 
 namespace detail {
 
-/// All of calibration behind the checks.
+/// Calibration, after the checks.
 template <class B, class References, class Weights, class Rewards, class Transform, class Out>
 void run_calibration(B& on, const References& references, const Weights& weights, const Rewards& rewards,
                      const Transform& transform, const Out& out, const calibration_options& options, bool leave_one_out) {
@@ -82,8 +83,8 @@ void check_weights(B& on, std::string_view function, const References& reference
 /// - Ties: see `tie_rule`. NaN and infinities are an error, unless the backend is unchecked.
 /// - Exactness: counts are whole numbers and the quotient is rounded once (to the type of `out`), so results are equal to the
 ///   bit for all backends, thread counts and algorithms.
-/// - Cost: O(K·M) comparisons a prompt in registers for few rollouts or references; O((K+M) log K) by sorting for many. The
-///   backend's measured cost model picks; `options.algorithm` forces.
+/// - Cost: O(K·M) comparisons a prompt in registers for few rollouts or references; O((K+M) log K) by sorting for many.
+///   `options.algorithm` says which; by default the backend's cost model (`rank_cost`) chooses.
 /// - Errors: `shape_error`, `domain_error` before anything is written.
 /// - Source: InfAlign (arXiv 2412.19792), Definition of calibrated reward and its empirical estimate.
 ///
@@ -100,9 +101,9 @@ void calibrate(B&& on, const References& references, const Rewards& rewards, con
   detail::run_calibration(on, references, detail::unit_weights{}, rewards, identity{}, out, options, false);
 }
 
-/// `calibrate`, then `Φ`, in one pass and without an array between: `out = Φ(u)`.
+/// `out = Φ(u)`: `calibrate` and then `Φ`, in one pass and without an array between.
 ///
-/// `Φ` receives `u` as rounded to the type of `out`. Where `Φ` is infinite at 0 or 1 (logarithm, normal quantile) so is the
+/// `Φ` receives `u` as rounded to the type of `out`. If `Φ` is infinite at 0 or 1 (logarithm, normal quantile), so is the
 /// result for a reward below or above all references; `clamped` keeps it finite.
 template <backend B, grouped References, grouped Rewards, transform_function Transform, writable_groups Out>
   requires reachable_from<B, References, Rewards, Out>
@@ -118,10 +119,10 @@ void calibrate_transform(B&& on, const References& references, const Rewards& re
 /// Calibrated rewards against references that were drawn from another policy `q` and carry the weights `π₀/q`:
 /// `out = (Σ_{z<y} w_z + v·Σ_{z=y} w_z) / Σ w_z`.
 ///
-/// Weights are not negative, finite, of the shape of `references`, with a positive sum for every prompt. Each is rounded to a
-/// power of two that is at most 2⁻⁴⁹ · K · (largest weight of its prompt), which makes every sum exact: the result does not
-/// depend on the order of summation, and for `float` weights within a factor of 2²⁶/K of each other nothing is lost at all.
-/// The rest is as for `calibrate`; the algorithm is always counting.
+/// Weights have the shape of `references`. They are finite and not negative, with a positive sum for every prompt. Each is
+/// rounded to a multiple of a power of two that is at most 2⁻⁴⁹ · K · (largest weight of its prompt). So every sum is exact,
+/// and the result does not depend on the order of summation. `float` weights within a factor of 2²⁶/K of each other lose
+/// nothing at all. The rest is as for `calibrate`; the algorithm is always counting.
 template <backend B, grouped References, grouped Weights, grouped Rewards, writable_groups Out>
   requires reachable_from<B, References, Weights, Rewards, Out>
 void calibrate_weighted(B&& on, const References& references, const Weights& weights, const Rewards& rewards, const Out& out,

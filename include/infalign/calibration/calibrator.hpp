@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// A fitted calibrator: the reference rewards of every prompt, sorted once, to be asked many times.
+/// A fitted calibrator: the reference rewards of every prompt, sorted once and queried many times.
 #pragma once
 
 #include <algorithm>
@@ -31,22 +31,22 @@ class prompt_cdf {
     return lanewise(mid_rank{*this}, x);
   }
 
-  /// The smallest reference `z` with `#{z' <= z} / K >= u`, the quotient rounded to the type of `u`: the left-continuous inverse
-  /// of the empirical CDF, so `quantile(k / K)` is the k-th smallest. `u <= 0` gives the smallest reference, `u >= 1` the
+  /// The left-continuous inverse of the empirical CDF: the smallest reference `z` with `#{z' <= z} / K >= u`. The quotient is
+  /// rounded to the type of `u`, so `quantile(k / K)` is the k-th smallest. `u <= 0` gives the smallest reference, `u >= 1` the
   /// largest, NaN gives NaN. For `float`, up to 2^24 references.
   template <class V>
   INFALIGN_HD V quantile(V u) const {
     return lanewise(inverse{*this}, u);
   }
 
-  /// The calibrated reward of one `x` under any tie rule: what `calibrate` gives a reward at `position` in reading order (only
-  /// `randomized` asks for it), to the bit. O(log K). Errors: `domain_error` for NaN and infinities.
+  /// The calibrated reward of one `x` under any tie rule. It equals to the bit what `calibrate` gives a reward at `position` in
+  /// reading order. Only `randomized` depends on `position`. O(log K). Errors: `domain_error` for NaN and infinities.
   [[nodiscard]] double calibrated(T x, const tie_rule& ties, index_t position = 0) const {
     return ranked("prompt_cdf::calibrated", x, ties, position, 0);
   }
 
-  /// The same for an `x` that is one of the references, against the others: what `calibrate_leave_one_out` gives it.
-  /// Errors: `domain_error` unless `x` equals a reference and there are at least two.
+  /// The calibrated reward of an `x` that is one of the references, against the others: what `calibrate_leave_one_out` gives
+  /// it. Errors: `domain_error` unless `x` equals a reference and there are at least two.
   [[nodiscard]] double calibrated_leave_one_out(T x, const tie_rule& ties, index_t position = 0) const {
     constexpr const char* function = "prompt_cdf::calibrated_leave_one_out";
     expects<domain_error>(references_ >= 2, function, "there is ", references_,
@@ -72,7 +72,7 @@ class prompt_cdf {
     });
   }
 
-  /// Few references are compared faster than bisected: compilers vectorise the loop, and nothing waits for what is before it.
+  /// For few references a count is faster than bisection: compilers vectorise its loop, and no step depends on the one before.
   [[nodiscard]] index_t count_below(T x) const {
     constexpr index_t few = 128;
     if (references_ > few) return count_sorted<false>(sorted_, references_, x);
@@ -98,7 +98,7 @@ class prompt_cdf {
       const auto last = static_cast<double>(of.references_);
       const double rank = std::ceil(static_cast<double>(u) * last);
       const auto bounded = static_cast<index_t>(rank < 1 ? 1 : rank > last ? last : rank);
-      // Where u·K came out above a whole number by rounding alone, the rank below is enough.
+      // Rounding alone may have raised u·K above a whole number. Then the rank below is enough.
       const bool enough = bounded > 1 && u < X(1) && static_cast<X>(static_cast<double>(bounded - 1) / last) >= u;
       return of.sorted_[enough ? bounded - 2 : bounded - 1];
     }
@@ -108,7 +108,7 @@ class prompt_cdf {
   index_t references_;
 };
 
-/// Non-owning view of a fitted calibrator, trivially copyable: what a kernel captures.
+/// Non-owning view of a fitted calibrator, for a kernel to capture. Trivially copyable.
 template <grouped Sorted>
 struct calibrator_ref {
   Sorted sorted;
@@ -164,7 +164,7 @@ class calibrator {
     on.sort(groups(), sorted_.data());
   }
 
-  /// What a kernel captures. Valid while the calibrator lives and is not moved from.
+  /// The view that a kernel captures. Valid while the calibrator lives and is not moved from.
   [[nodiscard]] auto ref() const { return calibrator_ref<packed>{groups()}; }
   prompt_cdf<value_type> operator[](index_t prompt) const
     requires std::same_as<memory_space, host_memory>
@@ -192,7 +192,7 @@ class calibrator {
       return packed({sorted_.data(), shape_.total()}, {offsets_.data(), shape_.offsets().size()});
   }
 
-  packed shape_;  // without its values, which lie in sorted_
+  packed shape_;  // has no values; they lie in sorted_
   typename Backend::template array<value_type> sorted_;
   typename Backend::template array<index_t> offsets_;  // of ragged references
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// What a reference reward that equals the scored reward counts for.
+/// Tie rules: the share that a reference reward counts for if it equals the scored reward.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,8 @@ namespace infalign {
 /// | `at_or_below`        | 1            | the empirical CDF, `P(r(z) ≤ r(y))`                                          |
 /// | `randomized(seed)`   | Uniform[0,1) | uniform under the base policy even with ties (the randomised PIT)             |
 ///
-/// Randomised shares (multiples of 2⁻³²) come from a counter-based generator: a function of the seed and of the position of the
-/// reward in reading order, the same for every backend and number of threads.
+/// Randomised shares are multiples of 2⁻³² from a counter-based generator. They depend on the seed and on the position of the
+/// reward in reading order alone, so they are the same for every backend and number of threads.
 struct tie_rule {
   enum class kind { mid_rank, below, at_or_below, randomized };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// How far a calibrated reward from K references is from the true quantile, and how many references a wanted error takes.
+/// The error of a calibrated reward from K references, and the number of references for a wanted error.
 #pragma once
 
 #include <cmath>
@@ -15,7 +15,7 @@
 namespace infalign {
 
 /// Standard error of a calibrated reward `u` from `references` independent references: `√(u(1-u)/K)`, an upper bound where
-/// there are ties. It is 0 at `u = 0` and `1`, where the sample says nothing of its own error: use `dkw_band` there.
+/// there are ties. At `u = 0` and `u = 1` it is 0, because the sample says nothing of its own error: use `dkw_band` there.
 /// Errors: `domain_error` for `u` outside [0, 1] or `references < 1`.
 inline double calibration_standard_error(double u, index_t references) {
   constexpr const char* function = "calibration_standard_error";
@@ -48,7 +48,7 @@ template <class C, class R, class O>
 standard_error_kernel(C, R, O) -> standard_error_kernel<C, R, O>;
 }  // namespace detail
 
-/// The same for every calibrated reward: `out = √(u(1-u)/K)`, with the K of each prompt taken from `references`.
+/// The standard error of every calibrated reward: `out = √(u(1-u)/K)`, with the K of each prompt taken from `references`.
 /// Shapes: `calibrated` and `out` alike, `references` as many groups. Errors: `shape_error`.
 template <backend B, grouped Calibrated, grouped References, writable_groups Out>
   requires reachable_from<B, Calibrated, References, Out>
@@ -75,7 +75,7 @@ inline double dkw_band(index_t references, double confidence) {
 }
 
 namespace detail {
-/// The smallest n with `error_of(n) <= error`, for a decreasing function: `guess` is right but for rounding.
+/// The smallest n with `error_of(n) <= error`, for a decreasing function. `guess` is right up to rounding.
 template <class ErrorOf>
 index_t smallest_count(std::string_view function, double guess, double error, const ErrorOf& error_of) {
   expects<domain_error>(guess < 0x1.0p53, function, "error is ", error, ", which takes more than 2^53 references");

@@ -7,6 +7,7 @@
 
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/validate.hpp"
+#include "infalign/calibration/rank_algorithm.hpp"
 #include "infalign/evaluation/detail/win_rate_kernels.hpp"
 #include "infalign/procedure/procedure.hpp"
 #include "infalign/procedure/standard.hpp"
@@ -32,8 +33,8 @@ void check_win_rate(B& on, std::string_view function, const Policy& policy, inde
   expects_finite(on, function, "reference_rewards", reference);
 }
 
-/// The served shares of a procedure: from a table of all counts where every prompt has the same number of samples, computed where
-/// it is needed otherwise. On host memory their type does not depend on the procedure. `procedure` must outlive them.
+/// The served shares of a procedure: from a table of all counts where every prompt has the same number of samples, computed
+/// where it is needed otherwise. On host memory their type does not depend on the procedure. `procedure` must outlive them.
 template <class Frame, class B, class Groups, class Procedure>
 auto shares_of(B& on, Frame& frame, const Groups& groups, const Procedure& procedure) {
   if constexpr (is_rows<Groups>) {

@@ -8,6 +8,7 @@
 
 #include "infalign/core/math.hpp"
 #include "infalign/logits/row_state.hpp"
+#include "infalign/logits/tuning.hpp"
 
 namespace infalign {
 
@@ -22,7 +23,7 @@ struct kept_exponentials {
 /// them again, and the logits do not lie there themselves.
 template <class Team, class L, class G>
 INFALIGN_HD kept_exponentials<compute_t<L>> room_for_exponentials(const L* row, G* gradient) {
-  if constexpr (Team::keeps_exponentials && std::same_as<G, compute_t<L>>)
+  if constexpr (keeps_exponentials<Team> && std::same_as<G, compute_t<L>>)
     if (static_cast<const void*>(row) != gradient) return {gradient};
   return {};
 }

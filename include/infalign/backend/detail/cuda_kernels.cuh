@@ -18,7 +18,7 @@ __global__ void __launch_bounds__(cuda_block) cuda_map(const __grid_constant__ F
                    [&](auto at) { f(at); });
 }
 
-/// The smallest position whose mask is set goes to `*found`, if it is smaller than what is there.
+/// Lowers `*found` to the smallest position whose mask is set.
 template <class T, class P>
 __global__ void __launch_bounds__(cuda_block) cuda_first(const __grid_constant__ P p, index_t n, unsigned long long* found) {
   const int lane = static_cast<int>(threadIdx.x & 31u);
@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(cuda_largest_block)
   for (index_t g = cluster * teams_of_block + team_of_block; g < n; g += teams) kernel(team, g);
 }
 
-/// Where segment g of packed groups begins, counted from `origin`; as an iterator's function.
+/// The function of a transform iterator: where segment `g` of packed groups begins, counted from `origin`.
 template <class Groups>
 struct segment_begin {
   Groups groups;
@@ -50,7 +50,7 @@ struct segment_begin {
   INFALIGN_HD index_t operator()(index_t g) const { return (g < groups.size() ? groups.offset(g) : groups.total()) - origin; }
 };
 
-/// Copies groups to where they lie one after another.
+/// Copies groups so that they lie one after another.
 template <class Groups, class T>
 struct pack_kernel {
   Groups groups;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// What the threads of a CUDA kernel say to each other. Callable from functions that are compiled for the host as well, where they
-/// are never run.
+/// Communication between the threads of a CUDA kernel. Functions that are compiled for the host as well may call it; the host
+/// never runs it.
 #pragma once
 
 #include <cuda_runtime.h>
 
 #include "infalign/core/config.hpp"
 
-// Device code; or an ordinary compiler, with stand-ins for CUDA's functions.
+// In device code, or by an ordinary compiler with stand-ins for CUDA's functions.
 #if defined(__CUDA_ARCH__) || !defined(__CUDACC__)
 #define INFALIGN_ON_DEVICE 1
 #endif
@@ -44,7 +44,7 @@ INFALIGN_HD inline void block_barrier() {
 #endif
 }
 
-// Clusters exist from compute capability 9.0 on; before, no cluster is ever launched.
+// Clusters exist from compute capability 9.0 on. Older devices are never given one.
 INFALIGN_HD inline int block_of_cluster() {
 #if INFALIGN_ON_DEVICE && (!defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900)
   return static_cast<int>(__clusterRelativeBlockRank());

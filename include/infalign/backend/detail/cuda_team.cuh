@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The team of the CUDA backend: from a few lanes of a warp to a cluster of blocks, chosen at run time, so that every kernel is
-/// compiled once.
+/// The team of the CUDA backend: from a few lanes of a warp to a cluster of blocks. Its shape is chosen at run time, so that
+/// every kernel is compiled once.
 #pragma once
 
 #include "infalign/backend/detail/cuda_lanes.cuh"
 #include "infalign/backend/detail/pack.hpp"
+#include "infalign/backend/team.hpp"
 #include "infalign/core/storage.hpp"
 
 namespace infalign::detail {
 
-/// Elements that a thread holds of a `vec`: independent loads, to hide the latency of memory.
+/// Elements that a thread holds of a `vec`. Their loads are independent and hide the latency of memory.
 inline constexpr int cuda_pack_size = 4;
 
 inline constexpr int cuda_block = 256;          ///< threads of a block that is not one team's
 inline constexpr int cuda_largest_block = 512;  ///< threads of the blocks of the largest teams
 
-/// Who works on one group: `lanes` of a warp (1, 2, 4 … 32), or all 32 lanes of each of the `warps` (up to 16) of a block, or of
-/// each of the `blocks` (up to 8) of a cluster.
+/// The threads that work on one group: `lanes` of a warp (1, 2, 4 … 32), or all 32 lanes of each of the `warps` (up to 16) of a
+/// block, or of each of the `blocks` (up to 8) of a cluster.
 struct cuda_shape {
   int lanes = 32;
   int warps = 1;
@@ -69,7 +70,7 @@ INFALIGN_HD void for_each_tile(index_t n, int lane, int lanes, index_t tile, ind
   if (begin < n) f(cuda_position<T, false>{begin + lane, lanes, n});
 }
 
-/// NaN counts for nothing, so that all lanes come to one result whatever the order.
+/// Ignores NaN, so that all lanes get the same result in any order.
 struct largest_of {
   INFALIGN_HD double operator()(double a, double b) const { return a < b || a != a ? b : a; }
 };
@@ -77,13 +78,15 @@ struct sum_of {
   INFALIGN_HD double operator()(double a, double b) const { return a + b; }
 };
 
-/// See `backend.hpp` for the meaning of its members. Reductions go over the lanes by shuffles, over the warps of a block through
-/// shared memory, over the blocks of a cluster through global memory; each with two places that take turns, so that one barrier
-/// a reduction is enough.
+/// See `team.hpp` for the meaning of its members. Reductions go over the lanes by shuffles, over the warps of a block through
+/// shared memory, and over the blocks of a cluster through global memory. Each memory has two places that take turns, so that
+/// one barrier a reduction is enough.
 class cuda_team {
  public:
   template <class T>
   using vec = pack<T, cuda_pack_size>;
+  template <class T>
+  using positions = position_types<cuda_position<T, true>, cuda_position<T, false>>;
 
   /// `shared`: 2·warps doubles of this block; `exchange`: 2·blocks doubles of this cluster in global memory.
   INFALIGN_HD cuda_team(cuda_shape shape, double* shared, double* exchange)
@@ -134,20 +137,18 @@ class cuda_team {
     return reduce(static_cast<double>(largest), largest_of{});
   }
 
-  /// Long enough that the barriers of a reduction are few, short enough that reading the first chunk twice (for its maximum) costs
-  /// little.
+  /// Long, so that reductions and their barriers are few. Short enough that reading the first chunk twice (for its maximum)
+  /// costs little.
   template <class T>
   [[nodiscard]] INFALIGN_HD static constexpr index_t chunk() {
     return 1 << 14;
   }
-  /// Arithmetic is cheaper than the traffic.
-  static constexpr bool keeps_exponentials = false;
 
  private:
   [[nodiscard]] INFALIGN_HD index_t rank() const { return (block_ * shape_.warps + warp_) * shape_.lanes + lane_; }
   [[nodiscard]] INFALIGN_HD index_t size() const { return shape_.blocks * shape_.warps * shape_.lanes; }
 
-  /// What the step before may have stored becomes visible to the whole team.
+  /// Makes visible to the whole team what the step before may have stored.
   INFALIGN_HD void begin_step() {
     if (stored_) barrier();
     stored_ = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// What the backends that run on host memory share: cutting work into tasks, scratch memory, sorting, value checks.
+/// The part that all backends on host memory share: cutting work into tasks, scratch memory, sorting, value checks.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 
 namespace infalign::detail {
 
-/// What is the same for all of them, and compiled once: the executor, scratch memory, how work is cut into tasks.
+/// The executor, scratch memory, and how work is cut into tasks. It depends on no template parameter, so it is compiled once.
 class host_execution {
  public:
   using memory_space = host_memory;
@@ -27,7 +27,7 @@ class host_execution {
   workspace::frame scratch() { return workspace::frame(workspace_); }
 
  protected:
-  /// Enough tasks to keep many cores busy, none so small that handing it out costs more than doing it.
+  /// Enough tasks to keep many cores busy. No task is so small that handing it out costs more than doing it.
   static index_t task_count(index_t n, index_t cost) {
     constexpr index_t smallest_task = 1 << 15;
     constexpr index_t most_tasks = 256;
@@ -118,7 +118,7 @@ class host_backend : public host_execution {
   }
 
  private:
-  /// Blocks first (the usual answer is "none"), then single positions inside the block that has one.
+  /// Searches whole blocks first, because the usual answer is "none". Then it searches the positions of the block that has one.
   template <class T, class P>
   static index_t first_in(index_t begin, index_t end, index_t none, const P& p) {
     constexpr index_t block = 1024;

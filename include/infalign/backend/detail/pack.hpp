@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Several values of one thread as one value of formulas: what a SIMD batch is to a CPU core, in plain registers, for device code.
+/// Several values of one thread that a formula treats as one: a SIMD batch in plain registers, for device code.
 #pragma once
 
 #include <cmath>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The two exact ways to rank the rewards of a prompt among its references, as kernels for a team: comparing with every
-/// reference, and searching in sorted references.
+/// The two exact ways to rank the rewards of a prompt among its references, as kernels for a team. One compares with every
+/// reference, the other searches in sorted references.
 #pragma once
 
 #include <algorithm>
@@ -36,7 +36,7 @@ struct unit_weights {
   }
 };
 
-/// Weights of the references, scaled and rounded to whole numbers whose sum stays below 2^53: sums are then exact.
+/// Weights of the references, scaled and rounded to whole numbers. Their sum stays below 2^53, so every sum is exact.
 template <class Weights>
 struct group_weights {
   using value_type = typename Weights::value_type;
@@ -45,13 +45,13 @@ struct group_weights {
   template <class Team, class T>
   struct prompt {
     const value_type* weights;
-    double scale;  // in two factors, because their product may be beyond the range of double
+    double scale;  // two factors, because their product may be beyond the range of double
     double fine_scale;
     /// The weights at the positions `begin + at`.
     template <class At>
     INFALIGN_HD auto load(At at, index_t begin) const {
       using V = typename Team::template vec<T>;
-      const V shift(0x1.0p52);  // adding and taking away 2^52 rounds to a whole number
+      const V shift(0x1.0p52);  // adding and subtracting 2^52 rounds to a whole number
       return (at.load(weights + begin, T(0)) * V(scale) * V(fine_scale) + shift) - shift;
     }
     static INFALIGN_HD double total(Team& team, const typename Team::template vec<T>& sums) { return team.sum(sums); }
@@ -106,7 +106,7 @@ struct count_kernel {
   bool leave_one_out;
 
   using T = typename Weights::template compute<References>;
-  /// As many rewards as leave every accumulator in a register.
+  /// The most rewards for which every accumulator stays in a register.
   static constexpr int block = 8 / Count::components;
 
   template <class Team>
@@ -139,7 +139,7 @@ struct count_kernel {
       V counts[Block * C];
       for (V& c : counts) c = V(0);
       team.template loop<T>(n, [&](auto at, auto) {
-        const V reference = at.load(chunk, infinity<T>);  // padding is above every reward: it counts for nothing
+        const V reference = at.load(chunk, infinity<T>);  // padding is above every reward: it is not counted
         const auto w = weight.load(at, begin);
         for (int b = 0; b < Block; ++b) count.add(at, counts + b * C, reference, x[b], w);
       });
@@ -156,7 +156,7 @@ struct count_kernel {
 template <class R, class W, class Y, class O, class C>
 count_kernel(R, W, Y, O, C, bool) -> count_kernel<R, W, Y, O, C>;
 
-/// Bisects in the sorted references of the prompt, each lane for rewards of its own.
+/// Bisects in the sorted references of the prompt. Each lane searches for rewards of its own.
 template <class Sorted, class Rewards, class Out, class Count>
 struct search_kernel {
   Sorted sorted;
@@ -183,7 +183,7 @@ struct search_kernel {
 template <class S, class Y, class O, class C>
 search_kernel(S, Y, O, C, bool) -> search_kernel<S, Y, O, C>;
 
-/// Ranks a group, then transforms it while it is in cache.
+/// Ranks a group and transforms it while it is in cache.
 template <class Rank, class Transform>
 struct ranked_then_transformed {
   Rank rank;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The tie rules as counting formulas. Each says what to accumulate over the references of a prompt (`add`, on a scalar or a
-/// batch), the same from two ranks (`from_ranks`), and how the calibrated reward follows (`value`).
+/// The tie rules as counting formulas. Each has three members:
+/// - `add` counts a reference, or a batch of references, of a prompt;
+/// - `from_ranks` gives the same counts from two ranks;
+/// - `value` gives the calibrated reward from the counts.
 ///
-/// `self` is the weight of the scored reward among its own references: 0, or its weight when it is left out. Counts are whole
-/// numbers held exactly in `double`, so `value` rounds once and does not depend on how the counts were found.
+/// `self` is the weight of the scored reward among its own references: its weight when it is left out, else 0. Counts are whole
+/// numbers held exactly in `double`, so `value` rounds once and does not depend on the algorithm that counted.
 #pragma once
 
 #include <cmath>
@@ -82,14 +84,14 @@ struct randomized_count {
     count[1] = static_cast<double>(ranks.at_or_below);
   }
   [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t position) const {
-    // 32 bits, so that for up to 2^20 references the numerator is exact, however a compiler or device fuses it.
+    // The share has 32 bits, so that for up to 2^20 references the numerator is exact.
     const double share = philox4x32(static_cast<std::uint64_t>(position), 0, seed).word[0] * 0x1.0p-32;
-    using std::fma;  // rounded once by every compiler and device
+    using std::fma;  // every compiler and device rounds it once
     return fma(share, count[1] - count[0] - self, count[0]) / (total - self);
   }
 };
 
-/// `use` of the counting formula of a tie rule.
+/// Calls `use` with the counting formula of a tie rule.
 template <class Use>
 decltype(auto) with_tie_count(const tie_rule& ties, Use&& use) {
   switch (ties.rule) {

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Which algorithm ranks values among a group's references, and the cost models by which `automatic` chooses.
+#pragma once
+
+#include <cmath>
+
+#include "infalign/backend/backend.hpp"
+#include "infalign/core/config.hpp"
+
+namespace infalign {
+
+/// Which algorithm ranks values among a group's references. Results are the same to the bit; the cost is not.
+enum class rank_algorithm {
+  automatic,  ///< the backend's cost model decides
+  counting,   ///< compare with every reference: O(k·m), no scratch memory
+  sorting     ///< sort the references, then search: O((k + m)·log k), a sorted copy in scratch memory
+};
+
+template <class Arch>
+class basic_simd;
+template <class Resource, class LaunchModel>
+class cuda;
+
+/// The cost model of a backend: whether `values` values are ranked among `references` faster by counting than by sorting.
+/// Specialise it for a backend on which a measurement (bench/calibration/rank_cost_model.cpp) says otherwise than the default.
+///
+/// The default was measured on `scalar`: a comparison takes 2 ns, a step of sorting 4, a step of search 7.
+template <class Backend>
+struct rank_cost {
+  [[nodiscard]] static bool prefers_counting(index_t references, index_t values) {
+    const double k = static_cast<double>(references);
+    const double m = static_cast<double>(values);
+    return 2 * k * m <= (4 * k + 7 * m) * std::log2(k + 1);
+  }
+};
+
+/// Measured on Zen 4 for `float`: a register of comparisons takes about a nanosecond, a step of sorting 4, a step of search 7.
+template <class Arch>
+struct rank_cost<basic_simd<Arch>> {
+  [[nodiscard]] static bool prefers_counting(index_t references, index_t values) {
+    constexpr auto width = static_cast<double>(basic_simd<Arch>::team_type::template vec<float>::size);
+    const double k = static_cast<double>(references);
+    const double m = static_cast<double>(values);
+    return k * m / width <= (4 * k + 7 * m) * std::log2(k + 1);
+  }
+};
+
+/// From instruction counts: a warp compares 32 pairs in about 4 instructions; sorting a group has a fixed price of thousands.
+template <class Resource, class LaunchModel>
+struct rank_cost<cuda<Resource, LaunchModel>> {
+  [[nodiscard]] static bool prefers_counting(index_t references, index_t values) {
+    const auto k = static_cast<double>(references);
+    const auto m = static_cast<double>(values);
+    return k * m / 16 <= 8000 + 3 * k + m * std::log2(k + 1) / 2;
+  }
+};
+
+namespace detail {
+
+template <backend B>
+bool by_counting(B&, rank_algorithm chosen, index_t references, index_t values) {
+  if (chosen == rank_algorithm::automatic) return rank_cost<B>::prefers_counting(references, values);
+  return chosen == rank_algorithm::counting;
+}
+
+}  // namespace detail
+
+}  // namespace infalign
