@@ -59,17 +59,17 @@ struct off_policy_prompts {
 
 namespace detail {
 
-/// Sums up the columns: means with standard errors of all seven, and the number of thin prompts.
+/// The summaries of the seven columns, and the number of thin prompts.
 struct off_policy_summary_kernel {
   const double* columns;
   index_t prompts;
-  estimate* means;
+  summary* summaries;
   index_t* thin;
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t g) const {
     constexpr double enough = 4;
     const double* column = columns + g * prompts;
-    summary_kernel<double>{column, prompts, means + g}(team, 0);
+    summary_kernel<double>{column, prompts, summaries + g}(team, 0);
     if (g < 6) return;
     const double count = team.sum_items(prompts, [&](index_t i) { return column[i] < enough ? 1.0 : 0.0; });
     team.once([&] { *thin = static_cast<index_t>(count); });
@@ -126,11 +126,13 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
   keep(1, prompts.standard_win_rate);
   keep(2, prompts.inference_win_rate);
   keep(6, prompts.effective_samples);
-  auto* const means = frame.template take<estimate>(7);
+  auto* const summaries = frame.template take<summary>(7);
   auto* const thin = frame.template take<index_t>(1);
-  on.groups(7, 7 * n, off_policy_summary_kernel{columns, n, means, thin});
-  const auto value = [&](index_t i) { return off_policy_value{on.read(means + i), on.read(means + i + 3)}; };
-  return {value(0), value(1), value(2), on.read(means + 6), on.read(thin)};
+  on.groups(7, 7 * n, off_policy_summary_kernel{columns, n, summaries, thin});
+  const auto mean = [&](index_t i, quantity_range range) { return estimate_of(on.read(summaries + i), range); };
+  const auto value = [&](index_t i, quantity_range range) { return off_policy_value{mean(i, range), mean(i + 3, range)}; };
+  return {value(0, not_negative_range), value(1, win_rate_range), value(2, win_rate_range), mean(6, not_negative_range),
+          on.read(thin)};
 }
 
 }  // namespace detail
