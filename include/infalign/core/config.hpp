@@ -24,6 +24,14 @@
 #define INFALIGN_FLATTEN
 #endif
 
+/// Before the bodies in `theory/definitions/`: they are compiled in every translation unit that includes `theory.hpp`, or once,
+/// in the library `infalign::compiled`, whose users see `INFALIGN_COMPILED` and get declarations alone.
+#if defined(INFALIGN_COMPILED)
+#define INFALIGN_INLINE
+#else
+#define INFALIGN_INLINE inline
+#endif
+
 namespace infalign {
 
 /// Signed 64-bit sizes and positions: a batch of logits passes 2^31 elements in ordinary use, and differences of
