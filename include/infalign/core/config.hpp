@@ -15,17 +15,17 @@
 #define INFALIGN_HD
 #endif
 
-/// For functions that are one hot loop: whatever the loop calls becomes part of it, however large the translation unit. Compilers
-/// give up inlining in large ones, and a call of an exponential left in the loop would spill every accumulator. Not for code
-/// that a sanitizer instruments: flattened, that takes minutes to compile.
+/// Inlines everything that a function calls. For functions that are one hot loop: in a large translation unit compilers give up
+/// inlining, and a call left in the loop, of an exponential say, would spill every accumulator. Off under sanitizers, whose
+/// instrumented code would then take minutes to compile.
 #if defined(__GNUC__) && !defined(__CUDACC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define INFALIGN_FLATTEN [[gnu::flatten]]
 #else
 #define INFALIGN_FLATTEN
 #endif
 
-/// Before the bodies in `theory/definitions/`: they are compiled in every translation unit that includes `theory.hpp`, or once,
-/// in the library `infalign::compiled`, whose users see `INFALIGN_COMPILED` and get declarations alone.
+/// `inline` for the functions defined in `theory/definitions/`. A program that links `infalign::compiled` sees
+/// `INFALIGN_COMPILED`: its sources then get declarations alone, and the functions are compiled once, in the library.
 #if defined(INFALIGN_COMPILED)
 #define INFALIGN_INLINE
 #else

@@ -55,8 +55,8 @@ summary summary_of(B&& on, const Values& values) {
   return detail::summary_of_span(on, "summary_of", input);
 }
 
-/// Mean of one value per prompt, with the standard error `sd/√P` (Bessel's correction): `estimate_of(summary_of(on, values), range)`.
-/// One value has standard error +inf. Waits for the result.
+/// Mean of one value per prompt, with the standard error `sd/√P` (Bessel's correction): `estimate_of(summary_of(on, values),
+/// range)`. One value has standard error +inf. Waits for the result.
 ///
 /// The prompt is the unit of sampling: samples of the same prompt are alike, so their number does not count. To compare two
 /// policies on the same prompts, summarise the differences prompt by prompt.
