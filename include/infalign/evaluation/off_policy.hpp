@@ -37,16 +37,16 @@ struct off_policy_evaluation {
   off_policy_value kl;
   off_policy_value standard_win_rate;
   off_policy_value inference_win_rate;
-  /// How many of a prompt's samples carry the policy: `(Σe)²/Σe²` of their tilts `e = e^{R/β}` (Kish 1965). At most K. Near 1 the
-  /// policy is nearly all on one sample, and its KL near the largest that K samples can show, `log K`. Below 1 the policy's mass
-  /// lies between samples.
+  /// How many of a prompt's samples carry the policy: `(Σe)²/Σe²` of their tilts `e = e^{R/β}` (Kish 1965). At most K. Near 1
+  /// the policy is nearly all on one sample, and its KL near the largest that K samples can show, `log K`. Below 1 the policy's
+  /// mass lies between samples.
   estimate effective_samples;
   /// Prompts with fewer than 4 effective samples.
   index_t thin_prompts = 0;
 
-  /// Whether at most one prompt in twenty is thin. If more are, the prediction may be wrong: a reward level too rare to be sampled
-  /// may hold much of the policy, and no correction finds it. Take more samples, or a larger β. Rewards known to be continuous
-  /// have no such levels, and for them the prediction holds all the same.
+  /// Whether at most one prompt in twenty is thin. If more are, the prediction may be wrong: a reward level too rare to be
+  /// sampled may hold much of the policy, and no correction finds it. Take more samples, or a larger β. Rewards known to be
+  /// continuous have no such levels, and for them the prediction holds all the same.
   [[nodiscard]] bool reliable() const { return 20 * thin_prompts <= effective_samples.count; }
 };
 
@@ -146,9 +146,9 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
 ///
 /// Each prompt gives two values of each number. The plug-in takes the samples for the base policy: mid-ranks for `C`, then the
 /// formulas of `tilted_win_rate`. The prediction starts from `θ_K`, which differs in the values that occur once: where their
-/// neighbours show no ties either they count as values of a continuum, and `Φ` is followed across their cells. `θ_K` has a bias of
-/// about `a/K`, and the delete-one jackknife takes it out: `K·θ_K - (K-1)·mean_i θ_{K-1}(without sample i)`. An example is worked
-/// out in `detail/off_policy_kernels.hpp`.
+/// neighbours show no ties either they count as values of a continuum, and `Φ` is followed across their cells. `θ_K` has a bias
+/// of about `a/K`, and the delete-one jackknife takes it out: `K·θ_K - (K-1)·mean_i θ_{K-1}(without sample i)`. An example is
+/// worked out in `detail/off_policy_kernels.hpp`.
 ///
 /// The results are means over prompts with standard errors `sd/√P`: the prompt is the unit of sampling. They carry the range of
 /// their quantity, [0, 1] for win rates and [0, ∞) for the KL.
@@ -186,9 +186,9 @@ off_policy_evaluation evaluate_off_policy(
 }
 
 /// The same for the policy that maximises `E[R] - β·KL(π‖π₀)` with the values as they are: `rewards` holds `R` of the base
-/// samples, raw rewards for ordinary RLHF. Cells are not divided, and leaving out one sample differs from leaving out another: cost
-/// O(K²) a prompt. The jackknife takes out the bias of order 1/K for continuous rewards too. It cannot for the KL of heavy-tailed
-/// values at small β, where the largest sample carries everything: see `reliable()`.
+/// samples, raw rewards for ordinary RLHF. Cells are not divided, and leaving out one sample differs from leaving out another:
+/// cost O(K²) a prompt. The jackknife takes out the bias of order 1/K for continuous rewards too. It cannot for the KL of
+/// heavy-tailed values at small β, where the largest sample carries everything: see `reliable()`.
 template <backend B, grouped Rewards, inference_procedure Procedure, inference_procedure ReferenceProcedure>
   requires reachable_from<B, Rewards>
 off_policy_evaluation evaluate_off_policy(

@@ -16,18 +16,18 @@
 /// `p = mass·e^{Φ(middle)/β} / Σ mass·e^{Φ(middle)/β}`, here 0.103, 0.436 and 0.461. Hence `KL = Σ p·log(p/(mass/4)) = 0.131`,
 /// and the standard win rate is `Σ p·middle = 0.634`.
 ///
-/// Division. The value 3 is tied, so it has a probability of its own, and its cell stays whole. A value that occurs once may be one
-/// of a continuum: then its true quantile lies anywhere in its cell, and the cell is cut into pieces with a middle each. How many
-/// depends on its neighbours (`for_each_cell`). Neither 1 nor 7 has a neighbour that occurs once, so both stay in one piece. Of
-/// 1, 3, 4, 7 each would be cut into four.
+/// Division. The value 3 is tied, so it has a probability of its own, and its cell stays whole. A value that occurs once may be
+/// one of a continuum: then its true quantile lies anywhere in its cell, and the cell is cut into pieces with a middle each.
+/// How many depends on its neighbours (`for_each_cell`). Neither 1 nor 7 has a neighbour that occurs once, so both stay in one
+/// piece. Of 1, 3, 4, 7 each would be cut into four.
 ///
-/// Jackknife. Let θ be one of the numbers, from all samples, and θ₍₋ᵢ₎ the same without sample i. Their biases are about a/K and
-/// a/(K-1), so `K·θ - (K-1)·mean θ₍₋ᵢ₎` has neither. The standard win rate is 0.621 without the 1, 0.655 without a 3 and 0.589
-/// without the 7. Equal samples leave the same behind, so each value counts as often as it occurs (`stands_for`: 1, 2, 1):
-/// `4·0.634 - 3·(0.621 + 2·0.655 + 0.589)/4 = 0.648`. With infinitely many samples of a continuous reward it is 0.657.
+/// Jackknife. Let θ be one of the numbers, from all samples, and θ₍₋ᵢ₎ the same without sample i. Their biases are about a/K
+/// and a/(K-1), so `K·θ - (K-1)·mean θ₍₋ᵢ₎` has neither. The standard win rate is 0.621 without the 1, 0.655 without a 3
+/// (1, 3, 7 then occur once each, and their cells are cut into three) and 0.589 without the 7. Equal samples leave the same
+/// behind, so each value counts as often as it occurs (`stands_for` is 1, 2, 1): `4·0.634 - 3·(0.621 + 2·0.655 + 0.589)/4 = 0.648`. With infinitely many samples of a continuous reward it is 0.657.
 ///
-/// Of 1, 3, 4, 7 only the ranks matter, and each sample leaves the same ranks behind. One θ₍₋ᵢ₎ is then enough, and `stands_for`
-/// is 4, 0, 0, 0.
+/// Of 1, 3, 4, 7 only the ranks matter, and each sample leaves the same ranks behind. One θ₍₋ᵢ₎ is then enough, and
+/// `stands_for` is 4, 0, 0, 0.
 #pragma once
 
 #include "infalign/core/math.hpp"
@@ -35,7 +35,8 @@
 
 namespace infalign::detail {
 
-/// The policy maximises `Φ(C)`. A value that occurs once has its true quantile anywhere in its cell, so its cell may be divided.
+/// The policy maximises `Φ(C)`. A value that occurs once has its true quantile anywhere in its cell, so its cell may be
+/// divided.
 template <class Transform>
 struct calibrated_objective {
   static constexpr bool divides_cells = true;
@@ -65,9 +66,9 @@ struct distinct_values {
   index_t samples;
 
   [[nodiscard]] INFALIGN_HD index_t count(index_t level) const { return starts[level + 1] - starts[level]; }
-  /// The weight of this value in the jackknife: for how many samples the result without one sample of this value stands. That is
-  /// the count of the value. Where ranks alone matter (`by_rank`), neighbours that occur once each are alike when left out: the
-  /// first of them stands for all, the others for none. Without ties one evaluation is enough.
+  /// The weight of this value in the jackknife: for how many samples the result without one sample of this value stands. That
+  /// is the count of the value. Where ranks alone matter (`by_rank`), neighbours that occur once each are alike when left out:
+  /// the first of them stands for all, the others for none. Without ties one evaluation is enough.
   [[nodiscard]] INFALIGN_HD index_t stands_for(index_t level, bool by_rank) const {
     if (!by_rank || count(level) > 1) return count(level);
     if (level > 0 && count(level - 1) == 1) return 0;
@@ -80,9 +81,9 @@ struct distinct_values {
 
   /// Calls `use(mass, below, value)` for the cells in ascending order; a cell holds `mass` samples above `below` others.
   ///
-  /// If they are divided, each cell of a run of s neighbouring values that occur once each is cut into s pieces. Why s: values of
-  /// probability p would show about s·Kp/2 ties in such a run, and it shows none. So p is at most of the order of 1/(sK), the
-  /// width 1/K of a cell divided by s.
+  /// If they are divided, each cell of a run of s neighbouring values that occur once each is cut into s pieces. Why s: values
+  /// of probability p would show about s·Kp/2 ties in such a run, and it shows none. So p is at most of the order of 1/(sK),
+  /// the width 1/K of a cell divided by s.
   template <class Use>
   INFALIGN_HD void for_each_cell(index_t left_out, bool divided, const Use& use) const {
     // At most about 1024 pieces in all. The limit does not change when a sample is left out: the jackknife multiplies the
@@ -149,8 +150,8 @@ struct tilt_sums {
   }
 };
 
-/// The numbers of one prompt from its cells, in two passes: the sums that normalise the policy, then its CDF `F` and that of the
-/// base, `Q`, from cell to cell. The inference-time win rate is `Σ [G_π(F) - G_π(F⁻)]·[G_ref(Q) + G_ref(Q⁻)]/2`.
+/// The numbers of one prompt from its cells, in two passes: the sums that normalise the policy, then its CDF `F` and that of
+/// the base, `Q`, from cell to cell. The inference-time win rate is `Σ [G_π(F) - G_π(F⁻)]·[G_ref(Q) + G_ref(Q⁻)]/2`.
 template <class T, class Objective, class Procedure, class ReferenceProcedure>
 struct tilt_evaluator {
   distinct_values<T> values;
@@ -190,8 +191,8 @@ struct off_policy_columns {
   double* effective_samples;
 };
 
-/// One prompt in three steps: find the distinct values; evaluate θ from all samples and without one sample of each value; combine
-/// them as `K·θ - (K-1)·mean θ₍₋ᵢ₎`. Scratch a prompt: K + 2 positions and K + 2 `tilted_values`.
+/// One prompt in three steps: find the distinct values; evaluate θ from all samples and without one sample of each value;
+/// combine them as `K·θ - (K-1)·mean θ₍₋ᵢ₎`. Scratch a prompt: K + 2 positions and K + 2 `tilted_values`.
 template <class Sorted, class Objective, class Procedure, class ReferenceProcedure>
 struct off_policy_kernel {
   Sorted sorted;
