@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-# find_package(infalign [COMPONENTS cuda eigen thrust])
-# infalign::infalign needs xsimd. Who asks for the component cuda alone needs it not.
+# find_package(infalign [COMPONENTS compiled cuda eigen thrust])
+# infalign::infalign needs xsimd. Who asks for compiled and cuda alone needs it not.
 include(${CMAKE_CURRENT_LIST_DIR}/infalignTargets.cmake)
 include(${CMAKE_CURRENT_LIST_DIR}/InfalignDependencies.cmake)
-if(infalign_simd_missing AND NOT infalign_FIND_COMPONENTS STREQUAL "cuda")
+if(infalign_simd_missing AND NOT "${infalign_FIND_COMPONENTS}" MATCHES "^(compiled|cuda)(;(compiled|cuda))*$")
   set(infalign_FOUND FALSE)
   set(infalign_NOT_FOUND_MESSAGE "infalign needs ${infalign_simd_missing}")
   return()
 endif()
 foreach(component ${infalign_FIND_COMPONENTS})
-  if(component STREQUAL "cuda")
+  if(component STREQUAL "compiled")
+    include(${CMAKE_CURRENT_LIST_DIR}/InfalignCompiled.cmake)
+    set(infalign_missing "")
+  elseif(component STREQUAL "cuda")
     include(${CMAKE_CURRENT_LIST_DIR}/InfalignCuda.cmake)
     set(infalign_missing "${infalign_cuda_missing}")
   elseif(component STREQUAL "eigen")

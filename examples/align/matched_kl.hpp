@@ -26,8 +26,9 @@ struct policy_run {
 template <class Backend>
 policy_run summarize_run(Backend& on, std::string method, double beta, evaluation result) {
   policy_run run{std::move(method), beta, std::move(result), {}, {}};
-  run.kl = infalign::summarize(on, run.result.kl);
-  for (std::size_t i = 0; i < n_procedures; ++i) run.win_rate[i] = infalign::summarize(on, run.result.win_rate[i]);
+  run.kl = infalign::summarize(on, run.result.kl, infalign::not_negative_range);
+  for (std::size_t i = 0; i < n_procedures; ++i)
+    run.win_rate[i] = infalign::summarize(on, run.result.win_rate[i], infalign::win_rate_range);
   return run;
 }
 
@@ -95,7 +96,8 @@ std::vector<comparison> compare_at_matched_kl(Backend& on, const std::vector<pol
       std::vector<double> difference = win_rate_at(points, procedure, *kl);
       const std::vector<double> other = win_rate_at(reference, procedure, *kl);
       for (std::size_t p = 0; p < difference.size(); ++p) difference[p] -= other[p];
-      comparisons.push_back({procedure_names[procedure], method, baseline, *kl, infalign::summarize(on, difference)});
+      comparisons.push_back({procedure_names[procedure], method, baseline, *kl,
+                             infalign::summarize(on, difference, infalign::win_rate_difference_range)});
     }
   return comparisons;
 }

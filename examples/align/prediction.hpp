@@ -97,14 +97,14 @@ prediction predict_and_play(Backend on, const reward_table& seen, const reward_t
   const auto all = seen.rows();
   evaluation predicted = how.predict(on, {all.data(), all.size(), all.columns() / 2, all.stride()}, beta);
   evaluation measured = evaluate_tabular(on, own, how, beta, seen.per_prompt, random);
-  const auto difference = [&](std::vector<double> a, const std::vector<double>& b) {
+  const auto difference = [&](std::vector<double> a, const std::vector<double>& b, infalign::quantity_range range) {
     for (std::size_t p = 0; p < a.size(); ++p) a[p] -= b[p];
-    return infalign::summarize(on, a);
+    return infalign::summarize(on, a, range);
   };
   prediction found;
-  found.kl_difference = difference(predicted.kl, measured.kl);
+  found.kl_difference = difference(predicted.kl, measured.kl, {});
   for (std::size_t i = 0; i < n_procedures; ++i)
-    found.win_rate_difference[i] = difference(predicted.win_rate[i], measured.win_rate[i]);
+    found.win_rate_difference[i] = difference(predicted.win_rate[i], measured.win_rate[i], infalign::win_rate_difference_range);
   found.predicted = summarize_run(on, how.name, beta, std::move(predicted));
   found.tabular = summarize_run(on, how.name, beta, std::move(measured));
   return found;

@@ -61,7 +61,9 @@ comparison compare(const reward_table& policy, const reward_table& baseline, con
   for (std::size_t p = 0; p < wins.size(); ++p)
     difference[p] = wins[p] - baseline_wins[*baseline.prompts.find(policy.prompts.id(p))];
   infalign::simd on;
-  return {infalign::summarize(on, wins), infalign::summarize(on, baseline_wins), infalign::summarize(on, difference)};
+  return {infalign::summarize(on, wins, infalign::win_rate_range),
+          infalign::summarize(on, baseline_wins, infalign::win_rate_range),
+          infalign::summarize(on, difference, infalign::win_rate_difference_range)};
 }
 
 std::string report(const compare_options& chosen, const comparison& found) {

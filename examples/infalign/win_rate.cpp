@@ -60,7 +60,7 @@ void run(const win_rate_options& chosen) {
   const reward_table policy = read_rewards(chosen.policy);
   const std::vector<double> wins = win_rates(policy, read_rewards(chosen.reference), served);
   infalign::simd on;
-  const infalign::estimate mean = infalign::summarize(on, wins);
+  const infalign::estimate mean = infalign::summarize(on, wins, infalign::win_rate_range);
   if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, policy, wins);
   write_output("-", report(chosen, served, mean));
 }

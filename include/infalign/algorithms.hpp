@@ -39,6 +39,7 @@
 #include "infalign/procedure/worst_of.hpp"
 #include "infalign/statistics/estimate.hpp"
 #include "infalign/statistics/summarize.hpp"
+#include "infalign/statistics/summary.hpp"
 #include "infalign/transform/any_transform.hpp"
 #include "infalign/transform/apply.hpp"
 #include "infalign/transform/combinators.hpp"

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "support/configurations.hpp"
@@ -77,11 +78,37 @@ TEST_CASE_TEMPLATE("the 95 % interval covers the mean in 95 % of samples", C, IN
   CHECK(std::abs(static_cast<double>(covered) / repetitions - 0.95) <= 4 * std::sqrt(0.95 * 0.05 / repetitions) + 0.002);
 }
 
+TEST_CASE_TEMPLATE("the summary behind an estimate: parts merge to the whole", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  const auto values = test::normal_values<T>(1000, 5);
+  typename C::template array<T> whole(values);
+  const infalign::estimate expected = summarize(on, whole.span(), infalign::win_rate_difference_range);
+  CHECK(expected.lowest == -1);
+  CHECK(expected.highest == 1);
+  CHECK(summarize(on, whole.span()).highest == std::numeric_limits<double>::infinity());
+  const infalign::summary all = infalign::summary_of(on, whole.span());
+  CHECK(all.count == 1000);
+  CHECK(all.mean == expected.value);
+  CHECK(estimate_of(all).standard_error == expected.standard_error);
+  infalign::summary merged;
+  for (const auto& [begin, end] : {std::pair(0, 1), std::pair(1, 400), std::pair(400, 1000)}) {
+    typename C::template array<T> part(std::vector<T>(values.begin() + begin, values.begin() + end));
+    merged.merge(infalign::summary_of(on, part.span()));
+  }
+  CHECK(merged.count == 1000);
+  // The rounding of sums of 1000 terms of size 1, before or after the merges.
+  CHECK(std::abs(merged.mean - all.mean) <= 2 * 1000 * 0x1p-53);
+  CHECK(std::abs(merged.m2 - all.m2) <= 4 * 1000 * 0x1p-53 * all.m2);
+}
+
 TEST_CASE_TEMPLATE("no values, NaN and infinities are errors", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   typename C::backend on = C::make_backend();
   typename C::template array<T> none;
   CHECK(test::message_of<infalign::shape_error>([&] { (void)summarize(on, none.span()); }) == "summarize: values is empty");
+  CHECK(test::message_of<infalign::shape_error>([&] { (void)infalign::summary_of(on, none.span()); }) ==
+        "summary_of: values is empty");
   typename C::template array<T> bad(std::vector<T>{0, 1, std::numeric_limits<T>::quiet_NaN()});
   CHECK(test::message_of<infalign::domain_error>([&] { (void)summarize(on, bad.span()); }) ==
         "summarize: values[2] is nan, must be finite");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Ratios of binomial coefficients, and the distributions made of them, that neither overflow nor lose digits, for sizes up to
-/// 10^6 and beyond.
+/// Ratios of binomial coefficients, and the binomial and hypergeometric distributions. Nothing overflows or loses digits, for
+/// sizes up to 10^6 and beyond.
 #pragma once
 
 #include <cmath>
@@ -18,8 +18,9 @@ INFALIGN_HD inline double stirling_error(double n) {
   return (1.0 / 12 - square * (1.0 / 360 - square * (1.0 / 1260 - square / 1680))) / n;
 }
 
-/// `log[binom(c,n)/binom(m,n)]` with all of `c - n`, `m - n` at least 16. Stirling's formula with its leading terms combined by
-/// `log1p`, so that what is subtracted has the size of the result's logarithm and not of `m·log m`.
+/// `log[binom(c,n)/binom(m,n)]`, for `c - n` and `m - n` of at least 16. By Stirling's formula. Its leading terms, of size
+/// `m·log m`, are combined by `log1p` first: the terms that are then subtracted have the size of the result, and few digits
+/// cancel.
 INFALIGN_HD inline double log_choose_ratio(double c, double m, double n) {
   using std::log;
   using std::log1p;
@@ -31,12 +32,15 @@ INFALIGN_HD inline double log_choose_ratio(double c, double m, double n) {
 }  // namespace detail
 
 /// `binom(c,n) / binom(m,n)` for `0 <= c <= m`, `0 <= n <= m`: the probability that n draws without replacement from m all fall
-/// among a given c. 0 for `c < n`. A product where at most 64 factors are enough, or where `c - n` is too small for Stirling's
-/// formula; otherwise in log space. Relative error of results above 1e-300: below 2e-14 for the product of 64, and in log space
-/// below 1e-9 at m = 10^6, growing as m. Increases with c.
+/// among a given c. 0 for `c < n`. Increases with c.
+///
+/// A product if that has at most 64 factors, or if `c - n` is too small for Stirling's formula; in log space otherwise.
+/// Relative error, of results above 1e-300: below 2e-14 for a product of 64; in log space below 1e-9 at m = 10^6, and
+/// proportional to m.
 INFALIGN_HD inline double choose_ratio(index_t c, index_t m, index_t n) {
   if (c < n) return 0;
-  // Choosing n among c, or the m-c others among the m-n not chosen: the same number by the shorter product.
+  // The same number is the probability that the m-c values outside c all fall among the m-n not drawn. The shorter product of
+  // the two is taken.
   const index_t factors = n < m - c ? n : m - c;
   const index_t removed = n < m - c ? m - c : n;
   if (factors > 64 && c - n >= 16) {
@@ -68,8 +72,9 @@ INFALIGN_HD inline double binomial_deviance(double k, double mean) {
 
 }  // namespace detail
 
-/// `binom(n,k)·q^k·(1-q)^{n-k}`, 0 for `k` outside `0 … n`. As a product up to n = 1000, above by the saddle-point form (Loader,
-/// "Fast and accurate computation of binomial probabilities", 2000): relative error about 1e-13 where it matters.
+/// `binom(n,k)·q^k·(1-q)^{n-k}`, 0 for `k` outside `0 … n`. A product up to n = 1000. Above, the saddle-point form of Loader,
+/// "Fast and accurate computation of binomial probabilities" (2000): relative error about 1e-13 where the probability is not
+/// tiny.
 INFALIGN_HD inline double binomial_probability(index_t n, double q, index_t k) {
   using std::exp;
   using std::pow;

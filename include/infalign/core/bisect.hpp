@@ -5,7 +5,7 @@
 
 namespace infalign {
 
-/// Number of sorted values below `x`, or not above it: branch-free bisection.
+/// The number of sorted values `< x`, or `<= x` if `Inclusive`. Branch-free bisection: about log₂(n) steps.
 template <bool Inclusive, class T, class X>
 INFALIGN_HD index_t count_sorted(const T* sorted, index_t n, X x) {
   const T* first = sorted;
@@ -32,7 +32,8 @@ INFALIGN_HD value_ranks ranks_among_sorted(const T* sorted, index_t n, X x) {
   return {below, below + count_sorted<true>(sorted + below, n - below, x)};
 }
 
-/// The ranks of `sorted[j]` among sorted values: its neighbours tell, unless they equal it.
+/// The ranks of `sorted[j]` among the sorted values it belongs to. They follow from j; only where a neighbour is equal does a
+/// bisection look for the end of the equal ones.
 template <class T>
 INFALIGN_HD value_ranks ranks_of_sorted(const T* sorted, index_t n, index_t j) {
   const T x = sorted[j];

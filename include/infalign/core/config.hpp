@@ -32,6 +32,14 @@
 #define INFALIGN_NOINLINE
 #endif
 
+/// `inline` for the functions defined in `theory/definitions/`. A program that links `infalign::compiled` sees
+/// `INFALIGN_COMPILED`: its sources then get declarations alone, and the functions are compiled once, in the library.
+#if defined(INFALIGN_COMPILED)
+#define INFALIGN_INLINE
+#else
+#define INFALIGN_INLINE inline
+#endif
+
 namespace infalign {
 
 /// Signed 64-bit sizes and positions: a batch of logits passes 2^31 elements in ordinary use, and differences of

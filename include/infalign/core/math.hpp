@@ -23,16 +23,17 @@ struct compute_type {
 template <class Storage>
 using compute_t = typename compute_type<std::remove_cv_t<Storage>>::type;
 
-/// `condition ? a : b`. Only for a real `bool`: on some instruction sets a batch of booleans converts to `bool` silently,
-/// and this overload would then compile and be wrong.
+/// `condition ? a : b`. Only for a real `bool`: on AVX-512 a batch of booleans converts to `bool` silently, so that an overload
+/// for anything convertible would compile and be wrong.
 template <class Bool, class V>
   requires(std::same_as<Bool, bool> && std::is_arithmetic_v<V>)
 INFALIGN_HD constexpr V select(Bool condition, V a, V b) {
   return condition ? a : b;
 }
 
-/// `f(x)` for a function that only knows single values (it searches a table, say): lane by lane on a batch. The batch
-/// overload lives with its backend and is found through the type of `f`, which therefore belongs to this library.
+/// `f(x)` for a function of single values, one that searches a table for example. On a batch it is called for each lane: that
+/// overload lives with its backend. Argument-dependent lookup finds it by the type of `f`, which therefore must belong to this
+/// library.
 #if defined(__CUDACC__)
 #pragma nv_exec_check_disable  // `f` may be for the host alone, where only the host calls this
 #endif
@@ -45,14 +46,14 @@ INFALIGN_HD constexpr V lanewise(const F& f, V x) {
 template <class T>
 inline constexpr T infinity = std::numeric_limits<T>::infinity();
 
-/// NaN, +inf and -inf are the values for which `x - x` is not zero: one formula for scalars and batches.
+/// Whether `x` is NaN, +inf or -inf: for these `x - x` is not zero. One formula for scalars and batches.
 template <class V>
 INFALIGN_HD auto not_finite(V x) {
   return !(x - x == V(0));
 }
 
 namespace detail {
-// Overloads for the lanes of a backend live in this namespace too, and would hide these.
+// Backends add overloads for their lanes to this namespace. Without these declarations they would hide those for scalars.
 using infalign::lanewise;
 using infalign::select;
 
@@ -74,7 +75,8 @@ struct lane<V> {
 };
 }  // namespace detail
 
-/// Which of several accumulators a step of a loop belongs to, known to the compiler.
+/// The number of an accumulator, as a type: in an unrolled loop the compiler then knows which accumulator a step adds to, and
+/// can keep it in a register.
 template <int K>
 struct accumulator_index {
   INFALIGN_HD constexpr operator int() const { return K; }

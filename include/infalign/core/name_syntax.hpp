@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Names with parameters, `head:parameter:parameter`, as `name()` of a procedure or a transform writes them, read back strictly:
-/// the whole text has to match, numbers are read the same in every locale, and an error says what is wrong with which text.
+/// Reads names with parameters, `head:parameter:parameter`, as `name()` of a procedure or a transform writes them. Reading is
+/// strict: the whole text has to match. Numbers are read the same in every locale. An error says what is wrong, and with which
+/// text.
 #pragma once
 
 #include <charconv>
@@ -74,7 +75,7 @@ class parameter_reader {
   std::string_view syntax_;
 };
 
-/// One line of a table of names: how it is written, and what makes the value from its parameters.
+/// A line of a table of names: the syntax of the name, and the function that reads its parameters and makes the value.
 template <class Value>
 struct named_syntax {
   std::string_view syntax;
@@ -82,8 +83,8 @@ struct named_syntax {
   [[nodiscard]] std::string_view head() const { return syntax.substr(0, syntax.find(':')); }
 };
 
-/// The value that `text` names. Errors: `domain_error` that holds the text and what is wrong with it, and for an unknown name the
-/// known ones.
+/// The value that `text` names. Errors: `domain_error`, which says the text and what is wrong with it. For an unknown name it
+/// lists the known ones.
 template <class Value>
 Value parse_name(std::string_view function, std::string_view what, std::string_view text,
                  std::span<const named_syntax<Value>> table) {

@@ -49,7 +49,8 @@ INFALIGN_HD V standard_normal_quantile(V u) {
   using std::sqrt;
   const V q = u - constant<V>(0.5);
   const V tail = select(q < constant<V>(0), u, constant<V>(1) - u);
-  // Inside the central region the tail formula is not wanted; any positive argument keeps it defined.
+  // A batch computes both formulas for all lanes. Where the central one is used, the other gets an argument that it is defined
+  // for.
   const auto central = q * q <= constant<V>(0.180625);
   const V r = sqrt(-log(select(central, constant<V>(0.5), tail)));
   const V far =

@@ -50,7 +50,8 @@ struct half {
   }
   INFALIGN_HD operator float() const {
     const std::uint32_t size = bits & 0x7fffu;
-    // With its exponent where that of a float is, a half is too small by 2^112; multiplying makes subnormals right as well.
+    // Shifted by 13 bits, exponent and significand stand where a float has them. The exponent then counts from 15 instead of
+    // 127, so the number is too small by 2^112. The product puts that right, for subnormal numbers too.
     const float scaled = detail::bit_cast<float>(size << 13) * 0x1.0p112f;
     const std::uint32_t finite = detail::bit_cast<std::uint32_t>(scaled);
     const std::uint32_t word = size < 0x7c00u ? finite : 0x7f800000u | (size << 13);
@@ -58,7 +59,8 @@ struct half {
   }
 
  private:
-  /// Below 2^-14 a half counts in steps of 2^-24, the spacing of floats in [½, 1): adding ½ rounds, and leaves the count.
+  /// Below 2^-14 a half is a multiple of 2^-24, and its bits are that multiple. Floats in [½, 1) have the same spacing: so
+  /// adding ½ rounds to a multiple, and the bits above those of ½ are its number.
   INFALIGN_HD static std::uint32_t subnormal(std::uint32_t size) {
     return detail::bit_cast<std::uint32_t>(detail::bit_cast<float>(size) + 0.5f) - detail::bit_cast<std::uint32_t>(0.5f);
   }

@@ -20,7 +20,7 @@
 
 namespace infalign {
 
-/// Memory that ordinary C++ code reads and writes.
+/// The memory space of ordinary C++ objects.
 struct host_memory {};
 
 /// A contiguous sequence of `T` in memory `Space`. Host spans convert from any contiguous range (`std::vector`, `std::span`).
@@ -82,7 +82,7 @@ class rows {
   [[nodiscard]] INFALIGN_HD constexpr bool empty() const { return rows_ == 0; }
   /// Row `g`.
   INFALIGN_HD constexpr span<T, Space> operator[](index_t g) const { return {data_ + g * stride_, columns_}; }
-  /// Number of values before group `g` in reading order: the position of its first value in a packed copy.
+  /// Number of values in the groups before `g`. In a packed copy the first value of `g` is at this position.
   [[nodiscard]] INFALIGN_HD constexpr index_t offset(index_t g) const { return g * columns_; }
   /// Number of values of all groups.
   [[nodiscard]] INFALIGN_HD constexpr index_t total() const { return rows_ * columns_; }
@@ -151,7 +151,7 @@ inline constexpr bool is_rows = false;
 template <class T, class Space>
 inline constexpr bool is_rows<rows<T, Space>> = true;
 
-/// `rows` or `ragged`, told apart while the program runs: what kernels take, so that they are compiled once for both.
+/// `rows` or `ragged` in one type, told apart at run time. Kernels take it, so that they are compiled once for both.
 template <class T, class Space>
 class any_groups {
  public:
@@ -185,7 +185,8 @@ class any_groups {
 template <class G>
 any_groups(const G&) -> any_groups<typename G::element_type, typename G::memory_space>;
 
-/// The same groups, over other values packed in the same order: rows become unpadded rows, ragged groups share their offsets.
+/// Groups of the same sizes over other values, which are packed in the same order. Rows become rows without padding; ragged
+/// groups share their offsets.
 template <class U, class T, class Space>
 INFALIGN_HD constexpr rows<U, Space> packed_like(const rows<T, Space>& shape, U* values) {
   return {values, shape.size(), shape.columns()};

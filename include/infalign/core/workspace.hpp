@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Scratch memory that is allocated once and reused: an algorithm opens a frame, takes arrays from it, and the frame's end gives
-/// them back. Once the largest call has been seen, no call allocates.
+/// Scratch memory that is allocated once and reused. An algorithm opens a frame and takes arrays from it; the end of the frame
+/// gives them back. After the largest call, no further call allocates.
 #pragma once
 
 #include <algorithm>

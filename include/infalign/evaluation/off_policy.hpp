@@ -28,22 +28,25 @@ namespace infalign {
 /// A predicted number. The standard errors are over prompts, and say nothing of the bias.
 struct off_policy_value {
   estimate corrected;  ///< the prediction: the bias of order 1/K is taken out
-  estimate plug_in;    ///< as if each prompt's samples were its base policy (`tilted_win_rate`): its optimism is the difference
+  /// What it would be if each prompt's samples were its base policy (`tilted_win_rate`). It is too optimistic, by about the
+  /// difference of the two.
+  estimate plug_in;
 };
 
 struct off_policy_evaluation {
   off_policy_value kl;
   off_policy_value standard_win_rate;
   off_policy_value inference_win_rate;
-  /// `(Σe)²/Σe²` of the tilts `e = e^{R/β}` of a prompt's samples (Kish 1965): how many of them carry the policy. At most K; near
-  /// 1 the KL nears its ceiling `log K`, and below 1 the policy's mass lies between the samples.
+  /// How many of a prompt's samples carry the policy: `(Σe)²/Σe²` of their tilts `e = e^{R/β}` (Kish 1965). At most K. Near 1
+  /// the policy is nearly all on one sample, and its KL near the largest that K samples can show, `log K`. Below 1 the policy's
+  /// mass lies between samples.
   estimate effective_samples;
   /// Prompts with fewer than 4 effective samples.
   index_t thin_prompts = 0;
 
-  /// Whether the samples carry the tilt: at most one prompt in twenty is thin. Where not, a reward level too rare to be sampled
-  /// may hold much of the policy, and no correction finds it: take more samples, or a larger β. Only for rewards known to be
-  /// continuous does the prediction stand even so.
+  /// Whether at most one prompt in twenty is thin. If more are, the prediction may be wrong: a reward level too rare to be
+  /// sampled may hold much of the policy, and no correction finds it. Take more samples, or a larger β. Rewards known to be
+  /// continuous have no such levels, and for them the prediction holds all the same.
   [[nodiscard]] bool reliable() const { return 20 * thin_prompts <= effective_samples.count; }
 };
 
@@ -59,17 +62,17 @@ struct off_policy_prompts {
 
 namespace detail {
 
-/// Sums up the columns: means with standard errors of all seven, and the number of thin prompts.
+/// The summaries of the seven columns, and the number of thin prompts.
 struct off_policy_summary_kernel {
   const double* columns;
   index_t prompts;
-  estimate* means;
+  summary* summaries;
   index_t* thin;
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t g) const {
     constexpr double enough = 4;
     const double* column = columns + g * prompts;
-    summary_kernel<double>{column, prompts, means + g}(team, 0);
+    summary_kernel<double>{column, prompts, summaries + g}(team, 0);
     if (g < 6) return;
     const double count = team.sum_items(prompts, [&](index_t i) { return column[i] < enough ? 1.0 : 0.0; });
     team.once([&] { *thin = static_cast<index_t>(count); });
@@ -126,11 +129,13 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
   keep(1, prompts.standard_win_rate);
   keep(2, prompts.inference_win_rate);
   keep(6, prompts.effective_samples);
-  auto* const means = frame.template take<estimate>(7);
+  auto* const summaries = frame.template take<summary>(7);
   auto* const thin = frame.template take<index_t>(1);
-  on.groups(7, 7 * n, off_policy_summary_kernel{columns, n, means, thin});
-  const auto value = [&](index_t i) { return off_policy_value{on.read(means + i), on.read(means + i + 3)}; };
-  return {value(0), value(1), value(2), on.read(means + 6), on.read(thin)};
+  on.groups(7, 7 * n, off_policy_summary_kernel{columns, n, summaries, thin});
+  const auto mean = [&](index_t i, quantity_range range) { return estimate_of(on.read(summaries + i), range); };
+  const auto value = [&](index_t i, quantity_range range) { return off_policy_value{mean(i, range), mean(i + 3, range)}; };
+  return {value(0, not_negative_range), value(1, win_rate_range), value(2, win_rate_range), mean(6, not_negative_range),
+          on.read(thin)};
 }
 
 }  // namespace detail
@@ -139,10 +144,14 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
 /// standard win rate, and its win rate when `procedure` is run on it and `reference_procedure` on the base policy. Nothing is
 /// trained and nothing sampled from the policy: the rewards of K samples of the base policy for each prompt are enough.
 ///
-/// Of a prompt, the plug-in takes the samples for the base policy: mid-ranks for `C`, then the formulas of `tilted_win_rate`. For
-/// the prediction `θ_K`, values that occur once are taken for some of a continuum, as far as their neighbours show no ties, and
-/// `Φ` is followed across their cells. `θ_K` is biased by `a/K`; the delete-one jackknife takes that out:
-/// `K·θ_K - (K-1)·mean_i θ_{K-1}(without sample i)`. Means over prompts, with standard errors `sd/√P`: prompts are the clusters.
+/// Each prompt gives two values of each number. The plug-in takes the samples for the base policy: mid-ranks for `C`, then the
+/// formulas of `tilted_win_rate`. The prediction starts from `θ_K`, which differs in the values that occur once: where their
+/// neighbours show no ties either they count as values of a continuum, and `Φ` is followed across their cells. `θ_K` has a bias
+/// of about `a/K`, and the delete-one jackknife takes it out: `K·θ_K - (K-1)·mean_i θ_{K-1}(without sample i)`. An example is
+/// worked out in `detail/off_policy_kernels.hpp`.
+///
+/// The results are means over prompts with standard errors `sd/√P`: the prompt is the unit of sampling. They carry the range of
+/// their quantity, [0, 1] for win rates and [0, ∞) for the KL.
 ///
 /// Remaining bias, measured against the exact value (`tests/evaluation/off_policy_test.cpp` holds it):
 /// - Continuous rewards: KL and win rates are then the same for every prompt, and the prediction is exact but for the pieces that
@@ -152,8 +161,7 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
 /// - A level of probability p on which a small β puts all mass must be among the samples: for two levels the relative bias of
 ///   the KL is -0.5, -0.1, +0.2, +0.15, +0.01 at `p·K` = 0.4, 0.8, 1.6, 3.2, 6.4 (the plug-in's -0.8, -0.5, -0.2, 0, +0.03). No
 ///   correction finds what was not sampled: see `reliable()`.
-/// - The corrected value of one prompt may lie outside [0, 1], and a KL below 0; the means are not clipped, which would bias
-///   them.
+/// - The corrected win rate of one prompt may lie outside [0, 1], and its KL below 0. Nothing is clipped: that would bias the means.
 ///
 /// - Shapes: `rewards` P ≥ 1 groups of K ≥ 2 rewards of base samples; `prompts` (optional) receives the values of each prompt.
 /// - `Φ` increasing, finite on (0, 1); `β > 0`, of any size. Any procedures: only `distortion` is used. Ties count ½.
@@ -178,9 +186,9 @@ off_policy_evaluation evaluate_off_policy(
 }
 
 /// The same for the policy that maximises `E[R] - β·KL(π‖π₀)` with the values as they are: `rewards` holds `R` of the base
-/// samples, raw rewards for ordinary RLHF. Values that occur once stay as they are, and leaving each out is another way: cost
-/// O(K²) a prompt. The jackknife takes out the bias of order 1/K for continuous rewards too; of the KL of heavy-tailed values at
-/// small β it cannot (the largest sample carries all), see `reliable()`.
+/// samples, raw rewards for ordinary RLHF. Cells are not divided, and leaving out one sample differs from leaving out another:
+/// cost O(K²) a prompt. The jackknife takes out the bias of order 1/K for continuous rewards too. It cannot for the KL of
+/// heavy-tailed values at small β, where the largest sample carries everything: see `reliable()`.
 template <backend B, grouped Rewards, inference_procedure Procedure, inference_procedure ReferenceProcedure>
   requires reachable_from<B, Rewards>
 off_policy_evaluation evaluate_off_policy(

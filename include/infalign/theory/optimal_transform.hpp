@@ -3,9 +3,7 @@
 /// The best possible transform for a KL weight and the procedures that will be run.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,13 +12,16 @@
 #include "infalign/core/math.hpp"
 #include "infalign/core/weights.hpp"
 #include "infalign/theory/detail/density_curve.hpp"
-#include "infalign/theory/detail/shooting.hpp"
 #include "infalign/theory/matchup.hpp"
 #include "infalign/transform/tabulated.hpp"
 
 namespace infalign {
 
-/// Thrown where no solution was found: the problem is too stiff to be solved in `double`.
+namespace detail {
+class shooting;
+}
+
+/// A problem so stiff that rounding keeps its solution from meeting both ends.
 struct optimum_not_found : error {
   using error::error;
 };
@@ -51,15 +52,7 @@ class optimal_transform {
  public:
   static constexpr const char* citation = "Balashankar et al., InfAlign, ICML 2025 (arXiv 2412.19792)";
 
-  optimal_transform(matchup played, kl_weight beta) : played_(std::move(played)), beta_(beta.value) {
-    expects<domain_error>(beta_ > 0, "optimal_transform", "beta is ", beta_, ", must be positive");
-    if (std::log(played_.slope(1, 1)) - std::log(beta_) > stiffest) not_found();
-    const bool concave = played_.concave() || beta_ >= 0.25 * played_.steepest_fall();
-    optimality_ = concave ? optimality::proved_global : optimality::best_stationary_point;
-    for (const bracket& in : brackets(concave ? 1 : 32)) keep_better(in);
-    if (found_ == 0) not_found();
-    top_ = curve_.panels().back().log_density.back();
-  }
+  optimal_transform(matchup played, kl_weight beta);
 
   template <class V>
   [[nodiscard]] V operator()(V u) const {
@@ -87,20 +80,9 @@ class optimal_transform {
   [[nodiscard]] optimality proof() const { return optimality_; }
   [[nodiscard]] index_t stationary_points() const { return found_; }
 
-  /// The transform as a monotone cubic interpolant with its exact slopes. Its error is at most `tolerance·(Φ*(1) - Φ*(0))`. It
-  /// takes about 20 points for a tolerance of 1e-3 and 200 for 1e-7. Errors: `domain_error` for a tolerance outside [1e-10, 1).
-  [[nodiscard]] tabulated table(double tolerance = 1e-6) const {
-    expects<domain_error>(tolerance >= 1e-10 && tolerance < 1, "optimal_transform::table", "tolerance is ", tolerance,
-                          ", must be in [1e-10, 1)");
-    std::vector<double> u{0}, values{(*this)(0.0)}, slopes{derivative(0.0)};
-    const double range = -values.front();
-    for (const detail::curve_panel& panel : curve_.panels()) {
-      const double high = &panel == &curve_.panels().back() ? 1.0 : 1 + panel.high;
-      if (high <= u.back() || (high == 1 && &panel != &curve_.panels().back())) continue;  // narrower than rounding
-      append(u, values, slopes, {high, (*this)(high), derivative(high)}, tolerance * range, 0);
-    }
-    return tabulated(std::move(u), std::move(values), std::move(slopes));
-  }
+  /// The transform as a monotone cubic with given slopes, whose error is at most `tolerance·(Φ*(1) - Φ*(0))`. About 20 points for
+  /// 1e-3 and 200 for 1e-7. Errors: `domain_error` for a tolerance outside [1e-10, 1).
+  [[nodiscard]] tabulated table(double tolerance = 1e-6) const;
 
  private:
   struct value {
@@ -121,10 +103,7 @@ class optimal_transform {
   /// spacing of doubles next to 1.
   static constexpr double stiffest = 34.5;
 
-  [[noreturn]] void not_found() const {
-    raise<optimum_not_found>("optimal_transform", "the problem for ", played_.name(), " at beta ", beta_,
-                             " is too stiff: no solution meets F(0) = 0");
-  }
+  [[noreturn]] void not_found() const;
   static double in_range(double u) {
     expects<domain_error>(u >= 0 && u <= 1, "optimal_transform", "argument is ", u, ", must be in [0, 1]");
     return u;
@@ -137,88 +116,18 @@ class optimal_transform {
     bool rising;
   };
 
-  /// The sign changes on a logarithmic grid of `f(1)`. One interval is enough where there is only one solution.
-  [[nodiscard]] std::vector<bracket> brackets(int intervals) const {
-    double highest = 0;
-    constexpr int steps = 128;
-    for (int i = 0; i <= steps; ++i) {
-      double sum = 0;
-      for (const matchup::pair& p : played_.pairs()) sum += p.probability * p.reference.density(static_cast<double>(i) / steps);
-      highest = std::max(highest, sum);
-    }
-    double top = std::log1p(highest / beta_) + 0.01;
-    detail::shooting shoot(played_, beta_);
-    // The bound above may be too low, as a peak of g_ref between the points of the grid is higher than those points.
-    while (top < stiffest && shoot(std::exp(top), 1e-6).value < 0) top += 1;
-    if (intervals == 1) return {{1 / 1.01, std::exp(top), true}};
-    std::vector<bracket> found;
-    bool above = false;  // B(1) <= 1 for f(1) = 1, since the density rises to its upper end
-    for (int i = 1; i <= intervals; ++i) {
-      const bool next = shoot(std::exp(top * i / intervals), 1e-6).value > 0;
-      if (next != above) found.push_back({std::exp(top * (i - 1) / intervals) / 1.01, std::exp(top * i / intervals), next});
-      above = next;
-    }
-    // A scan that gave up may have missed the best solution, so that none of what it found may be used.
-    return shoot.gave_up() ? std::vector<bracket>{} : found;
-  }
+  /// The sign changes on a logarithmic grid of `f(1)`; for a single interval there is one.
+  [[nodiscard]] std::vector<bracket> brackets(int intervals) const;
 
-  /// Newton's method on `B(1) - 1`, from the upper end of the bracket, where that function is nearly linear. The bracket is halved
-  /// instead if a step would leave it, or if two steps in a row are as large as a quarter of it. Early shots are rough and cheap;
-  /// their tolerance falls with the square of the step. Ends when a step from an exact shot changes y by at most 1e-9, and shoots
-  /// once more. Leaves the solution in `shoot`; returns false if that gave up.
-  bool solve(detail::shooting& shoot, bracket in) const {
-    constexpr double rounding = detail::shooting::rounding;
-    double y = in.high, tolerance = std::min(1e-4, 1e-2 / y);
-    int stalled = 0;
-    for (int i = 0; i < 100 && !shoot.gave_up(); ++i) {
-      const detail::shooting::miss miss = shoot(y, tolerance);
-      // The bracket shrinks only where the sign is certain: where the miss is larger than the error of the shot.
-      if (std::abs(miss.value) > 10 * y * tolerance) ((miss.value > 0) == in.rising ? in.high : in.low) = y;
-      double next = y - miss.value / miss.slope;
-      stalled = std::abs(next / y - 1) > 0.25 * std::log(in.high / in.low) ? stalled + 1 : 0;
-      if (!(next > in.low && next < in.high) || stalled > 1) next = std::sqrt(in.low * in.high), stalled = 0;
-      const double step = std::abs(next / y - 1);
-      y = next;
-      if (tolerance == rounding && step <= 1e-9) break;
-      tolerance = i > 30 ? rounding : std::clamp(1e-2 * step * step, rounding, std::min(1e-4, 1e-2 / y));
-    }
-    shoot(y);
-    return !shoot.gave_up();
-  }
-  void keep_better(const bracket& in) {
-    detail::shooting shoot(played_, beta_);
-    // Rejects a bracket whose shot did not converge, or whose last Newton step in log f(1) exceeds 1e-6.
-    if (!solve(shoot, in) || !(std::abs(shoot.missing_step()) <= 1e-6)) return;
-    detail::density_curve curve = shoot.curve();
-    if (!(std::abs(curve.panels().front().above.front() - 1) < 1e-9)) return;
-    const double win_rate = curve.win_rate(played_);
-    ++found_;
-    if (found_ > 1 && win_rate - beta_ * curve.kl() <= win_rate_ - beta_ * curve_.kl()) return;
-    curve_ = std::move(curve);
-    win_rate_ = win_rate;
-  }
+  /// Newton's method from the upper end, where `B(1) - 1` is nearly linear; the bracket is halved where a step would leave it or
+  /// where steps keep the size of the bracket. As they get small the solutions get exact, and after a step so small that the
+  /// next would be rounding, one last is taken. Leaves the solution in `shoot`; false if it gave up.
+  bool solve(detail::shooting& shoot, bracket in) const;
+  void keep_better(const bracket& in);
 
   /// Appends points up to `to`. Intervals are halved until the cubic through both ends is right at three points between them.
   void append(std::vector<double>& u, std::vector<double>& values, std::vector<double>& slopes, const point& to, double error,
-              int depth) const {
-    const double h = to.u - u.back();
-    bool close = true;
-    for (const double s : {0.25, 0.5, 0.75}) {
-      const double r = 1 - s;
-      const double cubic =
-          values.back() * r * r * (1 + 2 * s) + to.value * s * s * (1 + 2 * r) + h * s * r * (slopes.back() * r - to.slope * s);
-      close = close && std::abs(cubic - (*this)(u.back() + s * h)) <= 0.5 * error;
-    }
-    if (!close && depth < 20) {
-      const double middle = u.back() + 0.5 * h;
-      append(u, values, slopes, {middle, (*this)(middle), derivative(middle)}, error, depth + 1);
-      append(u, values, slopes, to, error, depth + 1);
-      return;
-    }
-    u.push_back(to.u);
-    values.push_back(std::max(to.value, values.back()));
-    slopes.push_back(std::max(0.0, to.slope));
-  }
+              int depth) const;
 
   matchup played_;
   double beta_;
@@ -230,3 +139,7 @@ class optimal_transform {
 };
 
 }  // namespace infalign
+
+#if !defined(INFALIGN_COMPILED)
+#include "infalign/theory/definitions/optimal_transform.hpp"
+#endif

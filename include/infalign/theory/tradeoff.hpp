@@ -3,13 +3,10 @@
 /// Win rate against KL: what a transform, or the optimum, reaches at a KL budget.
 #pragma once
 
-#include <limits>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "infalign/core/error.hpp"
-#include "infalign/theory/detail/kl_inversion.hpp"
 #include "infalign/theory/detail/tilt_family.hpp"
 #include "infalign/theory/matchup.hpp"
 #include "infalign/theory/optimal_transform.hpp"
@@ -39,24 +36,10 @@ template <transform_function Transform>
   return detail::tilt_family(transform).beta_at(kl.value);
 }
 
-/// The optimum at a given KL rather than at a given β. There is none in two cases. Where `W - β·KL` is not concave, the KL of the
-/// optimum can jump as β changes, and no β has a KL inside the jump. And for large N at a large KL, β would be below 1e-9, or so
-/// small that the problem is too stiff. Cost: 5 to 10 solutions of the optimum, more where there is none.
-[[nodiscard]] inline std::optional<optimal_transform> optimal_at_kl(const matchup& played, kl_budget kl) {
-  std::optional<optimal_transform> last;
-  const auto reach = [&](double beta) {
-    last.emplace(played, kl_weight(beta));
-    return last->kl();
-  };
-  const double start = 1 / (2.5 * std::expm1(kl.value) + std::sqrt(kl.value));
-  try {
-    if (detail::beta_at_kl(reach, kl.value, start, 1e-9) == 0) return std::nullopt;
-  } catch (const optimum_not_found&) {
-    return std::nullopt;
-  }
-  if (std::abs(last->kl() - kl.value) > 1e-9 * kl.value) return std::nullopt;
-  return last;
-}
+/// The optimum at a KL rather than at a β. None where the optimum of no β has that KL: where `W - β·KL` is not concave its KL can
+/// jump as β changes; and none if β would be below 1e-9, or so small that the problem is too stiff (large N at a large KL). Cost: 5
+/// to 10 solutions of the optimum, more where it does not exist.
+[[nodiscard]] std::optional<optimal_transform> optimal_at_kl(const matchup& played, kl_budget kl);
 
 namespace detail {
 inline tradeoff_point point_on(const density_curve& curve, double beta, const matchup& played) {
@@ -88,14 +71,11 @@ template <transform_function Transform>
 }
 
 /// What the optimum reaches at each KL budget: no transform lies above it.
-[[nodiscard]] inline std::vector<std::optional<tradeoff_point>> optimal_frontier(const matchup& played,
-                                                                                 const std::vector<kl_budget>& budgets) {
-  std::vector<std::optional<tradeoff_point>> points;
-  for (const kl_budget& budget : budgets) {
-    const std::optional<optimal_transform> optimum = optimal_at_kl(played, budget);
-    points.push_back(optimum ? std::optional(detail::point_of(*optimum)) : std::nullopt);
-  }
-  return points;
-}
+[[nodiscard]] std::vector<std::optional<tradeoff_point>> optimal_frontier(const matchup& played,
+                                                                          const std::vector<kl_budget>& budgets);
 
 }  // namespace infalign
+
+#if !defined(INFALIGN_COMPILED)
+#include "infalign/theory/definitions/tradeoff.hpp"
+#endif

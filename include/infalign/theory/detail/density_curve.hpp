@@ -14,18 +14,9 @@
 
 namespace infalign::detail {
 
-/// `e^h·(h-1) + 1`, the integrand of the KL divergence of a density `e^h` from the uniform one. It is never negative. For small `h`
-/// the formula would cancel, so the series `h²/2 + h³/3 + h⁴/8 + …` is summed, whose coefficient of `h^k` is `(k-1)/k!`.
-inline double divergence_integrand(double h) {
-  if (std::abs(h) > 0.5) return h < -700 ? 1 : std::exp(h) * (h - 1) + 1;
-  double sum = 0;
-  double factor = h;  // h^k / k!
-  for (int k = 2; k <= 16; ++k) {
-    factor *= h / k;
-    sum += (k - 1) * factor;
-  }
-  return sum;
-}
+/// `e^h·(h-1) + 1`, the integrand of the KL divergence for a density `e^h`. Not negative, and with its relative accuracy where
+/// `h` is small: there it is `h²/2 + h³/3 + h⁴/8 + …`, the term of `h^k` being `(k-1)/k!`.
+double divergence_integrand(double h);
 
 /// A piece of a density on [0, 1]: its values at the Chebyshev points of [low, high], in the coordinate of its chart.
 struct curve_panel {
@@ -49,34 +40,8 @@ class density_curve {
   density_curve(chart coordinate, std::vector<curve_panel> panels, double kl, double mean)
       : coordinate_(coordinate), panels_(std::move(panels)), kl_(kl), mean_(mean) {}
 
-  /// From panels in ascending order with `log_density` alone, which must be normalised up to rounding. The rest is integrated.
-  density_curve(chart coordinate, std::vector<curve_panel> panels) : coordinate_(coordinate), panels_(std::move(panels)) {
-    const chebyshev& points = chebyshev::points();
-    double below = 0;
-    for (curve_panel& panel : panels_) {
-      chebyshev::values density, divergence, mean;
-      for (std::size_t i = 0; i < chebyshev::size; ++i) {
-        const place at = coordinate_.at(panel.at(i));
-        panel.u[i] = at.u;
-        density[i] = panel.half() * at.width * std::exp(panel.log_density[i]);
-        divergence[i] = panel.half() * at.width * divergence_integrand(panel.log_density[i]);
-        mean[i] = density[i] * at.u;
-      }
-      kl_ += points.integrate(divergence);
-      mean_ += points.integrate(mean);
-      panel.below = points.primitive(density);
-      for (double& f : panel.below) f += below;
-      below = panel.below.back();
-      std::reverse(density.begin(), density.end());
-      panel.above = points.primitive(density);
-      std::reverse(panel.above.begin(), panel.above.end());
-    }
-    double above = 0;
-    for (auto panel = panels_.rbegin(); panel != panels_.rend(); ++panel) {
-      for (double& f : panel->above) f += above;
-      above = panel->above.front();
-    }
-  }
+  /// From the log-densities of panels in ascending order, normalised to rounding: the rest by integration.
+  density_curve(chart coordinate, std::vector<curve_panel> panels);
 
   [[nodiscard]] double kl() const { return kl_; }
   [[nodiscard]] double mean() const { return mean_; }
@@ -88,89 +53,20 @@ class density_curve {
     return x >= panels_.front().low && x <= panels_.back().high;
   }
   [[nodiscard]] double log_density(double u) const { return value(u, &curve_panel::log_density); }
-  [[nodiscard]] double cdf(double u) const {
-    if (u <= 0) return 0;
-    if (u >= 1) return 1;
-    const double above = value(u, &curve_panel::above);
-    return std::clamp(above < 0.5 ? 1 - above : value(u, &curve_panel::below), 0.0, 1.0);
-  }
-  /// The u below which a share p of the mass lies. Finds the panel by its ends, then bisects on the polynomial.
-  [[nodiscard]] double quantile(double p) const {
-    if (p <= 0) return 0;
-    if (p >= 1) return 1;
-    const bool lower = p < 0.5;
-    const auto found = std::find_if(panels_.begin(), panels_.end(), [&](const curve_panel& panel) {
-      return lower ? panel.below.back() >= p : panel.above.back() <= 1 - p;
-    });
-    const curve_panel& panel = found == panels_.end() ? panels_.back() : *found;
-    const auto excess = [&](double t) {
-      return lower ? chebyshev::points().interpolate(panel.below, t) - p
-                   : (1 - p) - chebyshev::points().interpolate(panel.above, t);
-    };
-    double low = -1;
-    double high = 1;
-    for (int i = 0; i < 100 && high - low > 1e-15; ++i) {
-      const double middle = 0.5 * (low + high);
-      (excess(middle) < 0 ? low : high) = middle;
-    }
-    return coordinate_.at(panel.low + panel.half() * (1 + low)).u;
-  }
+  [[nodiscard]] double cdf(double u) const;
+  /// The u below which a share p lies: the panel by its ends, then bisection on the polynomial.
+  [[nodiscard]] double quantile(double p) const;
 
-  /// `W = ∫ Σ p_i·G_i^ref(u) dG_i(F(u))`. It needs the distortions alone, not their densities.
-  [[nodiscard]] double win_rate(const matchup& played) const {
-    double sum = 0;
-    for (const matchup::pair& pair : played.pairs())
-      for (const curve_panel& panel : panels_) {
-        int halvings = 1000;
-        sum += pair.probability * area(pair, panel, panel.low, panel.high, 0, halvings);
-      }
-    return sum;
-  }
+  /// `W = ∫ Σ p_i·G_i^ref(u) dG_i(F(u))`, from distortions alone.
+  [[nodiscard]] double win_rate(const matchup& played) const;
 
  private:
-  [[nodiscard]] double value(double u, chebyshev::values curve_panel::*what) const {
-    const double x = std::clamp(coordinate_.of(u), panels_.front().low, panels_.back().high);
-    const auto next =
-        std::upper_bound(panels_.begin() + 1, panels_.end(), x, [](double at, const curve_panel& p) { return at < p.low; });
-    const curve_panel& panel = *(next - 1);
-    return chebyshev::points().interpolate(panel.*what, (x - panel.low) / panel.half() - 1);
-  }
+  [[nodiscard]] double value(double u, chebyshev::values curve_panel::*what) const;
 
   /// The part of `∫ G_ref dG_π` on [low, high] within a panel. The interval is halved until both distortions are resolved, or until
   /// `halvings` are used up.
   [[nodiscard]] double area(const matchup::pair& pair, const curve_panel& panel, double low, double high, int depth,
-                            int& halvings) const {
-    const chebyshev& points = chebyshev::points();
-    const bool whole = depth == 0;
-    chebyshev::values share, u, served, reference;
-    for (std::size_t i = 0; i < chebyshev::size; ++i) {
-      const double x = low + 0.5 * (high - low) * (1 + points.node[i]);
-      const double t = (x - panel.low) / panel.half() - 1;
-      const double above = whole ? panel.above[i] : points.interpolate(panel.above, t);
-      const double below = whole ? panel.below[i] : points.interpolate(panel.below, t);
-      share[i] = std::clamp(above < 0.5 ? 1 - above : below, 0.0, 1.0);
-      u[i] = whole ? panel.u[i] : coordinate_.at(x).u;
-      served[i] = pair.policy.distortion(share[i]);
-      reference[i] = pair.reference.distortion(u[i]);
-    }
-    // An error of one distortion counts as far as the other one changes. Below the rounding of its argument nothing can be resolved.
-    const auto rough = [&](const chebyshev::values& shares, const matchup::side_functions& side, const chebyshev::values& at,
-                           double other) {
-      const double missing = points.tail(shares) * std::abs(other);
-      if (missing <= 5e-16) return false;
-      double steepest = 0;
-      for (const double q : at) steepest = std::max(steepest, side.density(q));
-      return missing > 1e-15 * steepest * std::abs(other);
-    };
-    if (depth < 30 && halvings > 0 &&
-        (rough(served, pair.policy, share, reference.back() - reference.front()) ||
-         rough(reference, pair.reference, u, served.back() - served.front()))) {
-      const double middle = 0.5 * (low + high);
-      --halvings;
-      return area(pair, panel, low, middle, depth + 1, halvings) + area(pair, panel, middle, high, depth + 1, halvings);
-    }
-    return points.stieltjes(reference, served);
-  }
+                            int& halvings) const;
 
   chart coordinate_;
   std::vector<curve_panel> panels_;
@@ -179,3 +75,7 @@ class density_curve {
 };
 
 }  // namespace infalign::detail
+
+#if !defined(INFALIGN_COMPILED)
+#include "infalign/theory/definitions/density_curve.hpp"
+#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cmath>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -9,37 +8,14 @@
 
 #include "infalign/core/math.hpp"
 #include "infalign/theory/detail/density_curve.hpp"
-#include "infalign/theory/detail/kl_inversion.hpp"
 #include "infalign/theory/detail/tilt.hpp"
 #include "infalign/transform/combinators.hpp"
 #include "infalign/transform/normal_quantile.hpp"
 
 namespace infalign::detail {
 
-/// The tilted density of the normal quantile, in closed form. In terms of `z = Φ_N⁻¹(u)` the policy is `N(1/β, 1)` where the base
-/// is `N(0, 1)`; so `log Z = KL = 1/(2β²)`.
-inline density_curve normal_curve(double beta) {
-  // For a larger shift the panels would be narrower than the spacing of doubles; all mass is at u = 1 long before.
-  const double shift = std::min(1 / beta, 1e9);
-  const chart where{chart::kind::normal};
-  // Farther than 12 from both centres lies a mass of less than 1e-32.
-  std::vector<double> edges;
-  for (double x = -12; x < 12; x += 1.5) edges.push_back(x);
-  for (double x = std::max(12.0, shift - 12); x <= shift + 12; x += 1.5) edges.push_back(x);
-  edges.push_back(shift + 13.5);
-  std::vector<curve_panel> panels;
-  for (std::size_t k = 0; k + 1 < edges.size(); ++k) {
-    curve_panel& panel = panels.emplace_back(curve_panel{edges[k], edges[k + 1]});
-    for (std::size_t i = 0; i < chebyshev::size; ++i) {
-      const double x = panel.at(i);
-      panel.log_density[i] = shift * (x - 0.5 * shift);
-      panel.u[i] = where.at(x).u;
-      panel.below[i] = where.at(x - shift).u;
-      panel.above[i] = where.at(shift - x).u;
-    }
-  }
-  return {where, std::move(panels), 0.5 / beta / beta, where.at(0.70710678118654752440 * shift).u};
-}
+/// `log Z = 1/(2β²)`, `KL = 1/(2β²)`: with the normal quantile z of u, the density is that of `N(1/β, 1)` to `N(0, 1)`.
+density_curve normal_curve(double beta);
 
 /// The tilted densities of a transform at any β: closed forms for the normal quantile, quadrature otherwise. A factor of the
 /// transform (`scaled`) is taken as a change of β.
@@ -51,32 +27,14 @@ class tilt_family {
   }
 
   /// KL at β.
-  double kl(double beta) {
-    beta_ = beta;
-    return quadrature_ ? quadrature_->at(beta / factor_).kl : 0.5 * factor_ / beta * factor_ / beta;
-  }
+  double kl(double beta);
   /// The density at β.
-  [[nodiscard]] density_curve curve(double beta) {
-    kl(beta);
-    return quadrature_ ? quadrature_->curve() : normal_curve(beta / factor_);
-  }
-  /// `log ∫ e^{Φ/β}` at the β of the last call of `kl` or `curve`.
-  [[nodiscard]] double log_normalizer() const {
-    if (!quadrature_) return 0.5 * factor_ / beta_ * factor_ / beta_ + offset_ / beta_;
-    const double top = value_(quadrature_->anchor());
-    if (top - top == 0) return top / beta_ + quadrature_->moments().log_mass;
-    return value_(0.5) / beta_ - quadrature_->curve().log_density(0.5);
-  }
+  [[nodiscard]] density_curve curve(double beta);
+  /// At the β of the last call of `kl` or `curve`.
+  [[nodiscard]] double log_normalizer() const;
   [[nodiscard]] double largest_kl() const { return quadrature_ ? quadrature_->largest_kl() : infinity<double>; }
-  /// The β whose KL is `target`; it becomes the current β. None if no β reaches it.
-  std::optional<double> beta_at(double target) {
-    if (target >= largest_kl()) return std::nullopt;
-    if (!quadrature_) return beta_ = factor_ / std::sqrt(2 * target);
-    const double range = factor_ * quadrature_->range();
-    const double beta = beta_at_kl([this](double at) { return kl(at); }, target, 0.25 * range, 1e-200 * range);
-    if (beta == 0) return std::nullopt;
-    return beta;
-  }
+  /// The β at a KL, which is set with it; none if no β reaches it.
+  std::optional<double> beta_at(double target);
 
  private:
   template <class Transform>
@@ -111,3 +69,7 @@ class tilt_family {
 };
 
 }  // namespace infalign::detail
+
+#if !defined(INFALIGN_COMPILED)
+#include "infalign/theory/definitions/tilt_family.hpp"
+#endif

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "infalign/theory/detail/shooting.hpp"
+#include "infalign/theory/optimal_transform.hpp"
+
+namespace infalign {
+
+INFALIGN_INLINE optimal_transform::optimal_transform(matchup played, kl_weight beta)
+    : played_(std::move(played)), beta_(beta.value) {
+  expects<domain_error>(beta_ > 0, "optimal_transform", "beta is ", beta_, ", must be positive");
+  if (std::log(played_.slope(1, 1)) - std::log(beta_) > stiffest) not_found();
+  const bool concave = played_.concave() || beta_ >= 0.25 * played_.steepest_fall();
+  optimality_ = concave ? optimality::proved_global : optimality::best_stationary_point;
+  for (const bracket& in : brackets(concave ? 1 : 32)) keep_better(in);
+  if (found_ == 0) not_found();
+  top_ = curve_.panels().back().log_density.back();
+}
+
+INFALIGN_INLINE tabulated optimal_transform::table(double tolerance) const {
+  expects<domain_error>(tolerance >= 1e-10 && tolerance < 1, "optimal_transform::table", "tolerance is ", tolerance,
+                        ", must be in [1e-10, 1)");
+  std::vector<double> u{0}, values{(*this)(0.0)}, slopes{derivative(0.0)};
+  const double range = -values.front();
+  for (const detail::curve_panel& panel : curve_.panels()) {
+    const double high = &panel == &curve_.panels().back() ? 1.0 : 1 + panel.high;
+    if (high <= u.back() || (high == 1 && &panel != &curve_.panels().back())) continue;  // a layer thinner than rounding
+    append(u, values, slopes, {high, (*this)(high), derivative(high)}, tolerance * range, 0);
+  }
+  return tabulated(std::move(u), std::move(values), std::move(slopes));
+}
+
+INFALIGN_INLINE void optimal_transform::not_found() const {
+  raise<optimum_not_found>("optimal_transform", "the problem for ", played_.name(), " at beta ", beta_,
+                           " is too stiff: no solution meets F(0) = 0");
+}
+
+INFALIGN_INLINE std::vector<optimal_transform::bracket> optimal_transform::brackets(int intervals) const {
+  double highest = 0;
+  constexpr int steps = 128;
+  for (int i = 0; i <= steps; ++i) {
+    double sum = 0;
+    for (const matchup::pair& p : played_.pairs()) sum += p.probability * p.reference.density(static_cast<double>(i) / steps);
+    highest = std::max(highest, sum);
+  }
+  double top = std::log1p(highest / beta_) + 0.01;
+  detail::shooting shoot(played_, beta_);
+  // A peak between the points of the grid is higher.
+  while (top < stiffest && shoot(std::exp(top), 1e-6).value < 0) top += 1;
+  if (intervals == 1) return {{1 / 1.01, std::exp(top), true}};
+  std::vector<bracket> found;
+  bool above = false;  // B(1) <= 1 for f(1) = 1, since the density rises to its upper end
+  for (int i = 1; i <= intervals; ++i) {
+    const bool next = shoot(std::exp(top * i / intervals), 1e-6).value > 0;
+    if (next != above) found.push_back({std::exp(top * (i - 1) / intervals) / 1.01, std::exp(top * i / intervals), next});
+    above = next;
+  }
+  // A scan that ended early may have missed the best.
+  return shoot.gave_up() ? std::vector<bracket>{} : found;
+}
+
+INFALIGN_INLINE bool optimal_transform::solve(detail::shooting& shoot, bracket in) const {
+  constexpr double rounding = detail::shooting::rounding;
+  double y = in.high, tolerance = std::min(1e-4, 1e-2 / y);
+  int stalled = 0;
+  for (int i = 0; i < 100 && !shoot.gave_up(); ++i) {
+    const detail::shooting::miss miss = shoot(y, tolerance);
+    // A sign is taken for true where it is beyond the error of the solution.
+    if (std::abs(miss.value) > 10 * y * tolerance) ((miss.value > 0) == in.rising ? in.high : in.low) = y;
+    double next = y - miss.value / miss.slope;
+    stalled = std::abs(next / y - 1) > 0.25 * std::log(in.high / in.low) ? stalled + 1 : 0;
+    if (!(next > in.low && next < in.high) || stalled > 1) next = std::sqrt(in.low * in.high), stalled = 0;
+    const double step = std::abs(next / y - 1);
+    y = next;
+    if (tolerance == rounding && step <= 1e-9) break;
+    tolerance = i > 30 ? rounding : std::clamp(1e-2 * step * step, rounding, std::min(1e-4, 1e-2 / y));
+  }
+  shoot(y);
+  return !shoot.gave_up();
+}
+
+INFALIGN_INLINE void optimal_transform::keep_better(const bracket& in) {
+  detail::shooting shoot(played_, beta_);
+  // A sign change of what cannot be resolved is no solution, nor is what would have to be moved far to be one.
+  if (!solve(shoot, in) || !(std::abs(shoot.missing_step()) <= 1e-6)) return;
+  detail::density_curve curve = shoot.curve();
+  if (!(std::abs(curve.panels().front().above.front() - 1) < 1e-9)) return;
+  const double win_rate = curve.win_rate(played_);
+  ++found_;
+  if (found_ > 1 && win_rate - beta_ * curve.kl() <= win_rate_ - beta_ * curve_.kl()) return;
+  curve_ = std::move(curve);
+  win_rate_ = win_rate;
+}
+
+INFALIGN_INLINE void optimal_transform::append(std::vector<double>& u, std::vector<double>& values, std::vector<double>& slopes,
+                                               const point& to, double error, int depth) const {
+  const double h = to.u - u.back();
+  bool close = true;
+  for (const double s : {0.25, 0.5, 0.75}) {
+    const double r = 1 - s;
+    const double cubic =
+        values.back() * r * r * (1 + 2 * s) + to.value * s * s * (1 + 2 * r) + h * s * r * (slopes.back() * r - to.slope * s);
+    close = close && std::abs(cubic - (*this)(u.back() + s * h)) <= 0.5 * error;
+  }
+  if (!close && depth < 20) {
+    const double middle = u.back() + 0.5 * h;
+    append(u, values, slopes, {middle, (*this)(middle), derivative(middle)}, error, depth + 1);
+    append(u, values, slopes, to, error, depth + 1);
+    return;
+  }
+  u.push_back(to.u);
+  values.push_back(std::max(to.value, values.back()));
+  slopes.push_back(std::max(0.0, to.slope));
+}
+
+}  // namespace infalign
