@@ -13,14 +13,14 @@
 
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
+#include "infalign/core/names.hpp"
 #include "infalign/procedure/procedure.hpp"
 #include "infalign/theory/detail/numerical_density.hpp"
-#include "infalign/transform/transform.hpp"
 
 namespace infalign {
 
 /// The procedures that the policy and the base run at inference. What a policy of reward-quantile CDF `F` wins is
-/// `W = 1 - ∫₀¹ Σ_i p_i·G_i(F(u))·g_i^ref(u) du`: one pair of procedures (`matchup(best_of(4))`, `matchup(best_of(4), standard())`),
+/// `W = 1 - ∫₀¹ Σ_i p_i·G_i(F(u))·g_i^base(u) du`: one pair of procedures (`matchup(best_of(4))`, `matchup(best_of(4), standard())`),
 /// or several with probabilities `p_i` (`matchup::mixture`), as when the number of samples at inference is not known yet.
 ///
 /// A procedure needs `distortion` alone; without `density` its derivative is taken numerically, to about 1e-12 of its largest
@@ -33,9 +33,9 @@ class matchup {
   template <class Procedure>
     requires(!std::same_as<Procedure, matchup>) && inference_procedure<Procedure>
   explicit matchup(const Procedure& procedure) : matchup(procedure, procedure) {}
-  template <inference_procedure Procedure, inference_procedure ReferenceProcedure>
-  matchup(const Procedure& procedure, const ReferenceProcedure& reference_procedure)
-      : pairs_{{1, side(procedure), side(reference_procedure), 0}} {
+  template <inference_procedure Procedure, inference_procedure BaseProcedure>
+  matchup(const Procedure& procedure, const BaseProcedure& base_procedure)
+      : pairs_{{1, side(procedure), side(base_procedure), 0}} {
     pairs_.front().steepest_fall = fall(procedure);
   }
 
@@ -43,10 +43,10 @@ class matchup {
   /// not positive, or if they do not add to 1 within 1e-9 (they are divided by their sum).
   static matchup mixture(const std::vector<outcome>& outcomes);
 
-  /// `∂/∂F` of what is won, up to sign: `k(q, u) = Σ_i p_i·g_i(q)·g_i^ref(u)`.
+  /// `∂/∂F` of what is won, up to sign: `k(q, u) = Σ_i p_i·g_i(q)·g_i^base(u)`.
   [[nodiscard]] double slope(double q, double u) const {
     double sum = 0;
-    for (const pair& p : pairs_) sum += p.probability * p.policy.density(q) * p.reference.density(u);
+    for (const pair& p : pairs_) sum += p.probability * p.policy.density(q) * p.base.density(u);
     return sum;
   }
   /// Whether every policy procedure says that its density never falls (`steepest_fall()` of 0): then W is concave in the policy.
@@ -55,8 +55,8 @@ class matchup {
   /// not have it, as values at points prove nothing of what lies between them. For a KL weight of at least a quarter of it,
   /// `W - β·KL` is concave all the same.
   ///
-  /// Derived: with `h = δF`, `δ²W = -∫ g'(F)·g_ref·h²` and `δ²KL = ∫ h'²/f`; as `h` vanishes at both ends,
-  /// `max h² <= (∫|h'|)²/4 <= ∫ h'²/f / 4`, and `∫ g_ref = 1`.
+  /// Derived: with `h = δF`, `δ²W = -∫ g'(F)·g_base·h²` and `δ²KL = ∫ h'²/f`; as `h` vanishes at both ends,
+  /// `max h² <= (∫|h'|)²/4 <= ∫ h'²/f / 4`, and `∫ g_base = 1`.
   [[nodiscard]] double steepest_fall() const {
     double sum = 0;
     for (const pair& p : pairs_) sum += p.probability * p.steepest_fall;
@@ -67,7 +67,7 @@ class matchup {
     std::string text;
     for (const pair& p : pairs_) {
       text += (text.empty() ? "" : " + ") + (pairs_.size() > 1 ? detail::format_parameter(p.probability) + "*" : std::string());
-      text += p.policy.name + (p.policy.name == p.reference.name ? "" : " vs " + p.reference.name);
+      text += p.policy.name + (p.policy.name == p.base.name ? "" : " vs " + p.base.name);
     }
     return text;
   }
@@ -81,7 +81,7 @@ class matchup {
   struct pair {
     double probability;
     side_functions policy;
-    side_functions reference;
+    side_functions base;
     double steepest_fall;  ///< of the policy's density
   };
   [[nodiscard]] const std::vector<pair>& pairs() const { return pairs_; }
@@ -89,14 +89,6 @@ class matchup {
  private:
   template <class Procedure>
   static side_functions side(const Procedure& procedure) {
-    if constexpr (requires { procedure.visit([](const auto&) { return 0; }); }) {
-      return procedure.visit([](const auto& held) { return side(held); });
-    } else {
-      return side_of_type(procedure);
-    }
-  }
-  template <class Procedure>
-  static side_functions side_of_type(const Procedure& procedure) {
     std::string name = "user-defined";
     if constexpr (requires { procedure.name(); }) name = procedure.name();
     const auto distortion = [procedure](double q) { return static_cast<double>(procedure.distortion(q)); };

@@ -31,10 +31,10 @@ enum class optimality {
   best_stationary_point  ///< the best of all stationary points that a scan of the solutions found
 };
 
-/// `Φ*(v) = -∫_v^1 Σ p_i·g_i(F)·g_i^ref du`, the transform whose policy `f ∝ e^{Φ*/β}` maximises `W - β·KL` for a matchup, and
-/// that policy. With `f = F'` it is the boundary-value problem `F'' = F'·k(F, u)/β`, `F(0) = 0`, `F(1) = 1`, `k = Σ p_i·g_i·g_i^ref`.
+/// `Φ*(v) = -∫_v^1 Σ p_i·g_i(F)·g_i^base du`, the transform whose policy `f ∝ e^{Φ*/β}` maximises `W - β·KL` for a matchup, and
+/// that policy. With `f = F'` it is the boundary-value problem `F'' = F'·k(F, u)/β`, `F(0) = 0`, `F(1) = 1`, `k = Σ p_i·g_i·g_i^base`.
 ///
-/// It is solved by shooting from the upper end on `f(1)`, which lies between 1 and `1 + max Σ p_i·g_i^ref/β`. Every stationary
+/// It is solved by shooting from the upper end on `f(1)`, which lies between 1 and `1 + max Σ p_i·g_i^base/β`. Every stationary
 /// point is one of these solutions; where W - β·KL is concave (`matchup::concave`, or `β >= matchup::steepest_fall()/4`) there is
 /// just one, otherwise the interval is scanned for several and the one of largest `W - β·KL` is kept.
 ///
@@ -138,7 +138,7 @@ class optimal_transform {
     constexpr int steps = 128;
     for (int i = 0; i <= steps; ++i) {
       double sum = 0;
-      for (const matchup::pair& p : played_.pairs()) sum += p.probability * p.reference.density(static_cast<double>(i) / steps);
+      for (const matchup::pair& p : played_.pairs()) sum += p.probability * p.base.density(static_cast<double>(i) / steps);
       highest = std::max(highest, sum);
     }
     double top = std::log1p(highest / beta_) + 0.01;

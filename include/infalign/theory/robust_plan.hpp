@@ -125,7 +125,7 @@ inline minimax_search find_minimax(const robust_problem& problem, robust_iterate
 /// that scenario's own optimum at the same KL.
 ///
 /// As W is linear in the scenarios, the optimum for a prior is that of the coupled mixture,
-/// `Φ*(v) = -∫_v^1 Σ p_i·g_i(F)·g_i^ref du`. The minimax transform is the optimum for the least favourable prior, found by
+/// `Φ*(v) = -∫_v^1 Σ p_i·g_i(F)·g_i^base du`. The minimax transform is the optimum for the least favourable prior, found by
 /// multiplicative weights on the regrets; with concave W any prior's expected regret under its own optimum is a lower bound, so the
 /// result says how far from the least worst regret it can be at most. It stops at a gap of 1e-4 or after 60 priors.
 ///
