@@ -22,6 +22,7 @@
 #include "progress.hpp"
 #include "record_reader.hpp"
 #include "reward_table.hpp"
+#include "shared_options.hpp"
 
 namespace command {
 
@@ -153,9 +154,10 @@ constexpr const char* explanation =
     "lists where rewards is one. Rows keep their order. References are held in memory, 8 bytes each; rollouts are not.\n"
     "The integer 7 and the string \"7\" are different prompts. Blank lines are left out.\n"
     "\n"
-    "Transforms: identity, logarithm, exponential:T, power:P, normal_quantile, clamped:LOW:HIGH:INNER. The logarithm of 0 is\n"
-    "infinite, which JSON cannot hold: clamp it at 1/(2K) for K references a prompt.\n"
-    "\n"
+    "The logarithm of 0 is infinite, which JSON cannot hold: clamp it at 1/(2K) for K references a prompt.\n"
+    "\n";
+
+constexpr const char* examples =
     "Examples:\n"
     "  infalign calibrate --reference base.jsonl --rollouts policy.jsonl --transform exponential:10 --output out.jsonl\n"
     "  infalign calibrate --reference base.jsonl --rollouts base.jsonl --leave-one-out --output out.jsonl\n"
@@ -177,7 +179,7 @@ void add_calibrate(CLI::App& program) {
   command->add_flag("--leave-one-out", chosen->leave_one_out,
                     "The rollouts are references themselves: each is ranked among the others of its prompt");
   command->add_option("--output", chosen->output, "Where to write; - for standard output")->capture_default_str();
-  command->footer(explanation);
+  command->footer(std::string(explanation) + transform_list() + examples);
   command->callback([chosen] { run(*chosen); });
 }
 

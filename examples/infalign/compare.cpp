@@ -103,7 +103,9 @@ constexpr const char* explanation =
     "Both policies are measured against the same reference samples of the same prompts, as `infalign win-rate` does; the\n"
     "difference is policy minus baseline, its error that of the per-prompt differences. The interval and the two-sided\n"
     "p-value are normal. Both files must hold the same prompts.\n"
-    "\n"
+    "\n";
+
+constexpr const char* examples =
     "Examples:\n"
     "  infalign compare --policy a.jsonl --baseline b.jsonl --reference base.jsonl --procedure best_of:4\n"
     "  infalign compare --policy a.jsonl --baseline b.jsonl --reference base.jsonl --procedure worst_of:4 --level 0.99 --json";
@@ -120,7 +122,7 @@ void add_compare(CLI::App& program) {
       ->required();
   add_procedures(*command, *chosen, "the reference policy");
   add_report(*command, *chosen);
-  command->footer(explanation);
+  command->footer(std::string(explanation) + procedure_list() + examples);
   command->callback([chosen] { run(*chosen); });
 }
 

@@ -137,7 +137,9 @@ constexpr const char* explanation =
     "prompts. Predictions are marked where too few samples lie where the policy would put its mass.\n"
     "\n"
     "Records as for `infalign win-rate`, at least two rewards a prompt; --transform and --beta may be given several times.\n"
-    "\n"
+    "\n";
+
+constexpr const char* examples =
     "Examples:\n"
     "  infalign evaluate --reference base.jsonl --procedure best_of:4 --beta 0.1 --transform identity\n"
     "  infalign evaluate --reference base.jsonl --procedure best_of:4 --beta 5000,10000 --transform exponential:10 --json";
@@ -154,7 +156,7 @@ void add_evaluate(CLI::App& program) {
   command->add_option("--transform", chosen->transforms, "Transforms of the calibrated reward")->required();
   command->add_option("--beta", chosen->betas, "KL weights, X,X,…")->required();
   add_report(*command, *chosen);
-  command->footer(explanation);
+  command->footer(std::string(explanation) + procedure_list() + transform_list() + examples);
   command->callback([chosen] { run(*chosen); });
 }
 

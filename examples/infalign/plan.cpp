@@ -44,6 +44,12 @@ std::vector<infalign::any_transform> chosen_transforms(const std::vector<std::st
   return transforms;
 }
 
+std::string names_of(const std::vector<infalign::any_transform>& transforms) {
+  std::string text;
+  for (const infalign::any_transform& transform : transforms) text += (text.empty() ? "" : ", ") + transform.name();
+  return text;
+}
+
 std::vector<infalign::kl_budget> chosen_budgets(const std::vector<double>& kls) {
   std::vector<infalign::kl_budget> budgets;
   for (const double kl : kls) budgets.emplace_back(kl);
@@ -165,10 +171,9 @@ constexpr const char* explanation =
     "transform the wanted KL, its row has none (null in JSON); where no optimum is found, prices are against a\n"
     "win rate of 1, which bounds it (price_is_bound in JSON). Recommended is the customary transform that is within\n"
     "0.001 of the optimum everywhere, or else the optimum.\n"
-    "\n"
-    "Procedures: standard, best_of:N, worst_of:N, order_statistic:M:N, top_of:M:N, best_of_random:N=P,N=P,…,\n"
-    "best_of_poisson:MEAN. Transforms: identity, logarithm, exponential:T, power:P, normal_quantile, clamped:LOW:HIGH:INNER.\n"
-    "\n"
+    "\n";
+
+constexpr const char* examples =
     "Examples:\n"
     "  infalign plan --procedure best_of:4 --kl 0.5,1,2\n"
     "  infalign plan --procedure best_of:4 --reference-procedure standard --kl 1 --plot frontier.svg\n"
@@ -184,10 +189,10 @@ void add_plan(CLI::App& program) {
   auto* const kl = command->add_option("--kl", chosen->kls, "KL budgets in nats, X,X,…");
   command->add_option("--beta", chosen->beta, "KL weight, instead of budgets")->excludes(kl);
   command->add_option("--transform", chosen->transforms,
-                      "Transforms beside the optimum (default: identity, logarithm, exponential:±5, exponential:±10)");
+                      "Transforms beside the optimum (default: " + names_of(infalign::customary_transforms()) + ")");
   command->add_option("--plot", chosen->plot, "Write a picture (SVG) of win rate against KL here");
   add_json(*command, chosen->json);
-  command->footer(explanation);
+  command->footer(std::string(explanation) + procedure_list() + transform_list() + examples);
   command->callback([chosen] { run(*chosen); });
 }
 

@@ -7,8 +7,32 @@
 #include <cstdlib>
 
 #include "failure.hpp"
+#include "infalign/procedure/any_procedure.hpp"
+#include "infalign/transform/any_transform.hpp"
 
 namespace command {
+
+namespace {
+
+template <class Entries>
+std::string name_list(const std::string& heading, const Entries& entries) {
+  std::string text = heading + ":\n";
+  for (const infalign::name_entry& entry : entries) {
+    text += fmt::format("  {:<26} {}", entry.syntax, entry.summary);
+    text += entry.example == entry.syntax ? "\n" : fmt::format(" (example: {})\n", entry.example);
+  }
+  return text + '\n';
+}
+
+}  // namespace
+
+std::string procedure_list() {
+  return name_list("Procedures", infalign::procedure_names());
+}
+
+std::string transform_list() {
+  return name_list("Transforms, of the calibrated reward u", infalign::transform_names());
+}
 
 void add_procedures(CLI::App& to, procedure_options& chosen, const std::string& reference) {
   to.add_option("--procedure", chosen.procedure, "What is run at inference")->required();

@@ -27,6 +27,10 @@ struct report_options {
 /// `--procedure` and `--reference-procedure`; `reference` is who the latter is run on.
 void add_procedures(CLI::App& to, procedure_options& chosen, const std::string& reference);
 
+/// What can be given as a procedure or as a transform: every name that the library reads, one a line, under a heading.
+std::string procedure_list();
+std::string transform_list();
+
 /// `--level` and `--json`.
 void add_report(CLI::App& to, report_options& chosen);
 void add_json(CLI::App& to, bool& chosen);

@@ -71,10 +71,9 @@ constexpr const char* explanation =
     "of a prompt may be spread over any number of records. The estimate of a prompt is unbiased, ties count one half. The\n"
     "prompt is the unit of sampling: the standard error is that of a mean over prompts, the interval a normal one, and both\n"
     "are null in JSON if there is one prompt. Prompts that only the reference has are left out.\n"
-    "\n"
-    "Procedures: standard, best_of:N, worst_of:N, order_statistic:M:N, top_of:M:N, best_of_random:N=P,N=P,…,\n"
-    "best_of_poisson:MEAN.\n"
-    "\n"
+    "\n";
+
+constexpr const char* examples =
     "Examples:\n"
     "  infalign win-rate --policy policy.jsonl --reference base.jsonl --procedure best_of:4\n"
     "  infalign win-rate --policy policy.jsonl --reference base.jsonl --procedure best_of:4 --reference-procedure standard "
@@ -94,7 +93,7 @@ void add_win_rate(CLI::App& program) {
   add_procedures(*command, *chosen, "the reference policy");
   command->add_option("--per-prompt", chosen->per_prompt, "Write the win rate of every prompt here, one record a line");
   add_report(*command, *chosen);
-  command->footer(explanation);
+  command->footer(std::string(explanation) + procedure_list() + examples);
   command->callback([chosen] { run(*chosen); });
 }
 

@@ -43,32 +43,29 @@ std::vector<index_t> offsets(const groups<T>& prompts) {
 }
 
 /// The library's win rates of ragged prompts.
-template <class C, class Procedure, class ReferenceProcedure>
-std::vector<double> ragged_win_rate(const groups<typename C::value>& policy, const groups<typename C::value>& reference,
-                                    const Procedure& procedure, const ReferenceProcedure& reference_procedure,
-                                    rank_algorithm algorithm) {
+template <class C, class Procedure, class BaseProcedure>
+std::vector<double> ragged_win_rate(const groups<typename C::value>& policy, const groups<typename C::value>& base,
+                                    const Procedure& procedure, const BaseProcedure& base_procedure, rank_algorithm algorithm) {
   using T = typename C::value;
   typename C::backend on = C::make_backend();
-  typename C::template array<T> y(packed(policy)), z(packed(reference));
-  typename C::template array<index_t> y_offsets(offsets(policy)), z_offsets(offsets(reference));
+  typename C::template array<T> y(packed(policy)), z(packed(base));
+  typename C::template array<index_t> y_offsets(offsets(policy)), z_offsets(offsets(base));
   typename C::template array<double> out(static_cast<index_t>(policy.size()), -1.0);
-  procedure_win_rate(on, y.ragged(y_offsets), z.ragged(z_offsets), procedure, reference_procedure, out.span(), algorithm);
+  procedure_win_rate(on, y.ragged(y_offsets), z.ragged(z_offsets), procedure, base_procedure, out.span(), algorithm);
   return out.host();
 }
 
 /// The same for prompts with equally many samples.
-template <class C, class Procedure, class ReferenceProcedure>
-std::vector<double> dense_win_rate(const groups<typename C::value>& policy, const groups<typename C::value>& reference,
-                                   const Procedure& procedure, const ReferenceProcedure& reference_procedure,
-                                   rank_algorithm algorithm) {
+template <class C, class Procedure, class BaseProcedure>
+std::vector<double> dense_win_rate(const groups<typename C::value>& policy, const groups<typename C::value>& base,
+                                   const Procedure& procedure, const BaseProcedure& base_procedure, rank_algorithm algorithm) {
   using T = typename C::value;
   typename C::backend on = C::make_backend();
   const auto prompts = static_cast<index_t>(policy.size());
-  typename C::template array<T> y(packed(policy)), z(packed(reference));
+  typename C::template array<T> y(packed(policy)), z(packed(base));
   typename C::template array<double> out(prompts, -1.0);
   procedure_win_rate(on, y.rows(prompts, static_cast<index_t>(policy[0].size())),
-                     z.rows(prompts, static_cast<index_t>(reference[0].size())), procedure, reference_procedure, out.span(),
-                     algorithm);
+                     z.rows(prompts, static_cast<index_t>(base[0].size())), procedure, base_procedure, out.span(), algorithm);
   return out.host();
 }
 
@@ -109,29 +106,25 @@ TEST_CASE_TEMPLATE("the win rate equals enumeration over all pairs of subsets", 
   using T = typename C::value;
   for (const int levels : {1, 2, 4, 100}) {
     // Every pair of sizes from 4 to 7, then dense shapes with m < m' and m > m'.
-    std::vector<index_t> policy_sizes, reference_sizes;
+    std::vector<index_t> policy_sizes, base_sizes;
     for (index_t m = 4; m <= 7; ++m)
-      for (index_t k = 4; k <= 7; ++k) policy_sizes.push_back(m), reference_sizes.push_back(k);
+      for (index_t k = 4; k <= 7; ++k) policy_sizes.push_back(m), base_sizes.push_back(k);
     const groups<T> ragged_policy = tied_prompts<T>(policy_sizes, 100, levels);
-    const groups<T> ragged_reference = tied_prompts<T>(reference_sizes, 200, levels);
+    const groups<T> ragged_base = tied_prompts<T>(base_sizes, 200, levels);
     const groups<T> short_groups = tied_prompts<T>({5, 5, 5}, 300, levels);
     const groups<T> long_groups = tied_prompts<T>({9, 9, 9}, 400, levels);
-    for_each_pair_of_procedures([&](const auto& procedure, const auto& reference_procedure) {
+    for_each_pair_of_procedures([&](const auto& procedure, const auto& base_procedure) {
       CAPTURE(procedure.name());
-      CAPTURE(reference_procedure.name());
-      const auto check = [&](const groups<T>& policy, const groups<T>& reference, const std::vector<double>& win_rate) {
+      CAPTURE(base_procedure.name());
+      const auto check = [&](const groups<T>& policy, const groups<T>& base, const std::vector<double>& win_rate) {
         REQUIRE(win_rate.size() == policy.size());
         for (std::size_t p = 0; p < policy.size(); ++p)
-          CHECK(std::abs(win_rate[p] - test::win_rate_by_subsets(policy[p], reference[p], procedure, reference_procedure)) <=
-                1e-12);
+          CHECK(std::abs(win_rate[p] - test::win_rate_by_subsets(policy[p], base[p], procedure, base_procedure)) <= 1e-12);
       };
       for (const auto algorithm : both) {
-        check(ragged_policy, ragged_reference,
-              ragged_win_rate<C>(ragged_policy, ragged_reference, procedure, reference_procedure, algorithm));
-        check(short_groups, long_groups,
-              dense_win_rate<C>(short_groups, long_groups, procedure, reference_procedure, algorithm));
-        check(long_groups, short_groups,
-              dense_win_rate<C>(long_groups, short_groups, procedure, reference_procedure, algorithm));
+        check(ragged_policy, ragged_base, ragged_win_rate<C>(ragged_policy, ragged_base, procedure, base_procedure, algorithm));
+        check(short_groups, long_groups, dense_win_rate<C>(short_groups, long_groups, procedure, base_procedure, algorithm));
+        check(long_groups, short_groups, dense_win_rate<C>(long_groups, short_groups, procedure, base_procedure, algorithm));
       }
     });
   }
@@ -142,11 +135,11 @@ TEST_CASE_TEMPLATE("both algorithms agree, dense and ragged, around the register
   for (const index_t m : {2, 3, 15, 16, 17, 33, 100})
     for (const index_t k : {2, 7, 8, 31, 64, 65}) {
       const groups<T> policy = tied_prompts<T>({m, m, m}, 10, 12);
-      const groups<T> reference = tied_prompts<T>({k, k, k}, 20, 12);
-      const auto counting = dense_win_rate<C>(policy, reference, best_of(2), worst_of(2), rank_algorithm::counting);
-      const auto sorting = dense_win_rate<C>(policy, reference, best_of(2), worst_of(2), rank_algorithm::sorting);
-      const auto automatic = dense_win_rate<C>(policy, reference, best_of(2), worst_of(2), rank_algorithm::automatic);
-      const auto ragged = ragged_win_rate<C>(policy, reference, best_of(2), worst_of(2), rank_algorithm::counting);
+      const groups<T> base = tied_prompts<T>({k, k, k}, 20, 12);
+      const auto counting = dense_win_rate<C>(policy, base, best_of(2), worst_of(2), rank_algorithm::counting);
+      const auto sorting = dense_win_rate<C>(policy, base, best_of(2), worst_of(2), rank_algorithm::sorting);
+      const auto automatic = dense_win_rate<C>(policy, base, best_of(2), worst_of(2), rank_algorithm::automatic);
+      const auto ragged = ragged_win_rate<C>(policy, base, best_of(2), worst_of(2), rank_algorithm::counting);
       for (std::size_t p = 0; p < 3; ++p) {
         // Sums of m terms that add to at most 1, in different orders.
         const double rounding = 4e-16 * static_cast<double>(m);
@@ -162,11 +155,11 @@ TEST_CASE_TEMPLATE("the standard win rate is the Mann-Whitney statistic", C, INF
   typename C::backend on = C::make_backend();
   const index_t m = 37, k = 53;
   const auto policy = test::tied_values<T>(m, 1, 20);
-  const auto reference = test::tied_values<T>(k, 2, 20);
+  const auto base = test::tied_values<T>(k, 2, 20);
   long long twice_wins = 0;
   for (const T y : policy)
-    for (const T z : reference) twice_wins += y > z ? 2 : y == z ? 1 : 0;
-  typename C::template array<T> y(policy), z(reference);
+    for (const T z : base) twice_wins += y > z ? 2 : y == z ? 1 : 0;
+  typename C::template array<T> y(policy), z(base);
   typename C::template array<double> out(1, -1.0);
   infalign::standard_win_rate(on, y.rows(1, m), z.rows(1, k), out.span());
   CHECK(std::abs(out.host()[0] - static_cast<double>(twice_wins) / static_cast<double>(2 * m * k)) <= 1e-14);
@@ -175,15 +168,15 @@ TEST_CASE_TEMPLATE("the standard win rate is the Mann-Whitney statistic", C, INF
 TEST_CASE_TEMPLATE("the worst of negated rewards is the mirror of the best", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   const groups<T> policy = tied_prompts<T>({8, 20, 33}, 1, 6);
-  const groups<T> reference = tied_prompts<T>({9, 12, 40}, 7, 6);
-  groups<T> negated_policy = policy, negated_reference = reference;
-  for (auto* prompts : {&negated_policy, &negated_reference})
+  const groups<T> base = tied_prompts<T>({9, 12, 40}, 7, 6);
+  groups<T> negated_policy = policy, negated_base = base;
+  for (auto* prompts : {&negated_policy, &negated_base})
     for (auto& p : *prompts)
       for (T& v : p) v = -v;
   for (const index_t n : {1, 2, 5, 8})
     for (const auto algorithm : both) {
-      const auto best = ragged_win_rate<C>(policy, reference, best_of(n), best_of(n), algorithm);
-      const auto worst = ragged_win_rate<C>(negated_policy, negated_reference, worst_of(n), worst_of(n), algorithm);
+      const auto best = ragged_win_rate<C>(policy, base, best_of(n), best_of(n), algorithm);
+      const auto worst = ragged_win_rate<C>(negated_policy, negated_base, worst_of(n), worst_of(n), algorithm);
       for (std::size_t p = 0; p < policy.size(); ++p) CHECK(std::abs(best[p] - (1 - worst[p])) <= 1e-14);
     }
 }
@@ -204,10 +197,10 @@ TEST_CASE_TEMPLATE("separated samples win always or never, for any procedure", C
   using T = typename C::value;
   const groups<T> low{{-3, -1, -2, -1, -5}};
   const groups<T> high{{4, 1, 9, 1}};
-  for_each_pair_of_procedures([&](const auto& procedure, const auto& reference_procedure) {
+  for_each_pair_of_procedures([&](const auto& procedure, const auto& base_procedure) {
     for (const auto algorithm : both) {
-      CHECK(ragged_win_rate<C>(high, low, procedure, reference_procedure, algorithm)[0] == doctest::Approx(1.0).epsilon(1e-15));
-      CHECK(ragged_win_rate<C>(low, high, procedure, reference_procedure, algorithm)[0] == 0.0);
+      CHECK(ragged_win_rate<C>(high, low, procedure, base_procedure, algorithm)[0] == doctest::Approx(1.0).epsilon(1e-15));
+      CHECK(ragged_win_rate<C>(low, high, procedure, base_procedure, algorithm)[0] == 0.0);
     }
   });
 }
@@ -215,16 +208,16 @@ TEST_CASE_TEMPLATE("separated samples win always or never, for any procedure", C
 TEST_CASE_TEMPLATE("the win rate depends on the order of the rewards alone", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   const groups<T> policy = tied_prompts<T>({8, 21}, 1, 9);
-  const groups<T> reference = tied_prompts<T>({12, 17}, 5, 9);
+  const groups<T> base = tied_prompts<T>({12, 17}, 5, 9);
   const auto mapped = [](groups<T> prompts, T scale, T shift) {
     for (auto& p : prompts)
       for (T& v : p) v = (v - 4) * (v - 4) * (v - 4) * scale + shift;
     return prompts;
   };
   for (const auto algorithm : both) {
-    const auto plain = ragged_win_rate<C>(policy, reference, best_of(3), best_of(3), algorithm);
+    const auto plain = ragged_win_rate<C>(policy, base, best_of(3), best_of(3), algorithm);
     for (const auto& [scale, shift] : {std::pair(T(1e-30), T(0)), std::pair(T(1e30), T(-7)), std::pair(T(2), T(-1000))})
-      CHECK(test::same_bits(plain, ragged_win_rate<C>(mapped(policy, scale, shift), mapped(reference, scale, shift), best_of(3),
+      CHECK(test::same_bits(plain, ragged_win_rate<C>(mapped(policy, scale, shift), mapped(base, scale, shift), best_of(3),
                                                       best_of(3), algorithm)));
   }
 }
@@ -238,10 +231,10 @@ TEST_CASE_TEMPLATE("the statistic is unbiased for the closed form", C, INFALIGN_
   const double n = 2;
   std::mt19937_64 generator(9);
   std::uniform_real_distribution<double> uniform;
-  std::vector<T> policy(static_cast<std::size_t>(prompts * m)), reference(static_cast<std::size_t>(prompts * k));
+  std::vector<T> policy(static_cast<std::size_t>(prompts * m)), base(static_cast<std::size_t>(prompts * k));
   for (T& y : policy) y = static_cast<T>(std::pow(uniform(generator), 1 / n));
-  for (T& z : reference) z = static_cast<T>(uniform(generator));
-  typename C::template array<T> y(policy), z(reference);
+  for (T& z : base) z = static_cast<T>(uniform(generator));
+  typename C::template array<T> y(policy), z(base);
   typename C::template array<double> out(prompts, -1.0);
   const auto check = [&](const auto& procedure, double expected) {
     procedure_win_rate(on, y.rows(prompts, m), z.rows(prompts, k), procedure, out.span());
@@ -260,20 +253,20 @@ TEST_CASE_TEMPLATE("a million samples and as large an N", C, INFALIGN_CONFIGURAT
   using T = typename C::value;
   typename C::backend on = C::make_backend();
   const auto check = [&](index_t m, const auto& procedure, double expected) {
-    // Policy 2i+1, reference 2i, in a shuffled order: every policy sample just above its partner.
+    // Policy 2i+1, base 2i, in a shuffled order: every policy sample just above its partner.
     std::vector<T> odd(static_cast<std::size_t>(m)), even(static_cast<std::size_t>(m));
     for (index_t i = 0; i < m; ++i) {
       const auto place = static_cast<std::size_t>(i * 7919 % m);
       odd[place] = static_cast<T>(2 * i + 1);
       even[place] = static_cast<T>(2 * i);
     }
-    typename C::template array<T> policy(odd), reference(even);
+    typename C::template array<T> policy(odd), base(even);
     typename C::template array<double> out(1, -1.0);
-    procedure_win_rate(on, policy.rows(1, m), reference.rows(1, m), procedure, out.span());
+    procedure_win_rate(on, policy.rows(1, m), base.rows(1, m), procedure, out.span());
     // The error of a share in log space, 1e-9, bounds that of the sum.
     CHECK(std::abs(out.host()[0] - expected) <= 1e-9);
   };
-  // The i-th smallest is the best of N with weight w_i = binom(i-1,N-1)/binom(m,N), and then beats references 1 … i:
+  // The i-th smallest is the best of N with weight w_i = binom(i-1,N-1)/binom(m,N), and then beats base samples 1 … i:
   // W = Σ_i w_i·Σ_{j≤i} w_j = ½·(1 + Σ w_i²). The worst of N mirrors it.
   const auto expected = [](index_t m, index_t n) {
     long double weight = static_cast<long double>(n) / static_cast<long double>(m);
@@ -296,7 +289,7 @@ TEST_CASE_TEMPLATE("a million samples and as large an N", C, INFALIGN_CONFIGURAT
 TEST_CASE_TEMPLATE("a procedure with only a distortion gets the plug-in estimate", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   const groups<T> policy = tied_prompts<T>({8, 1, 30}, 1, 7);
-  const groups<T> reference = tied_prompts<T>({12, 3, 19}, 5, 7);
+  const groups<T> base = tied_prompts<T>({12, 3, 19}, 5, 7);
   const auto share_at_most = [](const std::vector<T>& samples, T t, bool inclusive) {
     double count = 0;
     for (const T s : samples) count += s < t || (inclusive && s == t);
@@ -304,7 +297,7 @@ TEST_CASE_TEMPLATE("a procedure with only a distortion gets the plug-in estimate
   };
   const best_of_poisson often{3.0}, rarely{0.25};
   for (const auto algorithm : both) {
-    const auto win_rate = ragged_win_rate<C>(policy, reference, often, rarely, algorithm);
+    const auto win_rate = ragged_win_rate<C>(policy, base, often, rarely, algorithm);
     for (std::size_t p = 0; p < policy.size(); ++p) {
       double expected = 0;
       for (int t = 0; t < 7; ++t) {
@@ -312,7 +305,7 @@ TEST_CASE_TEMPLATE("a procedure with only a distortion gets the plug-in estimate
           return share_at_most(samples, static_cast<T>(t), inclusive);
         };
         expected += (often.distortion(share(policy[p], true)) - often.distortion(share(policy[p], false))) *
-                    (rarely.distortion(share(reference[p], true)) + rarely.distortion(share(reference[p], false))) / 2;
+                    (rarely.distortion(share(base[p], true)) + rarely.distortion(share(base[p], false))) / 2;
       }
       CHECK(std::abs(win_rate[p] - expected) <= 1e-14);
     }
@@ -361,11 +354,11 @@ TEST_CASE_TEMPLATE("bad input is named, and nothing is written", C, INFALIGN_CON
   CHECK(shape([&] { procedure_win_rate(on, y.ragged(y_offsets), z.ragged(z_offsets), worst_of(3), out.span()); }) ==
         "procedure_win_rate: policy_rewards[1] has 2 values, fewer than the 3 that its procedure draws");
   CHECK(shape([&] { procedure_win_rate(on, y.ragged(y_offsets), z.rows(2, 4), standard{}, best_of(5), out.span()); }) ==
-        "procedure_win_rate: reference_rewards[0] has 4 values, fewer than the 5 that its procedure draws");
+        "procedure_win_rate: base_rewards[0] has 4 values, fewer than the 5 that its procedure draws");
   CHECK(shape([&] { infalign::standard_win_rate(on, y.ragged(empty_group), z.rows(2, 4), out.span()); }) ==
         "procedure_win_rate: policy_rewards[1] has 0 values, fewer than the 1 that its procedure draws");
   CHECK(shape([&] { procedure_win_rate(on, y.rows(3, 2), z.rows(2, 4), best_of(2), out3.span()); }) ==
-        "procedure_win_rate: reference_rewards has 2 groups, but policy_rewards has 3");
+        "procedure_win_rate: base_rewards has 2 groups, but policy_rewards has 3");
   CHECK(shape([&] { procedure_win_rate(on, y.rows(2, 3), z.rows(2, 4), best_of(2), out3.span()); }) ==
         "procedure_win_rate: out has 3 values, but policy_rewards has 2 groups");
 
@@ -375,11 +368,11 @@ TEST_CASE_TEMPLATE("bad input is named, and nothing is written", C, INFALIGN_CON
     return typename C::template array<T>(values);
   };
   auto bad_policy = with(6, 5, nan);
-  auto bad_reference = with(8, 4, -inf);
+  auto bad_base = with(8, 4, -inf);
   CHECK(domain([&] { procedure_win_rate(on, bad_policy.ragged(y_offsets), z.rows(2, 4), best_of(2), out.span()); }) ==
         "procedure_win_rate: policy_rewards[1][1] is nan, must be finite");
-  CHECK(domain([&] { procedure_win_rate(on, y.rows(2, 3), bad_reference.rows(2, 4), best_of(2), out.span()); }) ==
-        "procedure_win_rate: reference_rewards[1][0] is -inf, must be finite");
+  CHECK(domain([&] { procedure_win_rate(on, y.rows(2, 3), bad_base.rows(2, 4), best_of(2), out.span()); }) ==
+        "procedure_win_rate: base_rewards[1][0] is -inf, must be finite");
   for (const auto& values : {out.host(), out3.host()})
     for (const double v : values) CHECK(v == -7.0);
 }

@@ -51,11 +51,11 @@ std::vector<T> served_by_subsets(const std::vector<T>& samples, const Procedure&
   return served;
 }
 
-template <class T, class Procedure, class ReferenceProcedure>
-double win_rate_by_subsets(const std::vector<T>& policy, const std::vector<T>& reference, const Procedure& procedure,
-                           const ReferenceProcedure& reference_procedure) {
+template <class T, class Procedure, class BaseProcedure>
+double win_rate_by_subsets(const std::vector<T>& policy, const std::vector<T>& base, const Procedure& procedure,
+                           const BaseProcedure& base_procedure) {
   const auto y = served_by_subsets(policy, procedure);
-  const auto z = served_by_subsets(reference, reference_procedure);
+  const auto z = served_by_subsets(base, base_procedure);
   long long twice_wins = 0;
   for (const T a : y)
     for (const T b : z) twice_wins += a > b ? 2 : a == b ? 1 : 0;

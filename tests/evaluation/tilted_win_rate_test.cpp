@@ -33,9 +33,9 @@ struct tradeoff_point {
 
 /// The optimum by its definition, from all pairs: `W = Σ_ij s_i·t_j·[1{r_i > r_j} + ½·1{r_i = r_j}]` with the probabilities `s`
 /// and `t` that a distinct value is served, for the policy and for the base.
-template <class T, class Procedure, class ReferenceProcedure>
+template <class T, class Procedure, class BaseProcedure>
 tradeoff_point by_definition(const std::vector<T>& rewards, long double beta, const Procedure& procedure,
-                             const ReferenceProcedure& reference_procedure) {
+                             const BaseProcedure& base_procedure) {
   const auto n = static_cast<long double>(rewards.size());
   const auto top = static_cast<long double>(*std::max_element(rewards.begin(), rewards.end()));
   std::vector<long double> p;
@@ -62,17 +62,17 @@ tradeoff_point by_definition(const std::vector<T>& rewards, long double beta, co
   double win_rate = 0;
   for (const T y : values)
     for (const T z : values)
-      win_rate += served(procedure, true, y) * served(reference_procedure, false, z) * (y > z ? 1.0 : y == z ? 0.5 : 0.0);
+      win_rate += served(procedure, true, y) * served(base_procedure, false, z) * (y > z ? 1.0 : y == z ? 0.5 : 0.0);
   return {win_rate, static_cast<double>(kl)};
 }
 
-template <class C, class Procedure, class ReferenceProcedure>
+template <class C, class Procedure, class BaseProcedure>
 tradeoff_point tilted(const std::vector<typename C::value>& rewards, double beta, const Procedure& procedure,
-                      const ReferenceProcedure& reference_procedure) {
+                      const BaseProcedure& base_procedure) {
   typename C::backend on = C::make_backend();
   typename C::template array<typename C::value> r(rewards);
   typename C::template array<double> win_rate(1, -1.0), kl(1, -1.0);
-  tilted_win_rate(on, r.rows(1, static_cast<index_t>(rewards.size())), kl_weight(beta), procedure, reference_procedure,
+  tilted_win_rate(on, r.rows(1, static_cast<index_t>(rewards.size())), kl_weight(beta), procedure, base_procedure,
                   win_rate.span(), kl.span());
   return {win_rate.host()[0], kl.host()[0]};
 }
@@ -108,9 +108,9 @@ TEST_CASE_TEMPLATE("win rate and KL equal their definition, with ties", C, INFAL
         CAPTURE(beta);
         std::vector<T> rewards = test::tied_values<T>(k, static_cast<std::uint64_t>(k), levels);
         if (levels == 1000) rewards = test::normal_values<T>(k, static_cast<std::uint64_t>(k));
-        const auto check = [&](const auto& procedure, const auto& reference_procedure) {
-          const auto expected = by_definition(rewards, beta, procedure, reference_procedure);
-          const auto actual = tilted<C>(rewards, beta, procedure, reference_procedure);
+        const auto check = [&](const auto& procedure, const auto& base_procedure) {
+          const auto expected = by_definition(rewards, beta, procedure, base_procedure);
+          const auto actual = tilted<C>(rewards, beta, procedure, base_procedure);
           CHECK(std::abs(actual.win_rate - expected.win_rate) <= 1e-13);
           CHECK(std::abs(actual.kl - expected.kl) <= 1e-13 * (1 + expected.kl));
         };

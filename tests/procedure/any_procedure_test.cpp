@@ -3,8 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <concepts>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "infalign/backend/simd.hpp"
@@ -73,6 +75,19 @@ TEST_CASE("every name reads back") {
   CHECK(parse_procedure("best_of_random:2=0.5,8=0.5").distortion(0.5) == 0.5 * 0.25 + 0.5 / 256);
   CHECK(parse_procedure("order_statistic:1:3").distortion(0.5) == doctest::Approx(1 - 0.125).epsilon(1e-14));
   CHECK(parse_procedure("best_of_poisson:1e-3").name() == "best_of_poisson:0.001");
+}
+
+TEST_CASE("the example of every name of a procedure reads back, and fits its syntax") {
+  const auto parts = [](std::string_view name) { return std::count(name.begin(), name.end(), ':'); };
+  for (const infalign::name_entry& entry : infalign::procedure_names()) {
+    CAPTURE(entry.syntax);
+    CHECK(parse_procedure(entry.example).name() == entry.example);
+    const std::string_view head = entry.syntax.substr(0, entry.syntax.find(':'));
+    CHECK(entry.example.substr(0, entry.example.find(':')) == head);
+    CHECK(parts(entry.example) == parts(entry.syntax));
+    CHECK(parse_error("?").find(entry.syntax) != std::string::npos);
+    CHECK(entry.summary.size() > 10);
+  }
 }
 
 TEST_CASE("an unknown procedure is an error that lists the known ones") {

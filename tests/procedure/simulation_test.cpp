@@ -99,13 +99,13 @@ double serve(const median_of_three&, Draw& draw, uniform_numbers&) {
 }
 
 /// Wins of the policy over the base, a tie one half.
-template <class Procedure, class ReferenceProcedure, class Policy, class Base>
-double play(const Procedure& procedure, const ReferenceProcedure& reference_procedure, Policy&& policy, Base&& base,
+template <class Procedure, class BaseProcedure, class Policy, class Base>
+double play(const Procedure& procedure, const BaseProcedure& base_procedure, Policy&& policy, Base&& base,
             uniform_numbers& random) {
   double wins = 0;
   for (int i = 0; i < games; ++i) {
     const double y = serve(procedure, policy, random);
-    const double z = serve(reference_procedure, base, random);
+    const double z = serve(base_procedure, base, random);
     wins += y > z ? 1.0 : y == z ? 0.5 : 0.0;
   }
   return wins / games;
@@ -141,20 +141,20 @@ TEST_CASE("continuous rewards, a policy tilted by the identity: the win rate's f
   uniform_numbers random(11);
   const auto base = [&] { return random(); };
   const auto policy = [&] { return beta * std::log1p(random() * scale); };
-  for_each_pair([&](const auto& procedure, const auto& reference_procedure) {
-    // W = ∫ G_ref(u) dG_π(F(u)) by the trapezoidal rule for Stieltjes integrals, which errs by less than 1e-7 here.
-    double expected = 0, served = 0, reference_served = 0;
+  for_each_pair([&](const auto& procedure, const auto& base_procedure) {
+    // W = ∫ G_base(u) dG_π(F(u)) by the trapezoidal rule for Stieltjes integrals, which errs by less than 1e-7 here.
+    double expected = 0, served = 0, base_served = 0;
     constexpr int steps = 20'000;
     for (int i = 1; i <= steps; ++i) {
       const double u = static_cast<double>(i) / steps;
       const double next = procedure.distortion(std::min(1.0, std::expm1(u / beta) / scale));
-      const double reference_next = reference_procedure.distortion(u);
-      expected += (next - served) * (reference_served + reference_next) / 2;
+      const double base_next = base_procedure.distortion(u);
+      expected += (next - served) * (base_served + base_next) / 2;
       served = next;
-      reference_served = reference_next;
+      base_served = base_next;
     }
     CAPTURE(expected);
-    CHECK(std::abs(play(procedure, reference_procedure, policy, base, random) - expected) <= 4 * standard_error(expected));
+    CHECK(std::abs(play(procedure, base_procedure, policy, base, random) - expected) <= 4 * standard_error(expected));
   });
 }
 
@@ -171,13 +171,13 @@ TEST_CASE("rewards with ties: tilted_win_rate against literal play") {
     const auto at = std::upper_bound(cumulative.begin(), cumulative.end(), random() * total) - cumulative.begin();
     return rewards[static_cast<std::size_t>(std::min<std::ptrdiff_t>(at, n - 1))];
   };
-  for_each_pair([&](const auto& procedure, const auto& reference_procedure) {
+  for_each_pair([&](const auto& procedure, const auto& base_procedure) {
     infalign::simd on;
     double expected = 0;
     tilted_win_rate(on, infalign::rows<const double>(rewards.data(), 1, n), infalign::kl_weight(beta), procedure,
-                    reference_procedure, infalign::span<double>(&expected, 1), infalign::span<double>());
+                    base_procedure, infalign::span<double>(&expected, 1), infalign::span<double>());
     CAPTURE(expected);
-    CHECK(std::abs(play(procedure, reference_procedure, policy, base, random) - expected) <= 4 * standard_error(expected));
+    CHECK(std::abs(play(procedure, base_procedure, policy, base, random) - expected) <= 4 * standard_error(expected));
   });
 }
 
@@ -192,19 +192,19 @@ TEST_CASE("the estimate from samples of both policies against literal play") {
   for (double& r : y) r = policy();
   for (double& r : z) r = base();
   uniform_numbers random(13);
-  for_each_pair([&](const auto& procedure, const auto& reference_procedure) {
+  for_each_pair([&](const auto& procedure, const auto& base_procedure) {
     infalign::simd on;
     procedure_win_rate(on, infalign::rows<const double>(y.data(), prompts, m),
-                       infalign::rows<const double>(z.data(), prompts, m), procedure, reference_procedure, wins);
+                       infalign::rows<const double>(z.data(), prompts, m), procedure, base_procedure, wins);
     const auto estimated = summarize(on, wins);
-    const double played = play(procedure, reference_procedure, policy, base, random);
+    const double played = play(procedure, base_procedure, policy, base, random);
     // Without `from_count` the share is plugged in: E[G(c/m)] - G(q) = G''·q(1-q)/(2m) + …, and |G''| <= 6 for the median of three
     // and for `best_of_poisson` with mean 2 (μ² + 2μ = 8 at q = 1, where q(1-q) is 0); for either side.
     constexpr double plug_in_bias = 6.0 / 4 / (2 * static_cast<double>(m));
     const auto bias = [](const auto& p) { return requires { p.from_count(1, 1); } ? 0.0 : plug_in_bias; };
     CAPTURE(played);
     CHECK(std::abs(estimated.value - played) <=
-          bias(procedure) + bias(reference_procedure) + 4 * std::hypot(estimated.standard_error, standard_error(played)));
+          bias(procedure) + bias(base_procedure) + 4 * std::hypot(estimated.standard_error, standard_error(played)));
   });
 }
 

@@ -3,8 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <concepts>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "infalign/backend/simd.hpp"
@@ -73,6 +75,19 @@ TEST_CASE("every name reads back") {
   CHECK(parse_transform("exponential:-5").name() == "exponential:-5");
   CHECK(parse_transform("exponential:1e1").name() == "exponential:10");
   CHECK(parse_transform("exponential:0.1").name() == "exponential:0.1");
+}
+
+TEST_CASE("the example of every name of a transform reads back, and fits its syntax") {
+  const auto parts = [](std::string_view name) { return std::count(name.begin(), name.end(), ':'); };
+  for (const infalign::name_entry& entry : infalign::transform_names()) {
+    CAPTURE(entry.syntax);
+    CHECK(parse_transform(entry.example).name() == entry.example);
+    const std::string_view head = entry.syntax.substr(0, entry.syntax.find(':'));
+    CHECK(entry.example.substr(0, entry.example.find(':')) == head);
+    CHECK(parts(entry.example) == parts(entry.syntax));
+    CHECK(parse_error("?").find(entry.syntax) != std::string::npos);
+    CHECK(entry.summary.size() > 10);
+  }
 }
 
 TEST_CASE("an unknown transform is an error that lists the known ones") {

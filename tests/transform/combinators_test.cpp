@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infalign/transform/combinators.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
 #include "support/samples.hpp"
 #include "transform/transform_checks.hpp"
 
@@ -16,6 +20,38 @@ using infalign::shifted;
 using infalign::tabulated;
 using infalign::test::check_transform;
 using infalign::test::message_of;
+
+namespace {
+
+/// A transform of a user: it falls.
+struct mirrored {
+  static constexpr const char* citation = "none: 1 - u";
+  template <class V>
+  V operator()(V u) const {
+    return V(1) - u;
+  }
+  template <class V>
+  V derivative(V) const {
+    return V(-1);
+  }
+  [[nodiscard]] std::string name() const { return "mirrored"; }
+};
+
+/// A transform of a user that says nothing of its kinks: it stays at 0.25 from 0.25 to 0.5.
+struct terrace {
+  static constexpr const char* citation = "none: a straight line with a flat stretch";
+  [[nodiscard]] double operator()(double u) const { return std::min(u, 0.25) + std::max(u - 0.5, 0.0); }
+  [[nodiscard]] double derivative(double u) const { return u < 0.25 || u > 0.5 ? 1 : 0; }
+  [[nodiscard]] std::string name() const { return "terrace"; }
+};
+
+/// Each point within two roundings of the one expected.
+bool same_points(const std::vector<double>& found, const std::vector<double>& expected) {
+  return std::equal(found.begin(), found.end(), expected.begin(), expected.end(),
+                    [](double a, double b) { return std::abs(a - b) <= 4.5e-16 * b; });
+}
+
+}  // namespace
 
 TEST_CASE("scaled and shifted") {
   check_transform(scaled(exponential(2), 0.5), "0.5*exponential:2");
@@ -50,4 +86,37 @@ TEST_CASE("what owns a table enters a kernel as its view") {
   static_assert(std::is_trivially_copyable_v<std::remove_const_t<decltype(form)>>);
   for (const double u : {0.0, 0.3, 0.5, 0.9, 1.0}) CHECK(form(u) == transform(u));
   CHECK(form(0.5) == 1);
+}
+
+TEST_CASE("kinks: the bounds of a clamp, the points of a table, and what is made of them") {
+  using points = std::vector<double>;
+  const tabulated table({0, 0.125, 0.5, 0.875, 1}, {0, 1, 2, 5, 6});
+  CHECK(table.kinks() == points{0.125, 0.5, 0.875});
+  CHECK(clamped(exponential(5), 0.25, 0.75).kinks() == points{0.25, 0.75});
+  CHECK(clamped(exponential(5), 0.25, 1).kinks() == points{0.25});
+  CHECK(clamped(exponential(5), 0, 0.75).kinks() == points{0.75});
+  // A clamp is flat outside its bounds: what the table has there is gone.
+  CHECK(clamped(table, 0.25, 0.875).kinks() == points{0.25, 0.5, 0.875});
+  CHECK(shifted(scaled(table, 2), -1).kinks() == table.kinks());
+  CHECK(scaled(identity(), 2).kinks().empty());
+  CHECK(infalign::any_transform(table).kinks() == table.kinks());
+  CHECK(infalign::parse_transform("clamped:0.25:0.75:logarithm").kinks() == points{0.25, 0.75});
+  CHECK(infalign::parse_transform("logarithm").kinks().empty());
+}
+
+TEST_CASE("kinks of a composition: the inner ones, and the points that it maps to the outer ones") {
+  const clamped bent(exponential(5), 0.25, 0.75);
+  CHECK(same_points(composed(bent, power(2)).kinks(), {0.5, std::sqrt(0.75)}));
+  CHECK(same_points(composed(bent, power(0.5)).kinks(), {0.0625, 0.5625}));
+  CHECK(same_points(composed(bent, mirrored()).kinks(), {0.25, 0.75}));
+  CHECK(same_points(composed(clamped(identity(), 0.125, 0.5), mirrored()).kinks(), {0.5, 0.875}));
+  CHECK(same_points(composed(power(3), clamped(identity(), 0.2, 0.9)).kinks(), {0.2, 0.9}));
+  CHECK(same_points(composed(tabulated({0, 0.5, 1}, {0, 1, 5}), clamped(identity(), 0.25, 0.75)).kinks(), {0.25, 0.5, 0.75}));
+  // 0.75 is never reached.
+  CHECK(same_points(composed(bent, scaled(identity(), 0.5)).kinks(), {0.5}));
+  // A stretch on which the inner one stays at the kink has two ends.
+  CHECK(same_points(composed(clamped(identity(), 0.25, 1), terrace()).kinks(), {0.25, 0.5}));
+  // Close to an end, with the accuracy of u.
+  CHECK(same_points(composed(clamped(identity(), 0x1p-20, 1), power(2)).kinks(), {0x1p-10}));
+  CHECK(composed(exponential(1), power(2)).kinks().empty());
 }

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "infalign/calibration/tie_rule.hpp"
-#include "infalign/core/name_syntax.hpp"
+#include "infalign/core/names.hpp"
 
 namespace infalign {
 

@@ -97,10 +97,12 @@ void check_off_policy(B& on, std::string_view function, const Rewards& rewards, 
   expects_finite(on, function, "rewards", rewards);
 }
 
-template <class B, class Rewards, class Objective, class Procedure, class ReferenceProcedure, class Space>
+template <class B, class Rewards, class Objective, class Procedure, class BaseProcedure, class Space>
 off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& rewards, const Objective& objective, kl_weight beta,
-                                                    const Procedure& procedure, const ReferenceProcedure& reference_procedure,
+                                                    const Procedure& procedure, const BaseProcedure& base_procedure,
                                                     const off_policy_prompts<Space>& prompts) {
+  expects_procedure<Procedure>();
+  expects_procedure<BaseProcedure>();
   check_off_policy(on, "evaluate_off_policy", rewards, beta, prompts);
   using T = typename Rewards::value_type;
   const index_t n = rewards.size();
@@ -113,12 +115,12 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
   const auto column = [&](index_t i) { return columns + i * n; };
   const index_t mean_size = rewards.total() / n;
   on.groups(n, 64 * rewards.total() * (1 + mean_size / 8),
-            off_policy_kernel<Groups, Objective, Procedure, ReferenceProcedure>{
+            off_policy_kernel<Groups, Objective, Procedure, BaseProcedure>{
                 groups,
                 objective,
                 beta.value,
                 procedure,
-                reference_procedure,
+                base_procedure,
                 frame.template take<index_t>(rewards.total() + 2 * n),
                 frame.template take<tilted_values>(rewards.total() + 2 * n),
                 {{column(0), column(1), column(2)}, {column(3), column(4), column(5)}, column(6)}});
@@ -141,7 +143,7 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
 }  // namespace detail
 
 /// Predicts what the policy that maximises `E[Φ(C)] - β·KL(π‖π₀)` will be worth, `C` being the calibrated reward: its KL, its
-/// standard win rate, and its win rate when `procedure` is run on it and `reference_procedure` on the base policy. Nothing is
+/// standard win rate, and its win rate when `procedure` is run on it and `base_procedure` on the base policy. Nothing is
 /// trained and nothing sampled from the policy: the rewards of K samples of the base policy for each prompt are enough.
 ///
 /// Each prompt gives two values of each number. The plug-in takes the samples for the base policy: mid-ranks for `C`, then the
@@ -170,31 +172,31 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
 /// - Errors: `shape_error`, `domain_error`, before anything is written.
 /// - Source: derived. The jackknife: Quenouille, Biometrika 43 (1956); Efron and Stein, Annals of Statistics 9 (1981). The
 ///   optimum: InfAlign (arXiv 2412.19792).
-template <backend B, grouped Rewards, transform_function Transform, inference_procedure Procedure,
-          inference_procedure ReferenceProcedure>
+template <backend B, grouped Rewards, class Transform, class Procedure, class BaseProcedure>
   requires reachable_from<B, Rewards>
 off_policy_evaluation evaluate_off_policy(
     B&& on, const Rewards& rewards, const Transform& transform, kl_weight beta, const Procedure& procedure,
-    const ReferenceProcedure& reference_procedure,
+    const BaseProcedure& base_procedure,
     const off_policy_prompts<typename std::remove_cvref_t<B>::memory_space>& prompts = {}) {
+  detail::expects_transform<Transform>();
   const auto form = kernel_form(transform);
   static_assert(usable_in<std::remove_const_t<decltype(form)>, typename std::remove_cvref_t<B>::memory_space>,
                 "the table of the transform must live in the memory of the backend");
   return detail::evaluate_objective_off_policy(on, rewards,
                                                detail::calibrated_objective<std::remove_const_t<decltype(form)>>{form}, beta,
-                                               procedure, reference_procedure, prompts);
+                                               procedure, base_procedure, prompts);
 }
 
 /// The same for the policy that maximises `E[R] - β·KL(π‖π₀)` with the values as they are: `rewards` holds `R` of the base
 /// samples, raw rewards for ordinary RLHF. Cells are not divided, and leaving out one sample differs from leaving out another:
 /// cost O(K²) a prompt. The jackknife takes out the bias of order 1/K for continuous rewards too. It cannot for the KL of
 /// heavy-tailed values at small β, where the largest sample carries everything: see `reliable()`.
-template <backend B, grouped Rewards, inference_procedure Procedure, inference_procedure ReferenceProcedure>
+template <backend B, grouped Rewards, class Procedure, class BaseProcedure>
   requires reachable_from<B, Rewards>
 off_policy_evaluation evaluate_off_policy(
-    B&& on, const Rewards& rewards, kl_weight beta, const Procedure& procedure, const ReferenceProcedure& reference_procedure,
+    B&& on, const Rewards& rewards, kl_weight beta, const Procedure& procedure, const BaseProcedure& base_procedure,
     const off_policy_prompts<typename std::remove_cvref_t<B>::memory_space>& prompts = {}) {
-  return detail::evaluate_objective_off_policy(on, rewards, detail::value_objective{}, beta, procedure, reference_procedure,
+  return detail::evaluate_objective_off_policy(on, rewards, detail::value_objective{}, beta, procedure, base_procedure,
                                                prompts);
 }
 

@@ -16,21 +16,21 @@ namespace infalign {
 
 namespace detail {
 
-template <class B, class Policy, class Reference>
-void check_win_rate(B& on, std::string_view function, const Policy& policy, index_t policy_needed, const Reference& reference,
-                    index_t reference_needed, index_t results) {
+template <class B, class Policy, class Base>
+void check_win_rate(B& on, std::string_view function, const Policy& policy, index_t policy_needed, const Base& base,
+                    index_t base_needed, index_t results) {
   expects_groups(on, function, "policy_rewards", policy);
-  expects_groups(on, function, "reference_rewards", reference);
-  expects_same_count(function, "reference_rewards", reference, "policy_rewards", policy);
+  expects_groups(on, function, "base_rewards", base);
+  expects_same_count(function, "base_rewards", base, "policy_rewards", policy);
   expects<shape_error>(results == policy.size(), function, "out has ", results, " values, but policy_rewards has ",
                        policy.size(), " groups");
   const auto expects_enough = [&](std::string_view name, const auto& groups, index_t needed) {
     expects_group_sizes(on, function, name, groups, needed, "fewer than the ", needed, " that its procedure draws");
   };
   expects_enough("policy_rewards", policy, policy_needed);
-  expects_enough("reference_rewards", reference, reference_needed);
+  expects_enough("base_rewards", base, base_needed);
   expects_finite(on, function, "policy_rewards", policy);
-  expects_finite(on, function, "reference_rewards", reference);
+  expects_finite(on, function, "base_rewards", base);
 }
 
 /// The served shares of a procedure: from a table of all counts where every prompt has the same number of samples, computed
@@ -52,71 +52,69 @@ auto shares_of(B& on, Frame& frame, const Groups& groups, const Procedure& proce
 }
 
 /// The win rates behind the checks, from the shares of both sides.
-template <class B, class Frame, class Policy, class Reference, class PolicyShare, class ReferenceShare>
-void run_win_rate(B& on, Frame& frame, const Policy& policy, const Reference& reference, const PolicyShare& policy_share,
-                  const ReferenceShare& reference_share, double* out, rank_algorithm algorithm) {
+template <class B, class Frame, class Policy, class Base, class PolicyShare, class BaseShare>
+void run_win_rate(B& on, Frame& frame, const Policy& policy, const Base& base, const PolicyShare& policy_share,
+                  const BaseShare& base_share, double* out, rank_algorithm algorithm) {
   const index_t prompts = policy.size();
   const index_t m = policy.total() / prompts;
-  const index_t k = reference.total() / prompts;
+  const index_t k = base.total() / prompts;
   if (by_counting(on, algorithm, m + k, m))
     return on.groups(prompts, policy.total() * ((m + k) / 8 + 1),
-                     win_rate_by_counting{any_groups(policy), any_groups(reference), policy_share, reference_share, out});
+                     win_rate_by_counting{any_groups(policy), any_groups(base), policy_share, base_share, out});
   using T = typename Policy::value_type;
   T* const policy_sorted = frame.template take<T>(policy.total());
-  T* const reference_sorted = frame.template take<T>(reference.total());
+  T* const base_sorted = frame.template take<T>(base.total());
   on.sort(policy, policy_sorted);
-  on.sort(reference, reference_sorted);
-  on.groups(
-      prompts, 16 * policy.total(),
-      win_rate_by_search{any_groups(packed_like<const T>(policy, policy_sorted)),
-                         any_groups(packed_like<const T>(reference, reference_sorted)), policy_share, reference_share, out});
+  on.sort(base, base_sorted);
+  on.groups(prompts, 16 * policy.total(),
+            win_rate_by_search{any_groups(packed_like<const T>(policy, policy_sorted)),
+                               any_groups(packed_like<const T>(base, base_sorted)), policy_share, base_share, out});
 }
 
 }  // namespace detail
 
 /// Inference-time win rate of every prompt: the probability that the response served by `procedure` over the policy beats the
-/// one served by `reference_procedure` over the reference policy, a tie counting ½.
+/// one served by `base_procedure` over the base policy, a tie counting ½.
 ///
-/// With `A(t) = G_π(share of policy samples ≤ t)` and `B(t)` likewise from the reference samples,
+/// With `A(t) = G_π(share of policy samples ≤ t)` and `B(t)` likewise from the base samples,
 /// `out = Σ_t (A(t) - A(t⁻))·(B(t) + B(t⁻))/2` over the distinct values `t`. For `standard`, `best_of` and `worst_of` the
 /// shares are those of subsets drawn without replacement, and the estimate is unbiased: it equals the mean over all pairs of
 /// N-subsets. Resampling with replacement is biased. Procedures without `from_count` get the plug-in estimate.
 ///
-/// - Shapes: `policy_rewards` and `reference_rewards` P groups (rows or ragged) of at least N samples; `out` P values.
+/// - Shapes: `policy_rewards` and `base_rewards` P groups (rows or ragged) of at least N samples; `out` P values.
 /// - Range: [0, 1] up to rounding. Ties count ½; NaN and infinities are an error.
 /// - Cost: by comparing all pairs in registers for groups up to a few hundred samples, otherwise O((m + m') log) by sorting.
 ///   Both give the same up to rounding in the last digits.
 /// - Errors: `shape_error` (sizes, fewer than N samples), `domain_error`, before anything is written.
 /// - Source: derived from Balashankar et al., ICML 2025, as a two-sample U-statistic; N = 1 is the Mann–Whitney statistic.
-template <backend B, grouped Policy, grouped Reference, inference_procedure Procedure, inference_procedure ReferenceProcedure,
-          class Out>
-  requires reachable_from<B, Policy, Reference>
-void procedure_win_rate(B&& on, const Policy& policy_rewards, const Reference& reference_rewards, const Procedure& procedure,
-                        const ReferenceProcedure& reference_procedure, Out&& out,
-                        rank_algorithm algorithm = rank_algorithm::automatic) {
+template <backend B, grouped Policy, grouped Base, class Procedure, class BaseProcedure, class Out>
+  requires reachable_from<B, Policy, Base>
+void procedure_win_rate(B&& on, const Policy& policy_rewards, const Base& base_rewards, const Procedure& procedure,
+                        const BaseProcedure& base_procedure, Out&& out, rank_algorithm algorithm = rank_algorithm::automatic) {
+  detail::expects_procedure<Procedure>();
+  detail::expects_procedure<BaseProcedure>();
   const span result(out);
   static_assert(reachable_from<B, decltype(result)>, "the views must live in the memory of the backend");
-  static_assert(std::same_as<typename Policy::value_type, typename Reference::value_type>, "rewards must have one type");
-  detail::check_win_rate(on, "procedure_win_rate", policy_rewards, detail::samples_needed(procedure), reference_rewards,
-                         detail::samples_needed(reference_procedure), result.size());
+  static_assert(std::same_as<typename Policy::value_type, typename Base::value_type>, "rewards must have one type");
+  detail::check_win_rate(on, "procedure_win_rate", policy_rewards, detail::samples_needed(procedure), base_rewards,
+                         detail::samples_needed(base_procedure), result.size());
   if (policy_rewards.empty()) return;
   auto frame = on.scratch();
   const auto policy_share = detail::shares_of(on, frame, policy_rewards, procedure);
-  const auto reference_share = detail::shares_of(on, frame, reference_rewards, reference_procedure);
-  detail::run_win_rate(on, frame, policy_rewards, reference_rewards, policy_share, reference_share, result.data(), algorithm);
+  const auto base_share = detail::shares_of(on, frame, base_rewards, base_procedure);
+  detail::run_win_rate(on, frame, policy_rewards, base_rewards, policy_share, base_share, result.data(), algorithm);
 }
 
 /// The same with one procedure on both sides, as InfAlign defines the inference-time win rate.
-template <backend B, grouped Policy, grouped Reference, inference_procedure Procedure, class Out>
-void procedure_win_rate(B&& on, const Policy& policy_rewards, const Reference& reference_rewards, const Procedure& procedure,
-                        Out&& out) {
-  procedure_win_rate(on, policy_rewards, reference_rewards, procedure, procedure, out);
+template <backend B, grouped Policy, grouped Base, class Procedure, class Out>
+void procedure_win_rate(B&& on, const Policy& policy_rewards, const Base& base_rewards, const Procedure& procedure, Out&& out) {
+  procedure_win_rate(on, policy_rewards, base_rewards, procedure, procedure, out);
 }
 
 /// Standard win rate of every prompt: `(#{y > z} + ½·#{y = z}) / (m·m')`, the Mann–Whitney statistic.
-template <backend B, grouped Policy, grouped Reference, class Out>
-void standard_win_rate(B&& on, const Policy& policy_rewards, const Reference& reference_rewards, Out&& out) {
-  procedure_win_rate(on, policy_rewards, reference_rewards, standard{}, standard{}, out);
+template <backend B, grouped Policy, grouped Base, class Out>
+void standard_win_rate(B&& on, const Policy& policy_rewards, const Base& base_rewards, Out&& out) {
+  procedure_win_rate(on, policy_rewards, base_rewards, standard{}, standard{}, out);
 }
 
 }  // namespace infalign

@@ -17,12 +17,12 @@ namespace infalign {
 namespace detail {
 
 /// One prompt: rewards in ascending order carry the probabilities `e^{R/β}/Σ` under the policy and `1/K` under the base.
-template <class Sorted, class Procedure, class ReferenceProcedure>
+template <class Sorted, class Procedure, class BaseProcedure>
 struct tilted_win_rate_kernel {
   Sorted sorted;
   double beta;
   Procedure procedure;
-  ReferenceProcedure reference_procedure;
+  BaseProcedure base_procedure;
   double* win_rate;
   double* kl;
 
@@ -50,17 +50,17 @@ struct tilted_win_rate_kernel {
   INFALIGN_HD double win(Group r, double normalizer, const Exponent& exponent) const {
     using std::exp;
     const auto n = r.size();
-    double sum = 0, weight = 0, served = 0, reference_served = 0;
+    double sum = 0, weight = 0, served = 0, base_served = 0;
     for (index_t i = 0; i < n;) {
       index_t end = i;
       do  // a NaN, on a backend that does not look, equals not even itself
         weight += exp(exponent(end)) / normalizer;
       while (++end < n && r[end] == r[i]);
       const double next = end == n ? 1.0 : procedure.distortion(weight < 1 ? weight : 1);
-      const double reference_next = reference_procedure.distortion(static_cast<double>(end) / static_cast<double>(n));
-      sum += (next - served) * 0.5 * (reference_served + reference_next);
+      const double base_next = base_procedure.distortion(static_cast<double>(end) / static_cast<double>(n));
+      sum += (next - served) * 0.5 * (base_served + base_next);
       served = next;
-      reference_served = reference_next;
+      base_served = base_next;
       i = end;
     }
     return sum;
@@ -71,7 +71,7 @@ struct tilted_win_rate_kernel {
 
 /// Win rate and KL of the policy that maximises `E[R] - β·KL(π‖π₀)`, when the base policy is uniform on the samples of each
 /// prompt: `p_i = e^{R_i/β} / Σ_j e^{R_j/β}`, `KL = Σ_i p_i·log(K·p_i)`, and with the policy's CDF `F` and the base's `Q` over
-/// the distinct values `t` of R, `W = Σ_t [G_π(F(t)) - G_π(F(t⁻))]·[G_ref(Q(t)) + G_ref(Q(t⁻))]/2`.
+/// the distinct values `t` of R, `W = Σ_t [G_π(F(t)) - G_π(F(t⁻))]·[G_base(Q(t)) + G_base(Q(t⁻))]/2`.
 ///
 /// - Shapes: `rewards` P groups of K ≥ 1 values to be maximised: `Φ(u)`, or raw rewards; `win_rate` P values; `kl` P values or
 ///   empty. Only the order of the rewards and their scale against β matter, so Φ must be increasing.
@@ -80,11 +80,12 @@ struct tilted_win_rate_kernel {
 ///   the policy is tuned to the very samples it is measured on, and its KL cannot pass `log K`.
 /// - Ties count ½. Errors: `shape_error`, `domain_error`, before anything is written. Cost: O(K log K) a prompt.
 /// - Source: InfAlign (arXiv 2412.19792) for the optimum; the finite win rate is derived.
-template <backend B, grouped Rewards, inference_procedure Procedure, inference_procedure ReferenceProcedure, class WinRate,
-          class Kl>
+template <backend B, grouped Rewards, class Procedure, class BaseProcedure, class WinRate, class Kl>
   requires reachable_from<B, Rewards>
 void tilted_win_rate(B&& on, const Rewards& rewards, kl_weight beta, const Procedure& procedure,
-                     const ReferenceProcedure& reference_procedure, WinRate&& win_rate, Kl&& kl) {
+                     const BaseProcedure& base_procedure, WinRate&& win_rate, Kl&& kl) {
+  detail::expects_procedure<Procedure>();
+  detail::expects_procedure<BaseProcedure>();
   constexpr std::string_view function = "tilted_win_rate";
   const span wins(win_rate);
   const span divergence(kl);
@@ -103,8 +104,8 @@ void tilted_win_rate(B&& on, const Rewards& rewards, kl_weight beta, const Proce
   on.sort(rewards, sorted);
   const any_groups groups(packed_like<const T>(rewards, sorted));
   on.groups(rewards.size(), 64 * rewards.total(),
-            detail::tilted_win_rate_kernel<std::remove_const_t<decltype(groups)>, Procedure, ReferenceProcedure>{
-                groups, beta.value, procedure, reference_procedure, wins.data(), divergence.data()});
+            detail::tilted_win_rate_kernel<std::remove_const_t<decltype(groups)>, Procedure, BaseProcedure>{
+                groups, beta.value, procedure, base_procedure, wins.data(), divergence.data()});
 }
 
 }  // namespace infalign

@@ -6,11 +6,14 @@
 
 #include "infalign/core/binomial.hpp"
 #include "infalign/core/error.hpp"
+#include "infalign/core/names.hpp"
 
 namespace infalign {
 
 /// Best-of-N: draw N samples, serve the one of highest reward. `G(q) = q^N`.
 struct best_of {
+  static constexpr name_entry naming{"best_of:N", "best_of:4", "the best of N samples"};
+
   index_t n;
 
   /// Errors: `domain_error` for N < 1.
@@ -31,6 +34,7 @@ struct best_of {
   /// `max(-G'')`: G is convex.
   [[nodiscard]] double steepest_fall() const { return 0; }
   [[nodiscard]] std::string name() const { return "best_of:" + std::to_string(n); }
+  static best_of read(detail::parameter_reader& in) { return best_of(in.whole("N")); }
 };
 
 }  // namespace infalign

@@ -5,13 +5,15 @@
 #include <string>
 
 #include "infalign/core/error.hpp"
-#include "infalign/transform/transform.hpp"
+#include "infalign/core/names.hpp"
 
 namespace infalign {
 
 /// Best of `N = 1 + Poisson(mean)` samples: `G(q) = q·e^{mean·(q-1)}`. Its size is unbounded, so no number of samples gives an
 /// unbiased estimate of `G(F)`: it has no `from_count`, and empirical work plugs the counted share in.
 struct best_of_poisson {
+  static constexpr name_entry naming{"best_of_poisson:MEAN", "best_of_poisson:3", "the best of 1 + Poisson(MEAN) samples"};
+
   double mean;
 
   /// Errors: `domain_error` for a mean that is negative or not finite.
@@ -30,6 +32,7 @@ struct best_of_poisson {
   /// `max(-G'')`: G is convex.
   [[nodiscard]] double steepest_fall() const { return 0; }
   [[nodiscard]] std::string name() const { return "best_of_poisson:" + detail::format_parameter(mean); }
+  static best_of_poisson read(detail::parameter_reader& in) { return best_of_poisson(in.real("MEAN")); }
 };
 
 }  // namespace infalign

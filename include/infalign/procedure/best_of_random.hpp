@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "infalign/core/binomial.hpp"
 #include "infalign/core/error.hpp"
-#include "infalign/transform/transform.hpp"
+#include "infalign/core/names.hpp"
 
 namespace infalign {
 
@@ -17,6 +18,9 @@ namespace infalign {
 /// function of N. It owns its table, so it is for backends on host memory.
 class best_of_random {
  public:
+  static constexpr name_entry naming{"best_of_random:N=P,N=P,…", "best_of_random:2=0.5,8=0.5",
+                                     "the best of N samples, where N is drawn with probability P"};
+
   struct outcome {
     index_t n;
     double probability;
@@ -55,14 +59,27 @@ class best_of_random {
     return most;
   }
   [[nodiscard]] const std::vector<outcome>& outcomes() const { return outcomes_; }
-  /// For example `best_of_random:2=0.5,8=0.5`.
   /// `max(-G'')`: G is convex.
   [[nodiscard]] double steepest_fall() const { return 0; }
+  /// For example `best_of_random:2=0.5,8=0.5`.
   [[nodiscard]] std::string name() const {
     std::string text = "best_of_random:";
     for (const outcome& o : outcomes_)
       text += (&o == outcomes_.data() ? "" : ",") + std::to_string(o.n) + "=" + detail::format_parameter(o.probability);
     return text;
+  }
+  static best_of_random read(detail::parameter_reader& in) {
+    std::vector<outcome> outcomes;
+    std::string_view list = in.rest("the list of N=P");
+    for (bool more = true; more;) {
+      const std::string_view item = list.substr(0, list.find(','));
+      const std::size_t equals = item.find('=');
+      if (equals == std::string_view::npos) in.fail("'", item, "' must be of the form N=P");
+      outcomes.push_back({in.number<index_t>("N", item.substr(0, equals)), in.number<double>("P", item.substr(equals + 1))});
+      more = item.size() < list.size();
+      list.remove_prefix(more ? item.size() + 1 : item.size());
+    }
+    return best_of_random(std::move(outcomes));
   }
 
  private:

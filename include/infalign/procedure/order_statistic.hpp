@@ -6,12 +6,16 @@
 
 #include "infalign/core/binomial.hpp"
 #include "infalign/core/error.hpp"
+#include "infalign/core/names.hpp"
 
 namespace infalign {
 
 /// Rank m of N: of N samples the m-th smallest is served; m = 1 is the worst and m = N the best of N.
 /// `G(q) = P(Bin(N,q) >= m)`, a regularised incomplete beta function.
 struct order_statistic {
+  static constexpr name_entry naming{"order_statistic:M:N", "order_statistic:2:5",
+                                     "the sample of rank M among N, the worst having rank 1"};
+
   index_t rank;
   index_t n;
 
@@ -40,6 +44,10 @@ struct order_statistic {
     return static_cast<double>(n) * (order_statistic(rank, n - 1).density(at) - order_statistic(rank - 1, n - 1).density(at));
   }
   [[nodiscard]] std::string name() const { return "order_statistic:" + std::to_string(rank) + ":" + std::to_string(n); }
+  static order_statistic read(detail::parameter_reader& in) {
+    const index_t m = in.whole("M");
+    return {m, in.whole("N")};
+  }
 };
 
 }  // namespace infalign

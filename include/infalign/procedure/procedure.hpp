@@ -1,16 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// What an inference-time procedure is. A *calibrated* procedure changes the distribution of the reward quantile of what is
-/// served: if a policy's rewards have CDF `F`, the served response has CDF `G(F)`. `G` is the procedure's distortion.
+/// What an inference-time procedure is. If a policy's rewards have the CDF `F`, then the reward of the response that is served has the
+/// CDF `G(F)`. `G` is called the distortion of the procedure.
 ///
-/// To add one, write a file like `best_of.hpp`: a small value with
-/// - `distortion(q)`: `G(q)`, increasing from `G(0) = 0` to `G(1) = 1`; all that is required;
-/// - `density(q)`: `G'(q)`, for theory and gradients;
-/// - `from_count(c, m)`: the unbiased estimate of `G(F(t))` from `c` of `m` samples at or below `t`; the plug-in `G(c/m)`
-/// otherwise;
-/// - `samples_needed()`: how many samples that estimate needs; 1 otherwise;
-/// - `steepest_fall()`: `max(-G'')`, 0 for a convex G; what theory proves of an optimum rests on it;
-/// - `name()`.
+/// A procedure is a copyable type. It must have
+/// - `distortion(q)`: `G(q)`, increasing from `G(0) = 0` to `G(1) = 1`.
+///
+/// It may have
+/// - `density(q)`: `G'(q)`. The theory and gradients use it. Default: a numerical derivative, to about 1e-12 of its largest value.
+/// - `from_count(c, m)`: an unbiased estimate of `G(F(t))`, where c of m samples are at or below t. Default: `G(c/m)`, which is biased.
+/// - `samples_needed()`: how many samples this estimate needs. Default: 1.
+/// - `steepest_fall()`: `max(-G'')`, which is 0 for a convex G. The proof that an optimum is the global one rests on it. Default:
+///   unknown, so that nothing is proved.
+/// - `name()`: a string, as it is shown in tables. Default: `user-defined`.
+///
+/// `distortion`, `density` and `from_count` are `INFALIGN_HD` where the procedure is to run on a GPU.
+///
+/// To have a procedure read by its name, write a file like `best_of.hpp` with all of these members but `from_count` and
+/// `samples_needed`, which stay optional, and enter it in `procedures.hpp`. It then needs two members more:
+/// - `naming`: a static `name_entry`, which holds the syntax of the name, an example, and a line of explanation;
+/// - `read(in)`: a static function that makes the procedure from the parameters of its name, taken from a `detail::parameter_reader`.
 #pragma once
 
 #include <concepts>
@@ -26,6 +35,16 @@ concept inference_procedure = std::copyable<P> && requires(const P& procedure, d
 };
 
 namespace detail {
+
+/// Public functions call it first, so that the compiler says in one line what a type lacks to be a procedure.
+template <class P>
+constexpr void expects_procedure() {
+  static_assert(std::copyable<P>, "a procedure must be copyable");
+  static_assert(
+      requires(const P& procedure, double q) {
+        { procedure.distortion(q) } -> std::convertible_to<double>;
+      }, "a procedure needs a const distortion(q) that returns a number");
+}
 
 template <class P>
 INFALIGN_HD double served_share(const P& procedure, index_t count, index_t samples) {

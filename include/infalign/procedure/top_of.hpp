@@ -5,6 +5,7 @@
 
 #include "infalign/core/binomial.hpp"
 #include "infalign/core/error.hpp"
+#include "infalign/core/names.hpp"
 
 namespace infalign {
 
@@ -12,6 +13,8 @@ namespace infalign {
 /// `G` is the mean of those of the ranks N-m+1 … N: with `Y ~ Bin(N, 1-q)` samples above,
 /// `G(q) = E[max(0, m - Y)]/m = P(Y < m) - (N(1-q)/m)·P(Bin(N-1, 1-q) < m-1)`.
 struct top_of {
+  static constexpr name_entry naming{"top_of:M:N", "top_of:2:8", "one of the M best of N samples, each as likely"};
+
   index_t top;
   index_t n;
 
@@ -38,6 +41,10 @@ struct top_of {
   /// `max(-G'')`: G is convex.
   [[nodiscard]] double steepest_fall() const { return 0; }
   [[nodiscard]] std::string name() const { return "top_of:" + std::to_string(top) + ":" + std::to_string(n); }
+  static top_of read(detail::parameter_reader& in) {
+    const index_t m = in.whole("M");
+    return {m, in.whole("N")};
+  }
 };
 
 }  // namespace infalign

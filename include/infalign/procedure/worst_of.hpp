@@ -6,12 +6,15 @@
 
 #include "infalign/core/binomial.hpp"
 #include "infalign/core/error.hpp"
+#include "infalign/core/names.hpp"
 
 namespace infalign {
 
 /// Worst-of-N: of N samples the one of lowest reward counts. It is best-of-N jailbreaking seen from the defender, and the
 /// mirror of `best_of`: `G(q) = 1 - (1-q)^N`.
 struct worst_of {
+  static constexpr name_entry naming{"worst_of:N", "worst_of:4", "the worst of N samples, as under best-of-N jailbreaking"};
+
   index_t n;
 
   /// Errors: `domain_error` for N < 1.
@@ -35,6 +38,7 @@ struct worst_of {
   /// `max(-G'') = N(N-1)`, at 0.
   [[nodiscard]] double steepest_fall() const { return static_cast<double>(n) * static_cast<double>(n - 1); }
   [[nodiscard]] std::string name() const { return "worst_of:" + std::to_string(n); }
+  static worst_of read(detail::parameter_reader& in) { return worst_of(in.whole("N")); }
 };
 
 }  // namespace infalign

@@ -13,9 +13,9 @@
 
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
+#include "infalign/core/names.hpp"
 #include "infalign/procedure/procedure.hpp"
 #include "infalign/theory/detail/numerical_density.hpp"
-#include "infalign/transform/transform.hpp"
 
 namespace infalign {
 
@@ -26,8 +26,8 @@ namespace infalign {
 ///     matchup(best_of(4), standard())    // only the policy does; the base serves its single sample
 ///     matchup::mixture({{0.5, matchup(best_of(2))}, {0.5, matchup(best_of(8))}})
 ///
-/// A policy whose reward quantile has the CDF `F` wins `W = 1 - ∫₀¹ Σ_i p_i·G_i(F(u))·g_i^ref(u) du`. `G_i` is the distortion of
-/// the policy's procedure and `g_i^ref` the density of the base's; for best-of-N, `G(q) = q^N` and `g(q) = N·q^{N-1}`.
+/// A policy whose reward quantile has the CDF `F` wins `W = 1 - ∫₀¹ Σ_i p_i·G_i(F(u))·g_i^base(u) du`. `G_i` is the distortion of
+/// the policy's procedure and `g_i^base` the density of the base's; for best-of-N, `G(q) = q^N` and `g(q) = N·q^{N-1}`.
 ///
 /// A procedure needs only `distortion`. If it has no `density`, the derivative of its distortion is taken numerically, with an
 /// error of about 1e-12 of the derivative's largest value. The procedures are copied. Source of W: derived.
@@ -39,9 +39,9 @@ class matchup {
   template <class Procedure>
     requires(!std::same_as<Procedure, matchup>) && inference_procedure<Procedure>
   explicit matchup(const Procedure& procedure) : matchup(procedure, procedure) {}
-  template <inference_procedure Procedure, inference_procedure ReferenceProcedure>
-  matchup(const Procedure& procedure, const ReferenceProcedure& reference_procedure)
-      : pairs_{{1, side(procedure), side(reference_procedure), 0}} {
+  template <inference_procedure Procedure, inference_procedure BaseProcedure>
+  matchup(const Procedure& procedure, const BaseProcedure& base_procedure)
+      : pairs_{{1, side(procedure), side(base_procedure), 0}} {
     pairs_.front().steepest_fall = fall(procedure);
   }
 
@@ -49,11 +49,11 @@ class matchup {
   /// positive or their sum differs from 1 by more than 1e-9. The probabilities are divided by their sum.
   static matchup mixture(const std::vector<outcome>& outcomes);
 
-  /// The derivative of the integrand of W with respect to `F`, without its minus sign: `k(q, u) = Σ_i p_i·g_i(q)·g_i^ref(u)`,
+  /// The derivative of the integrand of W with respect to `F`, without its minus sign: `k(q, u) = Σ_i p_i·g_i(q)·g_i^base(u)`,
   /// taken at `q = F(u)`.
   [[nodiscard]] double slope(double q, double u) const {
     double sum = 0;
-    for (const pair& p : pairs_) sum += p.probability * p.policy.density(q) * p.reference.density(u);
+    for (const pair& p : pairs_) sum += p.probability * p.policy.density(q) * p.base.density(u);
     return sum;
   }
   /// Whether W is known to be concave in the policy. That is so if the density of every policy procedure never falls, which a
@@ -63,8 +63,8 @@ class matchup {
   /// procedure does not state one, since values at some points prove nothing about the points between them. If the KL weight β is
   /// at least a quarter of this sum, `W - β·KL` is concave even though W is not.
   ///
-  /// Derived: with `h = δF`, `δ²W = -∫ g'(F)·g_ref·h²` and `δ²KL = ∫ h'²/f`. Since `h` vanishes at both ends,
-  /// `max h² <= (∫|h'|)²/4 <= ∫ h'²/f / 4`; and `∫ g_ref = 1`.
+  /// Derived: with `h = δF`, `δ²W = -∫ g'(F)·g_base·h²` and `δ²KL = ∫ h'²/f`. Since `h` vanishes at both ends,
+  /// `max h² <= (∫|h'|)²/4 <= ∫ h'²/f / 4`; and `∫ g_base = 1`.
   [[nodiscard]] double steepest_fall() const {
     double sum = 0;
     for (const pair& p : pairs_) sum += p.probability * p.steepest_fall;
@@ -75,7 +75,7 @@ class matchup {
     std::string text;
     for (const pair& p : pairs_) {
       text += (text.empty() ? "" : " + ") + (pairs_.size() > 1 ? detail::format_parameter(p.probability) + "*" : std::string());
-      text += p.policy.name + (p.policy.name == p.reference.name ? "" : " vs " + p.reference.name);
+      text += p.policy.name + (p.policy.name == p.base.name ? "" : " vs " + p.base.name);
     }
     return text;
   }
@@ -89,7 +89,7 @@ class matchup {
   struct pair {
     double probability;
     side_functions policy;
-    side_functions reference;
+    side_functions base;
     double steepest_fall;  ///< `max(-g')` of the policy's procedure
   };
   [[nodiscard]] const std::vector<pair>& pairs() const { return pairs_; }
@@ -97,14 +97,6 @@ class matchup {
  private:
   template <class Procedure>
   static side_functions side(const Procedure& procedure) {
-    if constexpr (requires { procedure.visit([](const auto&) { return 0; }); }) {
-      return procedure.visit([](const auto& held) { return side(held); });
-    } else {
-      return side_of_type(procedure);
-    }
-  }
-  template <class Procedure>
-  static side_functions side_of_type(const Procedure& procedure) {
     std::string name = "user-defined";
     if constexpr (requires { procedure.name(); }) name = procedure.name();
     const auto distortion = [procedure](double q) { return static_cast<double>(procedure.distortion(q)); };

@@ -33,11 +33,11 @@ enum class optimality {
 };
 
 /// The transform whose policy `f ∝ e^{Φ*/β}` maximises `W - β·KL` for a matchup, together with that policy:
-/// `Φ*(v) = -∫_v^1 Σ p_i·g_i(F)·g_i^ref du`. Transform and policy determine each other, as `F` is the CDF of `f`. Written for
-/// `F` alone it is a boundary-value problem: `F'' = F'·k(F, u)/β`, `F(0) = 0`, `F(1) = 1`, with `k = Σ p_i·g_i·g_i^ref`.
+/// `Φ*(v) = -∫_v^1 Σ p_i·g_i(F)·g_i^base du`. Transform and policy determine each other, as `F` is the CDF of `f`. Written for
+/// `F` alone it is a boundary-value problem: `F'' = F'·k(F, u)/β`, `F(0) = 0`, `F(1) = 1`, with `k = Σ p_i·g_i·g_i^base`.
 ///
 /// The problem is solved by shooting: guess `f(1)`, integrate downwards from `u = 1`, and correct the guess until `F(0) = 0`.
-/// The right `f(1)` lies between 1 and `1 + max Σ p_i·g_i^ref/β`. Every stationary point of `W - β·KL` is such a solution. Where
+/// The right `f(1)` lies between 1 and `1 + max Σ p_i·g_i^base/β`. Every stationary point of `W - β·KL` is such a solution. Where
 /// `W - β·KL` is concave (`matchup::concave`, or `β >= matchup::steepest_fall()/4`) there is exactly one. Otherwise the interval
 /// is scanned for several, and the one with the largest `W - β·KL` is kept.
 ///

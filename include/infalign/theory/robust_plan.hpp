@@ -42,7 +42,7 @@ struct robust_plan_table {
 /// a set, the optimum for the prior, and the one that minimises the worst regret, each with what it loses in every scenario against
 /// that scenario's own optimum at the same KL.
 ///
-/// W is linear in the scenarios, so the optimum for a prior is the optimum of a mixture: `Φ*(v) = -∫_v^1 Σ p_i·g_i(F)·g_i^ref du`.
+/// W is linear in the scenarios, so the optimum for a prior is the optimum of a mixture: `Φ*(v) = -∫_v^1 Σ p_i·g_i(F)·g_i^base du`.
 /// The minimax transform is the optimum for the least favourable prior, which is searched by multiplicative weights on the
 /// regrets. If W is concave, the expected regret of a prior's own optimum is a lower bound on any transform's worst regret.
 /// The table therefore says how far from the smallest worst regret `minimax` can be at most. The search ends at a gap of 1e-4

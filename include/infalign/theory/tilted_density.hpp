@@ -30,10 +30,11 @@ namespace infalign {
 ///
 /// Cost: about 0.2 ms to construct, 0.1 ms a win rate. Errors: `domain_error` unless `β > 0`, or for an argument outside [0, 1].
 /// Source: InfAlign (arXiv 2412.19792); the win rate of any pair of procedures is derived.
-template <transform_function Transform>
+template <class Transform>
 class tilted_density {
  public:
   tilted_density(Transform transform, kl_weight beta) : transform_(std::move(transform)), beta_(beta.value) {
+    detail::expects_transform<Transform>();
     expects<domain_error>(beta_ > 0, "tilted_density", "beta is ", beta_, ", must be positive");
     detail::tilt_family family(transform_);
     curve_ = family.curve(beta_);
@@ -48,11 +49,11 @@ class tilted_density {
   [[nodiscard]] double kl() const { return curve_.kl(); }
   /// `∫ u·f(u) du`.
   [[nodiscard]] double standard_win_rate() const { return curve_.mean(); }
-  /// `∫ Σ_i p_i·G_i^ref(u) dG_i(F(u))`. It needs the distortions alone, not their densities.
+  /// `∫ Σ_i p_i·G_i^base(u) dG_i(F(u))`. It needs the distortions alone, not their densities.
   [[nodiscard]] double win_rate(const matchup& played) const { return curve_.win_rate(played); }
-  template <inference_procedure Procedure, inference_procedure ReferenceProcedure>
-  [[nodiscard]] double win_rate(const Procedure& procedure, const ReferenceProcedure& reference_procedure) const {
-    return win_rate(matchup(procedure, reference_procedure));
+  template <inference_procedure Procedure, inference_procedure BaseProcedure>
+  [[nodiscard]] double win_rate(const Procedure& procedure, const BaseProcedure& base_procedure) const {
+    return win_rate(matchup(procedure, base_procedure));
   }
 
   [[nodiscard]] double density(double u) const { return std::exp(log_density(u)); }

@@ -31,8 +31,9 @@ struct tradeoff_point {
 
 /// The β at which a transform's policy has the given KL, with a relative error of 1e-13. There is none if no β has that KL: a
 /// transform that takes its largest value on a whole stretch of u has a KL below `-log(width of the stretch)`. Cost: about 0.5 ms.
-template <transform_function Transform>
+template <class Transform>
 [[nodiscard]] std::optional<double> beta_at_kl(const Transform& transform, kl_budget kl) {
+  detail::expects_transform<Transform>();
   return detail::tilt_family(transform).beta_at(kl.value);
 }
 
@@ -51,16 +52,18 @@ inline tradeoff_point point_of(const optimal_transform& optimum) {
 }  // namespace detail
 
 /// What a transform reaches at a β.
-template <transform_function Transform>
+template <class Transform>
 [[nodiscard]] tradeoff_point tradeoff_at(const matchup& played, const Transform& transform, kl_weight beta) {
+  detail::expects_transform<Transform>();
   expects<domain_error>(beta.value > 0, "tradeoff_at", "beta is ", beta.value, ", must be positive");
   return detail::point_on(detail::tilt_family(transform).curve(beta.value), beta.value, played);
 }
 
 /// What a transform reaches at each KL budget. The entry is empty where it cannot have that KL.
-template <transform_function Transform>
+template <class Transform>
 [[nodiscard]] std::vector<std::optional<tradeoff_point>> frontier(const matchup& played, const Transform& transform,
                                                                   const std::vector<kl_budget>& budgets) {
+  detail::expects_transform<Transform>();
   detail::tilt_family family(transform);
   std::vector<std::optional<tradeoff_point>> points;
   for (const kl_budget& budget : budgets) {

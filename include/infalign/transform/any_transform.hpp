@@ -1,28 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// A transform chosen while the program runs, and the one place where names of transforms are read.
+/// A transform that is chosen while the program runs. Names of transforms are read here.
 #pragma once
 
 #include <concepts>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
-#include "infalign/core/name_syntax.hpp"
+#include "infalign/core/names.hpp"
 #include "infalign/transform/combinators.hpp"
-#include "infalign/transform/exponential.hpp"
-#include "infalign/transform/identity.hpp"
-#include "infalign/transform/logarithm.hpp"
-#include "infalign/transform/normal_quantile.hpp"
-#include "infalign/transform/power.hpp"
 #include "infalign/transform/tabulated.hpp"
 #include "infalign/transform/transform.hpp"
+#include "infalign/transform/transforms.hpp"
 
 namespace infalign {
 
-/// Any transform of the library, or one of them clamped, as a value. It is a transform itself, with the values of the one that it
-/// holds, and works wherever a transform does on host memory; what is evaluated in a loop is faster with the type known:
+namespace detail {
+template <class... Transforms>
+std::variant<Transforms..., tabulated, clamped<Transforms>...> transform_variant(type_list<Transforms...>);
+}  // namespace detail
+
+/// Any transform of the table, one of them clamped, or a `tabulated` one, as a value. It is a transform itself and has the values of
+/// the one that it holds. It works wherever a transform does on host memory. In a loop, it is faster to visit it once and to work
+/// with the type:
 ///
 /// \code
 /// const infalign::any_transform chosen = infalign::parse_transform("exponential:10");
@@ -31,8 +35,7 @@ namespace infalign {
 class any_transform {
  public:
   static constexpr const char* citation = "that of the transform which is held";
-  using alternatives = std::variant<identity, logarithm, exponential, power, normal_quantile, tabulated, clamped<identity>,
-                                    clamped<logarithm>, clamped<exponential>, clamped<power>, clamped<normal_quantile>>;
+  using alternatives = decltype(detail::transform_variant(detail::transform_list()));
 
   template <class Transform>
     requires(!std::same_as<Transform, any_transform> &&
@@ -53,6 +56,9 @@ class any_transform {
   V derivative(V u) const {
     return visit([&u](const auto& transform) -> V { return transform.derivative(u); });
   }
+  [[nodiscard]] std::vector<double> kinks() const {
+    return visit([](const auto& transform) { return detail::kinks_of(transform); });
+  }
   /// Reads back by `parse_transform`, except for a table.
   [[nodiscard]] std::string name() const {
     return visit([](const auto& transform) { return transform.name(); });
@@ -66,36 +72,37 @@ class any_transform {
 
 namespace detail {
 
-/// `clamped:LOW:HIGH:INNER`, where the inner transform is a plain one.
-inline any_transform read_clamped(parameter_reader& in) {
-  const double lower = in.real("LOW");
-  const double upper = in.real("HIGH");
-  const any_transform inner = parse_transform(in.rest("INNER"));
-  return inner.visit([&](const auto& transform) -> any_transform {
-    using bounded = clamped<std::remove_cvref_t<decltype(transform)>>;
-    if constexpr (std::constructible_from<any_transform, bounded>)
-      return bounded(transform, lower, upper);
-    else
-      in.fail("'", transform.name(), "' is clamped already");
-  });
-}
+/// The entry for clamped transforms: `clamped:LOW:HIGH:INNER`, with an inner transform of the list.
+struct clamped_by_name {
+  static constexpr const name_entry& naming = clamped<identity>::naming;
 
-inline constexpr named_syntax<any_transform> transform_names[] = {
-    {"identity", [](parameter_reader&) -> any_transform { return identity{}; }},
-    {"logarithm", [](parameter_reader&) -> any_transform { return logarithm{}; }},
-    {"exponential:T", [](parameter_reader& in) -> any_transform { return exponential(in.real("T")); }},
-    {"power:P", [](parameter_reader& in) -> any_transform { return power(in.real("P")); }},
-    {"normal_quantile", [](parameter_reader&) -> any_transform { return normal_quantile{}; }},
-    {"clamped:LOW:HIGH:INNER", read_clamped},
+  static any_transform read(parameter_reader& in) {
+    const double lower = in.real("LOW");
+    const double upper = in.real("HIGH");
+    const any_transform inner = parse_transform(in.rest("INNER"));
+    return inner.visit([&](const auto& transform) -> any_transform {
+      if constexpr (contains<std::remove_cvref_t<decltype(transform)>>(transform_list()))
+        return clamped(transform, lower, upper);
+      else
+        in.fail("'", transform.name(), "' is clamped already");
+    });
+  }
 };
+
+using transform_name_list = decltype(appended<clamped_by_name>(transform_list()));
 
 }  // namespace detail
 
-/// The transform that `text` names, all of it: `identity`, `logarithm`, `exponential:T`, `power:P`, `normal_quantile`, or one of
-/// these with the calibrated reward clamped, `clamped:LOW:HIGH:INNER`. The inverse of `name()`, in any locale.
-/// Errors: `domain_error` with the text and what is wrong in it; for an unknown name it lists the known ones.
+/// The syntax of every name that `parse_transform` reads, with an example and a line of explanation each.
+[[nodiscard]] constexpr auto transform_names() {
+  return detail::name_entries(detail::transform_name_list());
+}
+
+/// The transform that `text` names, all of it, for example `exponential:10`; `transform_names()` lists what there is. The inverse of
+/// `name()`, in any locale. Errors: `domain_error` with the text and what is wrong in it. For an unknown name it lists the known ones.
 [[nodiscard]] inline any_transform parse_transform(std::string_view text) {
-  return detail::parse_name<any_transform>("parse_transform", "transform", text, detail::transform_names);
+  static constexpr auto table = detail::name_table<any_transform>(detail::transform_name_list());
+  return detail::parse_name<any_transform>("parse_transform", "transform", text, table);
 }
 
 }  // namespace infalign

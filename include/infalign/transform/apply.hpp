@@ -23,10 +23,11 @@ apply_formula(const In*, Out*, Transform) -> apply_formula<In, Out, Transform>;
 }  // namespace detail
 
 /// `out[i] = Φ(in[i])`. `in` holds calibrated rewards in [0, 1]; `out` has its size and may be `in`.
-/// Cost: one pass. Errors: `shape_error` for different sizes, `domain_error` for a value outside [0, 1] or NaN, before anything
-/// is written. Deterministic on every backend.
-template <backend B, transform_function Transform, class In, class Out>
+/// Cost: one pass. Errors, before anything is written: `shape_error` for different sizes, `domain_error` for a value outside [0, 1]
+/// or NaN. Deterministic on every backend.
+template <backend B, class Transform, class In, class Out>
 void apply(B&& on, const Transform& transform, const In& in, Out&& out) {
+  detail::expects_transform<Transform>();
   const span input(in);
   const span output(out);
   static_assert(reachable_from<B, decltype(input), decltype(output)>, "the views must live in the memory of the backend");

@@ -3,12 +3,15 @@
 /// Transforms made of transforms: `scaled`, `shifted`, `clamped`, `composed`. Each is as fast as writing the formula out.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
+#include "infalign/core/names.hpp"
 #include "infalign/transform/transform.hpp"
 
 namespace infalign {
@@ -32,6 +35,7 @@ struct scaled {
   INFALIGN_HD V derivative(V u) const {
     return constant<V>(factor) * inner.derivative(u);
   }
+  [[nodiscard]] std::vector<double> kinks() const { return detail::kinks_of(inner); }
   [[nodiscard]] std::string name() const { return detail::format_parameter(factor) + "*" + inner.name(); }
   auto ref() const { return scaled<decltype(kernel_form(inner))>(kernel_form(inner), factor); }
 };
@@ -55,6 +59,7 @@ struct shifted {
   INFALIGN_HD V derivative(V u) const {
     return inner.derivative(u);
   }
+  [[nodiscard]] std::vector<double> kinks() const { return detail::kinks_of(inner); }
   [[nodiscard]] std::string name() const {
     return inner.name() + (offset < 0 ? "-" + detail::format_parameter(-offset) : "+" + detail::format_parameter(offset));
   }
@@ -66,6 +71,8 @@ struct shifted {
 template <transform_function Inner>
 struct clamped {
   static constexpr const char* citation = Inner::citation;
+  static constexpr name_entry naming{"clamped:LOW:HIGH:INNER", "clamped:0.005:1:logarithm",
+                                     "INNER of u held between LOW and HIGH: finite where INNER is not"};
   using memory_space = memory_read_by<Inner>;
   Inner inner;
   double lower;
@@ -85,6 +92,14 @@ struct clamped {
     const V inside = bounded(u);
     return select(inside == u, inner.derivative(inside), constant<V>(0));
   }
+  /// The bounds, and those of `inner` between them.
+  [[nodiscard]] std::vector<double> kinks() const {
+    std::vector<double> at = detail::kinks_of(inner);
+    std::erase_if(at, [this](double u) { return u <= lower || u >= upper; });
+    if (lower > 0) at.insert(at.begin(), lower);
+    if (upper < 1) at.push_back(upper);
+    return at;
+  }
   [[nodiscard]] std::string name() const {
     return "clamped:" + detail::format_parameter(lower) + ":" + detail::format_parameter(upper) + ":" + inner.name();
   }
@@ -97,6 +112,19 @@ struct clamped {
     return select(raised > constant<V>(upper), constant<V>(upper), raised);
   }
 };
+
+namespace detail {
+/// The smallest u of [0, 1] from which on `reached` is true, to rounding; 1 if there is none before it. By bisection.
+template <class Reached>
+double first_where(const Reached& reached) {
+  if (reached(0.0)) return 0;
+  double before = 0;
+  double from = 1;
+  for (double middle = 0.5; middle > before && middle < from; middle = before + 0.5 * (from - before))
+    (reached(middle) ? from : before) = middle;
+  return from;
+}
+}  // namespace detail
 
 /// `Φ(u) = outer(inner(u))`, `inner` mapping [0,1] into the domain of `outer`.
 template <transform_function Outer, transform_function Inner>
@@ -115,10 +143,29 @@ struct composed {
   INFALIGN_HD V derivative(V u) const {
     return outer.derivative(inner(u)) * inner.derivative(u);
   }
+  /// Those of `inner`, and the points that it maps to those of `outer`. Where `inner` stays at such a value, both ends of the stretch.
+  [[nodiscard]] std::vector<double> kinks() const {
+    std::vector<double> at = detail::kinks_of(inner);
+    const bool rising = value_at(0) <= value_at(1);
+    for (const double kink : detail::kinks_of(outer))
+      for (const bool past : {false, true}) {
+        const double u = detail::first_where([&](double x) {
+          const double value = value_at(x);
+          return past ? (rising ? value > kink : value < kink) : (rising ? value >= kink : value <= kink);
+        });
+        if (u > 0 && u < 1) at.push_back(u);
+      }
+    std::sort(at.begin(), at.end());
+    at.erase(std::unique(at.begin(), at.end()), at.end());
+    return at;
+  }
   [[nodiscard]] std::string name() const { return outer.name() + "(" + inner.name() + ")"; }
   auto ref() const {
     return composed<decltype(kernel_form(outer)), decltype(kernel_form(inner))>(kernel_form(outer), kernel_form(inner));
   }
+
+ private:
+  [[nodiscard]] double value_at(double u) const { return static_cast<double>(inner(u)); }
 };
 
 }  // namespace infalign

@@ -6,7 +6,7 @@
 
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
-#include "infalign/transform/transform.hpp"
+#include "infalign/core/names.hpp"
 
 namespace infalign {
 
@@ -15,6 +15,8 @@ namespace infalign {
 /// weight grows with it, or write `scaled(exponential(t), std::exp(-t))`, which is `e^{t(u-1)}`.
 struct exponential {
   static constexpr const char* citation = "Balashankar et al., InfAlign, ICML 2025 (arXiv 2412.19792)";
+  static constexpr name_entry naming{"exponential:T", "exponential:10",
+                                     "Φ(u) = sign(T)·e^(T·u): T > 0 for best-of-N, T < 0 for worst-of-N"};
 
   /// Errors: `domain_error` unless `0 < |t| <= 700`, so that `e^t` and its multiples stay finite and normal.
   explicit exponential(double exponent) : t(exponent) {
@@ -32,6 +34,7 @@ struct exponential {
     return constant<V>(t > 0 ? t : -t) * exp(constant<V>(t) * u);
   }
   [[nodiscard]] std::string name() const { return "exponential:" + detail::format_parameter(t); }
+  static exponential read(detail::parameter_reader& in) { return exponential(in.real("T")); }
 
   double t;
 };

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "infalign/core/config.hpp"
+#include "infalign/core/names.hpp"
 
 namespace infalign {
 
@@ -12,6 +13,7 @@ namespace infalign {
 /// `Φ(0) = -inf` (use `clamped` with a bound of `1/(2K)` for calibrated rewards from K references), `Φ(1) = 0`.
 struct logarithm {
   static constexpr const char* citation = "Balashankar et al., InfAlign, ICML 2025 (arXiv 2412.19792)";
+  static constexpr name_entry naming{"logarithm", "logarithm", "Φ(u) = log u: with beta = 1/(n-1) the policy is best-of-n"};
 
   template <class V>
   INFALIGN_HD V operator()(V u) const {
@@ -23,6 +25,7 @@ struct logarithm {
     return V(1) / u;
   }
   [[nodiscard]] std::string name() const { return "logarithm"; }
+  static logarithm read(detail::parameter_reader&) { return {}; }
 };
 
 }  // namespace infalign

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "infalign/core/math.hpp"
+#include "infalign/core/names.hpp"
 #include "infalign/core/normal_distribution.hpp"
 
 namespace infalign {
@@ -13,6 +14,7 @@ namespace infalign {
 /// `log Z = 1/(2β²)`. `Φ(0) = -inf`, `Φ(1) = +inf` (see `clamped`), `Φ(½) = 0`. Relative error about 1e-15 in `double`.
 struct normal_quantile {
   static constexpr const char* citation = "Wichura, Algorithm AS 241, Applied Statistics 37 (1988), routine PPND16";
+  static constexpr name_entry naming{"normal_quantile", "normal_quantile", "Φ(u) = the standard normal quantile of u"};
 
   template <class V>
   INFALIGN_HD V operator()(V u) const {
@@ -26,6 +28,7 @@ struct normal_quantile {
     return constant<V>(2.5066282746310005024) * exp(constant<V>(0.5) * x * x);
   }
   [[nodiscard]] std::string name() const { return "normal_quantile"; }
+  static normal_quantile read(detail::parameter_reader&) { return {}; }
 };
 
 }  // namespace infalign

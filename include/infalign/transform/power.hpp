@@ -6,13 +6,14 @@
 
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
-#include "infalign/transform/transform.hpp"
+#include "infalign/core/names.hpp"
 
 namespace infalign {
 
 /// `Φ(u) = u^p`, `p > 0`. `Φ(0) = 0`, `Φ(1) = 1`; the derivative at 0 is 0 for `p > 1`, 1 for `p = 1`, +inf for `p < 1`.
 struct power {
   static constexpr const char* citation = "Balashankar et al., InfAlign, ICML 2025 (arXiv 2412.19792)";
+  static constexpr name_entry naming{"power:P", "power:2", "Φ(u) = u^P, P > 0"};
 
   explicit power(double p) : exponent(p) {
     expects<domain_error>(p > 0 && p < infinity<double>, "power", "exponent is ", p, ", must be positive and finite");
@@ -29,6 +30,7 @@ struct power {
     return constant<V>(exponent) * raised(u, exponent - 1, constant<V>(at_zero));
   }
   [[nodiscard]] std::string name() const { return "power:" + detail::format_parameter(exponent); }
+  static power read(detail::parameter_reader& in) { return power(in.real("P")); }
 
   double exponent;
 

@@ -117,6 +117,8 @@ class tabulated {
   V derivative(V at) const {
     return ref().derivative(at);
   }
+  /// The points inside: the curvature jumps there.
+  [[nodiscard]] std::vector<double> kinks() const { return {u_.begin() + 1, u_.end() - 1}; }
   [[nodiscard]] std::string name() const { return ref().name(); }
 
  private:

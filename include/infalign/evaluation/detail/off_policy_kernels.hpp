@@ -151,14 +151,14 @@ struct tilt_sums {
 };
 
 /// The numbers of one prompt from its cells, in two passes: the sums that normalise the policy, then its CDF `F` and that of
-/// the base, `Q`, from cell to cell. The inference-time win rate is `Σ [G_π(F) - G_π(F⁻)]·[G_ref(Q) + G_ref(Q⁻)]/2`.
-template <class T, class Objective, class Procedure, class ReferenceProcedure>
+/// the base, `Q`, from cell to cell. The inference-time win rate is `Σ [G_π(F) - G_π(F⁻)]·[G_base(Q) + G_base(Q⁻)]/2`.
+template <class T, class Objective, class Procedure, class BaseProcedure>
 struct tilt_evaluator {
   distinct_values<T> values;
   Objective objective;
   double beta;
   Procedure procedure;
-  ReferenceProcedure reference_procedure;
+  BaseProcedure base_procedure;
 
   /// The numbers without one sample of the value `left_out`; `levels` leaves nothing out.
   [[nodiscard]] INFALIGN_HD tilted_values operator()(index_t left_out, bool divided) const {
@@ -168,17 +168,17 @@ struct tilt_evaluator {
     const auto at = [&](double m, double below, T value) { return objective((below + 0.5 * m) / total, value); };
     tilt_sums sums;
     values.for_each_cell(left_out, divided, [&](double m, double below, T value) { sums.add(m, at(m, below, value), beta); });
-    double standard_sum = 0, sum = 0, policy_cdf = 0, served = 0, reference_served = 0;
+    double standard_sum = 0, sum = 0, policy_cdf = 0, served = 0, base_served = 0;
     values.for_each_cell(left_out, divided, [&](double m, double below, T value) {
       const double p = m * exp((at(m, below, value) - sums.top) / beta) / sums.mass;
       policy_cdf = policy_cdf + p < 1 ? policy_cdf + p : 1;
       const double base_cdf = below + m < total ? (below + m) / total : 1;
       const double next = procedure.distortion(policy_cdf);
-      const double reference_next = reference_procedure.distortion(base_cdf);
+      const double base_next = base_procedure.distortion(base_cdf);
       standard_sum += p * (below + 0.5 * m) / total;
-      sum += (next - served) * 0.5 * (reference_served + reference_next);
+      sum += (next - served) * 0.5 * (base_served + base_next);
       served = next;
-      reference_served = reference_next;
+      base_served = base_next;
     });
     return {sums.first / sums.mass - log(sums.mass / total), standard_sum, sum, sums.mass * sums.mass / sums.squares};
   }
@@ -193,13 +193,13 @@ struct off_policy_columns {
 
 /// One prompt in three steps: find the distinct values; evaluate θ from all samples and without one sample of each value;
 /// combine them as `K·θ - (K-1)·mean θ₍₋ᵢ₎`. Scratch a prompt: K + 2 positions and K + 2 `tilted_values`.
-template <class Sorted, class Objective, class Procedure, class ReferenceProcedure>
+template <class Sorted, class Objective, class Procedure, class BaseProcedure>
 struct off_policy_kernel {
   Sorted sorted;
   Objective objective;
   double beta;
   Procedure procedure;
-  ReferenceProcedure reference_procedure;
+  BaseProcedure base_procedure;
   index_t* positions;
   tilted_values* left_out;
   off_policy_columns out;
@@ -216,8 +216,7 @@ struct off_policy_kernel {
     // Read through a sum over one item: all lanes wait for it, so none reads `found` before it is written.
     const auto levels = static_cast<index_t>(team.sum_items(1, [&](index_t) { return static_cast<double>(found[0]); }));
     const distinct_values<T> distinct{r.data(), found + 1, levels, n};
-    const tilt_evaluator<T, Objective, Procedure, ReferenceProcedure> evaluate{distinct, objective, beta, procedure,
-                                                                               reference_procedure};
+    const tilt_evaluator<T, Objective, Procedure, BaseProcedure> evaluate{distinct, objective, beta, procedure, base_procedure};
     constexpr bool divided = Objective::divides_cells;
     team.items(levels + 2, [&](index_t i) {
       if (i > levels)

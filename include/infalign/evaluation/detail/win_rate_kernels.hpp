@@ -42,20 +42,20 @@ struct share_table_kernel {
 
 /// What one policy sample adds: its share of the step of `A` at its value (equal samples share one step), times the mean of `B`
 /// just below and at that value.
-template <class PolicyShare, class ReferenceShare>
-INFALIGN_HD double win_rate_term(const PolicyShare& policy, index_t m, value_ranks own, const ReferenceShare& reference,
-                                 index_t k, value_ranks other) {
+template <class PolicyShare, class BaseShare>
+INFALIGN_HD double win_rate_term(const PolicyShare& policy, index_t m, value_ranks own, const BaseShare& base, index_t k,
+                                 value_ranks other) {
   const double step = policy(own.at_or_below, m) - policy(own.below, m);
-  const double served = 0.5 * (reference(other.below, k) + reference(other.at_or_below, k));
+  const double served = 0.5 * (base(other.below, k) + base(other.at_or_below, k));
   return step / static_cast<double>(own.at_or_below - own.below) * served;
 }
 
-template <class Policy, class Reference, class PolicyShare, class ReferenceShare>
+template <class Policy, class Base, class PolicyShare, class BaseShare>
 struct win_rate_by_counting {
   Policy policy;
-  Reference reference;
+  Base base;
   PolicyShare policy_share;
-  ReferenceShare reference_share;
+  BaseShare base_share;
   double* out;
 
   using T = compute_t<typename Policy::value_type>;
@@ -74,13 +74,13 @@ struct win_rate_by_counting {
   template <int Block, class Team>
   INFALIGN_HD double block(Team& team, index_t g, index_t first) const {
     const auto y = policy[g];
-    const auto z = reference[g];
+    const auto z = base[g];
     value_ranks own[Block];
     value_ranks other[Block];
     rank<Block>(team, y, y.data() + first, own);
     rank<Block>(team, z, y.data() + first, other);
     return team.sum_items(
-        Block, [&](index_t b) { return win_rate_term(policy_share, y.size(), own[b], reference_share, z.size(), other[b]); });
+        Block, [&](index_t b) { return win_rate_term(policy_share, y.size(), own[b], base_share, z.size(), other[b]); });
   }
 
   /// For each of `Block` values, how many of the group are below it and how many at or below.
@@ -118,20 +118,20 @@ struct win_rate_by_counting {
 template <class P, class R, class A, class S>
 win_rate_by_counting(P, R, A, S, double*) -> win_rate_by_counting<P, R, A, S>;
 
-template <class Policy, class Reference, class PolicyShare, class ReferenceShare>
+template <class Policy, class Base, class PolicyShare, class BaseShare>
 struct win_rate_by_search {
   Policy policy;
-  Reference reference;
+  Base base;
   PolicyShare policy_share;
-  ReferenceShare reference_share;
+  BaseShare base_share;
   double* out;
 
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t g) const {
     const auto y = policy[g];
-    const auto z = reference[g];
+    const auto z = base[g];
     const double sum = team.sum_items(y.size(), [&](index_t j) {
-      return win_rate_term(policy_share, y.size(), ranks_of_sorted(y.data(), y.size(), j), reference_share, z.size(),
+      return win_rate_term(policy_share, y.size(), ranks_of_sorted(y.data(), y.size(), j), base_share, z.size(),
                            ranks_among_sorted(z.data(), z.size(), y[j]));
     });
     team.once([&] { out[g] = sum; });

@@ -100,7 +100,7 @@ INFALIGN_INLINE double density_curve::area(const matchup::pair& pair, const curv
                                            int depth, int& halvings) const {
   const chebyshev& points = chebyshev::points();
   const bool whole = depth == 0;
-  chebyshev::values share, u, served, reference;
+  chebyshev::values share, u, served, base;
   for (std::size_t i = 0; i < chebyshev::size; ++i) {
     const double x = low + 0.5 * (high - low) * (1 + points.node[i]);
     const double t = (x - panel.low) / panel.half() - 1;
@@ -109,7 +109,7 @@ INFALIGN_INLINE double density_curve::area(const matchup::pair& pair, const curv
     share[i] = std::clamp(above < 0.5 ? 1 - above : below, 0.0, 1.0);
     u[i] = whole ? panel.u[i] : coordinate_.at(x).u;
     served[i] = pair.policy.distortion(share[i]);
-    reference[i] = pair.reference.distortion(u[i]);
+    base[i] = pair.base.distortion(u[i]);
   }
   // Each is resolved as far as the change of the other matters, and as far as its argument's rounding lets it.
   const auto rough = [&](const chebyshev::values& shares, const matchup::side_functions& side, const chebyshev::values& at,
@@ -121,13 +121,13 @@ INFALIGN_INLINE double density_curve::area(const matchup::pair& pair, const curv
     return missing > 1e-15 * steepest * std::abs(other);
   };
   if (depth < 30 && halvings > 0 &&
-      (rough(served, pair.policy, share, reference.back() - reference.front()) ||
-       rough(reference, pair.reference, u, served.back() - served.front()))) {
+      (rough(served, pair.policy, share, base.back() - base.front()) ||
+       rough(base, pair.base, u, served.back() - served.front()))) {
     const double middle = 0.5 * (low + high);
     --halvings;
     return area(pair, panel, low, middle, depth + 1, halvings) + area(pair, panel, middle, high, depth + 1, halvings);
   }
-  return points.stieltjes(reference, served);
+  return points.stieltjes(base, served);
 }
 
 }  // namespace infalign::detail

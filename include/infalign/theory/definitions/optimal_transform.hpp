@@ -46,7 +46,7 @@ INFALIGN_INLINE std::vector<optimal_transform::bracket> optimal_transform::brack
   constexpr int steps = 128;
   for (int i = 0; i <= steps; ++i) {
     double sum = 0;
-    for (const matchup::pair& p : played_.pairs()) sum += p.probability * p.reference.density(static_cast<double>(i) / steps);
+    for (const matchup::pair& p : played_.pairs()) sum += p.probability * p.base.density(static_cast<double>(i) / steps);
     highest = std::max(highest, sum);
   }
   double top = std::log1p(highest / beta_) + 0.01;

@@ -57,13 +57,13 @@ class density_curve {
   /// The u below which a share p lies: the panel by its ends, then bisection on the polynomial.
   [[nodiscard]] double quantile(double p) const;
 
-  /// `W = ∫ Σ p_i·G_i^ref(u) dG_i(F(u))`, from distortions alone.
+  /// `W = ∫ Σ p_i·G_i^base(u) dG_i(F(u))`, from distortions alone.
   [[nodiscard]] double win_rate(const matchup& played) const;
 
  private:
   [[nodiscard]] double value(double u, chebyshev::values curve_panel::*what) const;
 
-  /// The part of `∫ G_ref dG_π` on [low, high] within a panel. The interval is halved until both distortions are resolved, or until
+  /// The part of `∫ G_base dG_π` on [low, high] within a panel. The interval is halved until both distortions are resolved, or until
   /// `halvings` are used up.
   [[nodiscard]] double area(const matchup::pair& pair, const curve_panel& panel, double low, double high, int depth,
                             int& halvings) const;

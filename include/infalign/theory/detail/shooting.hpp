@@ -119,7 +119,7 @@ class shooting {
   struct panel {
     double low;
     double width;
-    std::vector<chebyshev::values> reference = {};  ///< p_i·g_i^ref/β at the points, for every pair of procedures
+    std::vector<chebyshev::values> base = {};  ///< p_i·g_i^base/β at the points, for every pair of procedures
     chebyshev::values above = {};
     chebyshev::values exponent = {};
     chebyshev::values above_by_scale = {};
@@ -141,12 +141,12 @@ class shooting {
   }
   [[nodiscard]] panel make(double low, double width) const {
     panel fresh{low, width};
-    fresh.reference.resize(terms_);
+    fresh.base.resize(terms_);
     for (std::size_t term = 0; term < terms_; ++term) {
       const matchup::pair& pair = played_.pairs()[term];
       for (std::size_t i = 0; i < chebyshev::size; ++i) {
         const double w = low + 0.5 * width * (1 + chebyshev::points().node[i]);
-        fresh.reference[term][i] = pair.probability / beta_ * pair.reference.density(std::max(0.0, 1 - w));
+        fresh.base[term][i] = pair.probability / beta_ * pair.base.density(std::max(0.0, 1 - w));
       }
     }
     return fresh;
@@ -164,7 +164,7 @@ class shooting {
     for (std::size_t term = 0; term < terms_; ++term) {
       const auto& density = played_.pairs()[term].policy.density;
       for (std::size_t i = 0; i < chebyshev::size; ++i)
-        rate[i] += p.reference[term][i] * density(std::clamp(1 - p.above[i] + by, 0.0, 1.0));
+        rate[i] += p.base[term][i] * density(std::clamp(1 - p.above[i] + by, 0.0, 1.0));
     }
     return rate;
   }

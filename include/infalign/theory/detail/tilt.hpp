@@ -9,30 +9,10 @@
 #include <vector>
 
 #include "infalign/core/error.hpp"
+#include "infalign/core/math.hpp"
 #include "infalign/theory/detail/density_curve.hpp"
-#include "infalign/transform/tabulated.hpp"
 
 namespace infalign::detail {
-
-inline std::vector<double> kinks(const tabulated& table) {
-  const tabulated_ref points = table.ref();
-  return {points.u + 1, points.u + points.size - 1};
-}
-/// Points of (0, 1) where a transform's derivative or curvature jumps; panels must end there. `scaled` and `shifted` keep the
-/// kinks of the transform inside them, `clamped` adds its bounds.
-template <class Transform>
-std::vector<double> kinks(const Transform& transform) {
-  std::vector<double> at;
-  if constexpr (
-      requires { transform.inner; } && !requires { transform.outer; }) {
-    at = kinks(transform.inner);
-    if constexpr (requires { transform.lower + transform.upper; }) {
-      at.push_back(transform.lower);
-      at.push_back(transform.upper);
-    }
-  }
-  return at;
-}
 
 /// Normaliser, KL and variance of the tilted density at one β.
 struct tilt_moments {

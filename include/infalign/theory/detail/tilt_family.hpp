@@ -39,12 +39,11 @@ class tilt_family {
  private:
   template <class Transform>
   void take(const Transform& transform) {
-    if constexpr (requires { transform.visit([](const auto&) { return 0; }); }) {
-      transform.visit([this](const auto& held) { this->take(held); });
-    } else {
-      value_ = [transform](double u) { return static_cast<double>(transform(u)); };
-      quadrature_.emplace([transform](double u) { return static_cast<double>(transform.derivative(u)); }, kinks(transform));
-    }
+    // Of one that holds another, only the closed form needs its type: the rest is compiled once for all that it may hold.
+    if constexpr (requires { transform.visit([](const auto&) { return false; }); })
+      if (transform.visit([]<class Held>(const Held&) { return std::same_as<Held, normal_quantile>; })) return;
+    value_ = [transform](double u) { return static_cast<double>(transform(u)); };
+    quadrature_.emplace([transform](double u) { return static_cast<double>(transform.derivative(u)); }, kinks_of(transform));
   }
   void take(const normal_quantile&) {}
   template <class Inner>

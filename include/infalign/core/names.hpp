@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Reads names with parameters, `head:parameter:parameter`, as `name()` of a procedure or a transform writes them. Reading is
-/// strict: the whole text has to match. Numbers are read the same in every locale. An error says what is wrong, and with which
+/// Names with parameters, `head:parameter:parameter`: how `name()` of a transform or a procedure writes them, and how they are read
+/// back. The whole text has to match. Numbers are written and read the same in every locale. An error says what is wrong with which
 /// text.
 #pragma once
 
+#include <array>
 #include <charconv>
 #include <concepts>
 #include <span>
@@ -15,7 +16,22 @@
 #include "infalign/core/config.hpp"
 #include "infalign/core/error.hpp"
 
-namespace infalign::detail {
+namespace infalign {
+
+/// What a transform or a procedure says of its own name. The lists in error messages and in the help of the command are made of it.
+struct name_entry {
+  std::string_view syntax;   ///< the head and the names of the parameters: `exponential:T`
+  std::string_view example;  ///< a name that reads back as itself: `exponential:10`
+  std::string_view summary;  ///< one line that says what it is
+};
+
+namespace detail {
+
+/// A parameter as a user would write it, `exponential:-5`. It has as many digits as it takes to read it back exactly.
+inline std::string format_parameter(double value) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
 
 /// The parameters of one name, taken from left to right.
 class parameter_reader {
@@ -75,7 +91,7 @@ class parameter_reader {
   std::string_view syntax_;
 };
 
-/// A line of a table of names: the syntax of the name, and the function that reads its parameters and makes the value.
+/// One line of a table of names: how the name is written, and the function that makes the value from its parameters.
 template <class Value>
 struct named_syntax {
   std::string_view syntax;
@@ -83,8 +99,32 @@ struct named_syntax {
   [[nodiscard]] std::string_view head() const { return syntax.substr(0, syntax.find(':')); }
 };
 
-/// The value that `text` names. Errors: `domain_error`, which says the text and what is wrong with it. For an unknown name it
-/// lists the known ones.
+/// A list of types. Each has `naming`, a `name_entry`, and `read(parameter_reader&)`, which makes a value.
+template <class... Types>
+struct type_list {};
+
+template <class Type, class... Types>
+constexpr bool contains(type_list<Types...>) {
+  return (std::same_as<Type, Types> || ...);
+}
+/// The list with one type more.
+template <class Last, class... Types>
+type_list<Types..., Last> appended(type_list<Types...>);
+
+/// The lines of a table of names, one for each type of the list.
+template <class Value, class... Types>
+constexpr std::array<named_syntax<Value>, sizeof...(Types)> name_table(type_list<Types...>) {
+  return {{{Types::naming.syntax, [](parameter_reader& in) -> Value { return Types::read(in); }}...}};
+}
+
+/// What the types of the list say of their names.
+template <class... Types>
+constexpr std::array<name_entry, sizeof...(Types)> name_entries(type_list<Types...>) {
+  return {Types::naming...};
+}
+
+/// The value that `text` names. Errors: `domain_error`. It holds the text and what is wrong with it. For an unknown name it lists the
+/// known ones.
 template <class Value>
 Value parse_name(std::string_view function, std::string_view what, std::string_view text,
                  std::span<const named_syntax<Value>> table) {
@@ -107,4 +147,6 @@ Value parse_name(std::string_view function, std::string_view what, std::string_v
   in.fail("unknown ", what, ", must be one of ", known);
 }
 
-}  // namespace infalign::detail
+}  // namespace detail
+
+}  // namespace infalign

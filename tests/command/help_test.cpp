@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "command/run_command.hpp"
+#include "infalign/procedure/any_procedure.hpp"
+#include "infalign/transform/any_transform.hpp"
+
+using infalign::test::lines_of;
+using infalign::test::outcome;
+using infalign::test::work_directory;
+
+namespace {
+
+/// Whether a line of `text` starts with the syntax and says the rest of the entry too.
+bool lists(const std::string& text, const infalign::name_entry& entry) {
+  for (const std::string& line : lines_of(text))
+    if (line.find("  " + std::string(entry.syntax) + " ") == 0)
+      return line.find(entry.summary) != std::string::npos && line.find(entry.example) != std::string::npos;
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("help lists every procedure and every transform that can be given") {
+  const work_directory directory;
+  for (const char* subcommand : {"plan", "win-rate", "compare", "evaluate"}) {
+    const std::string help = directory.infalign(std::string(subcommand) + " --help").out;
+    for (const infalign::name_entry& entry : infalign::procedure_names()) {
+      CAPTURE(subcommand);
+      CAPTURE(entry.syntax);
+      CHECK(lists(help, entry));
+    }
+  }
+  for (const char* subcommand : {"plan", "calibrate", "evaluate"}) {
+    const std::string help = directory.infalign(std::string(subcommand) + " --help").out;
+    for (const infalign::name_entry& entry : infalign::transform_names()) {
+      CAPTURE(subcommand);
+      CAPTURE(entry.syntax);
+      CHECK(lists(help, entry));
+    }
+  }
+}
+
+TEST_CASE("an unknown name is answered with every name that there is") {
+  const work_directory directory;
+  const outcome procedure = directory.infalign("plan --kl 1 --procedure bestof:4");
+  CHECK(procedure.code == 2);
+  for (const infalign::name_entry& entry : infalign::procedure_names())
+    CHECK(procedure.err.find(entry.syntax) != std::string::npos);
+  const outcome transform = directory.infalign("plan --kl 1 --procedure best_of:4 --transform exp:5");
+  CHECK(transform.code == 2);
+  for (const infalign::name_entry& entry : infalign::transform_names())
+    CHECK(transform.err.find(entry.syntax) != std::string::npos);
+}
