@@ -2,6 +2,9 @@
 /// \file
 /// The theory: which transform, which KL weight and what win rate to expect, before anything is trained or sampled. Host numerics on
 /// quantiles; needs the standard library alone. What is estimated from samples of the base policy is in `infalign/evaluation/`.
+///
+/// A source that calls these functions compiles them. A program with several such sources can link CMake's `infalign::compiled`
+/// (`find_package(infalign COMPONENTS compiled)`), which compiles them once.
 #pragma once
 
 #include "infalign/theory/matchup.hpp"

@@ -62,6 +62,8 @@ TEST_CASE("for every method and KL weight what is foretold is what the tabular p
       CAPTURE(p.predicted.kl.value);
       CAPTURE(p.tabular.kl.value);
       CHECK(p.predicted.kl.value > 0.1);
+      for (const infalign::estimate& e : p.win_rate_difference) CHECK((e.lowest == -1 && e.highest == 1));
+      CHECK((std::isinf(p.kl_difference.lowest) && std::isinf(p.kl_difference.highest)));
       // Four differences of each of 36 policies: the largest of so many normal numbers is below 4.5 with probability 0.999.
       CHECK(p.largest_deviation() < 4.5);
     }

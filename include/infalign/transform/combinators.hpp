@@ -156,7 +156,9 @@ struct composed {
         if (u > 0 && u < 1) at.push_back(u);
       }
     std::sort(at.begin(), at.end());
-    at.erase(std::unique(at.begin(), at.end()), at.end());
+    // Without such a stretch the two differ by the rounding of `inner`.
+    const auto same = [](double u, double next) { return next - u <= 1e-13 * next; };
+    at.erase(std::unique(at.begin(), at.end(), same), at.end());
     return at;
   }
   [[nodiscard]] std::string name() const { return outer.name() + "(" + inner.name() + ")"; }
