@@ -9,6 +9,7 @@
 #include "cuda/configuration.cuh"
 #include "infalign/calibration/calibrate.hpp"
 #include "infalign/calibration/calibrator.hpp"
+#include "infalign/objective/losses.hpp"
 #include "infalign/objective/policy_gradient.hpp"
 #include "support/samples.hpp"
 

@@ -50,7 +50,7 @@ TEST_CASE("a row read in parts and merged is the row, whatever the parts and the
   for (std::size_t j = 600; j < v; ++j) policy[j] += 300, base[j] -= 200;  // shards whose logits lie far apart
   policy[token] += 299;
   const test::numbers wide_policy = test::wide(policy), wide_base = test::wide(base);
-  const infalign::row_statistics whole = infalign::statistics_of<all_terms>(state_of(policy, base, 0, v, token));
+  const infalign::row_statistics whole = infalign::statistics_of(state_of(policy, base, 0, v, token), all_terms::value);
   CHECK(whole.log_prob() == doctest::Approx(static_cast<double>(test::log_softmax(wide_policy)[token])).epsilon(1e-13));
   CHECK(whole.kl == doctest::Approx(static_cast<double>(test::kl(wide_policy, wide_base))).epsilon(1e-12));
   CHECK(whole.entropy == doctest::Approx(static_cast<double>(test::entropy(wide_policy))).epsilon(1e-12));
@@ -66,7 +66,8 @@ TEST_CASE("a row read in parts and merged is the row, whatever the parts and the
       if (i + 1 < parts.size()) pair.merge(parts[i + 1]);
       pairs.merge(pair);
     }
-    for (const row_state& merged : {forwards, backwards, pairs}) check_close(infalign::statistics_of<all_terms>(merged), whole);
+    for (const row_state& merged : {forwards, backwards, pairs})
+      check_close(infalign::statistics_of(merged, all_terms::value), whole);
   }
 }
 
@@ -91,18 +92,18 @@ TEST_CASE("a part that is masked as a whole adds nothing, and a NaN in any part 
   const auto base = test::normal_values<double>(20, 2);
   auto policy = test::normal_values<double>(20, 1);
   for (std::size_t j = 10; j < 20; ++j) policy[j] = -infalign::infinity<double>;
-  const auto whole = infalign::statistics_of<all_terms>(state_of(policy, base, 0, 20, 4));
+  const auto whole = infalign::statistics_of(state_of(policy, base, 0, 20, 4), all_terms::value);
   for (const bool masked_first : {false, true}) {
     row_state a = state_of(policy, base, 0, 10, 4), b = state_of(policy, base, 10, 20, 4);
     if (masked_first) std::swap(a, b);
     a.merge(b);
-    check_close(infalign::statistics_of<all_terms>(a), whole);
+    check_close(infalign::statistics_of(a, all_terms::value), whole);
   }
   policy[15] = std::numeric_limits<double>::quiet_NaN();
   for (const bool first : {false, true}) {
     row_state a = state_of(policy, base, 0, 10, 4), b = state_of(policy, base, 10, 20, 4);
     if (first) std::swap(a, b);
     a.merge(b);
-    CHECK(std::isnan(infalign::statistics_of<all_terms>(a).log_prob()));
+    CHECK(std::isnan(infalign::statistics_of(a, all_terms::value).log_prob()));
   }
 }

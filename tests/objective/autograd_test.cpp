@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "infalign/objective/losses.hpp"
 #include "infalign/objective/policy_gradient.hpp"
 #include "infalign/objective/sequence_policy_gradient.hpp"
 #include "logits/token_batch.hpp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infalign/objective/policy_gradient.hpp"
+#include "infalign/objective/losses.hpp"
 
 #include <doctest/doctest.h>
 

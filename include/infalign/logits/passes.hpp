@@ -46,7 +46,7 @@ struct finish_kernel {
   logit_terms terms;
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t t) const {
-    team.once([&] { with_terms(terms, [&]<class Terms>(Terms) { statistics[t] = statistics_of<Terms>(states[t]); }); });
+    team.once([&] { statistics[t] = statistics_of(states[t], terms); });
   }
 };
 

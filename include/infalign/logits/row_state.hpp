@@ -10,11 +10,18 @@
 
 namespace infalign {
 
-/// Which terms a pass over logits computes, as a type: what is not wanted costs nothing.
+/// What is to be known of a row beside its log-normaliser.
+struct logit_terms {
+  bool kl = false;  ///< needs a base policy
+  bool entropy = false;
+};
+
+/// The same as a type: in a pass over logits, what is not wanted costs nothing.
 template <bool Kl, bool Entropy>
 struct row_terms {
   static constexpr bool kl = Kl;
   static constexpr bool entropy = Entropy;
+  static constexpr logit_terms value{Kl, Entropy};
 };
 
 /// `sum = Σ exp(l_j - shift)`, with a shift that follows the largest logit at a distance: the exponentials can neither overflow nor

@@ -24,17 +24,16 @@ struct row_statistics {
 
 /// From the state of all columns. With `d` and `c` of `row_state`: `log Z = shift + log Σe^d`, `entropy = log Σe^d - Σ e^d·d / Σe^d`,
 /// `KL = Σ e^d·(d - c) / Σe^d - (log Σe^d - log Σe^c)`, in which no number is as large as the logits may be. KL and entropy are cut
-/// off at 0.
-template <class Terms>
-INFALIGN_HD row_statistics statistics_of(const row_state& row) {
+/// off at 0. `terms` must have been read.
+INFALIGN_HD inline row_statistics statistics_of(const row_state& row, logit_terms terms) {
   using std::log;
   const double log_sum = log(row.policy.sum);
   row_statistics s{row.policy.shift + log_sum, 0, row.token_logit, 0, 0, 0};
-  if constexpr (Terms::entropy) {
+  if (terms.entropy) {
     const double entropy = log_sum - row.weighted_logit / row.policy.sum;
     s.entropy = entropy < 0 ? 0 : entropy;
   }
-  if constexpr (Terms::kl) {
+  if (terms.kl) {
     const double base_log_sum = log(row.base.sum);
     s.base_log_normalizer = row.base.shift + base_log_sum;
     s.token_base_logit = row.token_base_logit;

@@ -12,12 +12,6 @@
 
 namespace infalign {
 
-/// What is to be known of a row beside its log-normaliser.
-struct logit_terms {
-  bool kl = false;  ///< needs a base policy
-  bool entropy = false;
-};
-
 /// The logits of T tokens and the ids that were sampled.
 template <class L, class Space = host_memory>
 struct token_logits {

@@ -63,7 +63,7 @@ struct policy_gradient_kernel {
     const L* base = batch.base_row(t);
     const index_t columns = batch.policy.columns();
     auto kept = room_for_exponentials<Team>(row, gradient[t].data());
-    const auto s = statistics_of<Terms>(read_row<Terms>(team, row, base, columns, batch.tokens[t], kept));
+    const auto s = statistics_of(read_row<Terms>(team, row, base, columns, batch.tokens[t], kept), Terms::value);
     const double old = old_log_prob != nullptr ? static_cast<double>(old_log_prob[t]) : s.log_prob();
     const loss_value v = loss(token_row_of(s, old, static_cast<double>(advantages[t]), batch.tokens[t], t));
     team.once([&] { statistics.store(t, s, v.value); });

@@ -22,8 +22,9 @@ struct sequence_statistics_kernel {
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t t) const {
     kept_exponentials<compute_t<L>> none;
-    const auto row = statistics_of<Terms>(
-        read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t], none));
+    const auto row = statistics_of(
+        read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t], none),
+        Terms::value);
     team.once([&] {
       out.store(t, row);
       rows_out[t] = row;
