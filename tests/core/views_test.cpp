@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infalign/core/views.hpp"
 
+#include "infalign/core/shapes.hpp"
+
 #include <doctest/doctest.h>
 
 #include <array>

@@ -30,6 +30,7 @@
 
 #include "infalign/backend/team.hpp"
 #include "infalign/core/config.hpp"
+#include "infalign/core/shapes.hpp"
 #include "infalign/core/views.hpp"
 
 namespace infalign {

@@ -120,7 +120,7 @@ class cuda {
   void sort(const G& groups, T* out) {
     auto frame = scratch();
     const T* packed = groups.data();
-    if (packed == out || !is_packed(groups)) {
+    if (packed == out || !shape<G>::is_packed(groups)) {
       T* const copy = frame.template take<T>(groups.total());
       this->groups(groups.size(), groups.total(), detail::pack_kernel{any_groups(groups), copy});
       packed = copy;
@@ -140,22 +140,11 @@ class cuda {
     return std::min((n + of_block - 1) / of_block, index_t{32} * model_.multiprocessors);
   }
 
-  template <class G>
-  static bool is_packed(const G& groups) {
-    if constexpr (is_rows<G>)
-      return groups.stride() == groups.columns() || groups.size() <= 1;
-    else
-      return true;
-  }
-
   static constexpr index_t longest_run = std::numeric_limits<int>::max();
 
   template <class G>
   [[nodiscard]] index_t offset(const G& groups, index_t g) const {
-    if constexpr (is_rows<G>)
-      return groups.offset(g);
-    else
-      return g == 0 ? 0 : g == groups.size() ? groups.total() : read(groups.offsets().data() + g);
+    return shape<G>::offset_of([this](const index_t* p) { return read(p); }, groups, g);
   }
 
   /// The largest `end` for which groups `begin … end-1` have no more values than CUB counts.

@@ -16,24 +16,13 @@
 
 namespace infalign::detail {
 
-/// The length of groups, several at a time: a constant for rows, a difference of offsets for ragged groups.
-template <class At, class T, class Space>
-INFALIGN_HD auto group_sizes(At at, const rows<T, Space>& groups) {
-  return decltype(at.load(static_cast<const index_t*>(nullptr)))(groups.columns());
-}
-template <class At, class T, class Space>
-INFALIGN_HD auto group_sizes(At at, const ragged<T, Space>& groups) {
-  const index_t* offsets = groups.offsets().data();
-  return at.load(offsets + 1) - at.load(offsets);
-}
-
 template <class G>
 struct smaller_than {
   G groups;
   index_t bound;
   template <class At>
   INFALIGN_HD auto operator()(At at) const {
-    const auto sizes = group_sizes(at, groups);
+    const auto sizes = shape<G>::sizes(at, groups);
     return sizes < decltype(at.load(static_cast<const index_t*>(nullptr)))(bound);
   }
 };
@@ -44,7 +33,7 @@ struct different_sizes {
   H b;
   template <class At>
   INFALIGN_HD auto operator()(At at) const {
-    return !(group_sizes(at, a) == group_sizes(at, b));
+    return !(shape<G>::sizes(at, a) == shape<H>::sizes(at, b));
   }
 };
 
@@ -137,10 +126,7 @@ void expects_groups(B& on, std::string_view function, std::string_view name, con
 
 template <class B, class G>
 index_t group_size(B& on, const G& groups, index_t g) {
-  if constexpr (is_rows<G>)
-    return groups.columns();
-  else
-    return on.read(groups.offsets().data() + g + 1) - on.read(groups.offsets().data() + g);
+  return shape<G>::size_of([&on](const index_t* p) { return on.read(p); }, groups, g);
 }
 
 /// The two have the same number of groups.
@@ -156,8 +142,8 @@ void expects_same_shape(B& on, std::string_view function, std::string_view a_nam
   expects_same_count(function, a_name, a, b_name, b);
   if (a.empty()) return;
   index_t bad = a.size();
-  if constexpr (is_rows<G> && is_rows<H>)
-    bad = a.columns() == b.columns() ? a.size() : 0;
+  if constexpr (shape<G>::equal_sizes && shape<H>::equal_sizes)
+    bad = group_size(on, a, 0) == group_size(on, b, 0) ? a.size() : 0;
   else if (on.checks_values())
     bad = on.template first<index_t>(a.size(), different_sizes<G, H>{a, b});
   if (bad < a.size())
@@ -171,8 +157,8 @@ void expects_group_sizes(B& on, std::string_view function, std::string_view name
                          const Why&... why) {
   if (groups.empty()) return;
   index_t bad = groups.size();
-  if constexpr (is_rows<G>)
-    bad = groups.columns() < bound ? 0 : groups.size();
+  if constexpr (shape<G>::equal_sizes)
+    bad = group_size(on, groups, 0) < bound ? 0 : groups.size();
   else if (on.checks_values())
     bad = on.template first<index_t>(groups.size(), smaller_than<G>{groups, bound});
   if (bad < groups.size())

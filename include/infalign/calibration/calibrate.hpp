@@ -105,10 +105,11 @@ void calibrate(B&& on, const References& references, const Rewards& rewards, con
 ///
 /// `Φ` receives `u` as rounded to the type of `out`. If `Φ` is infinite at 0 or 1 (logarithm, normal quantile), so is the
 /// result for a reward below or above all references; `clamped` keeps it finite.
-template <backend B, grouped References, grouped Rewards, transform_function Transform, writable_groups Out>
+template <backend B, grouped References, grouped Rewards, class Transform, writable_groups Out>
   requires reachable_from<B, References, Rewards, Out>
 void calibrate_transform(B&& on, const References& references, const Rewards& rewards, const Transform& transform,
                          const Out& out, calibration_options options = {}) {
+  detail::expects_transform<Transform>();
   detail::check_calibration(on, "calibrate_transform", references, rewards, out);
   using form = decltype(kernel_form(transform));
   static_assert(usable_in<form, typename std::remove_cvref_t<B>::memory_space>,

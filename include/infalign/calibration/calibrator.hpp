@@ -144,18 +144,17 @@ class calibrator {
         offsets_(on.template make_array<index_t>(0)) {
     check(on, references);
     sorted_ = on.template make_array<value_type>(references.total());
-    if constexpr (!is_rows<References>) {
-      const auto offsets = references.offsets();
-      offsets_ = on.template make_array<index_t>(offsets.size());
+    const auto offsets = shape<References>::offsets(references);
+    offsets_ = on.template make_array<index_t>(offsets.size());
+    if (!offsets.empty())
       on.template map<index_t>(offsets.size(), detail::copy_formula<index_t>{offsets.data(), offsets_.data()});
-    }
     on.sort(references, sorted_.data());
   }
 
   /// Takes references over and sorts them in place, for more of them than fit in memory twice. Group `g` is
   /// `references[offsets[g] … offsets[g+1])`.
   template <backend B>
-    requires(std::same_as<std::remove_cvref_t<B>, Backend> && !is_rows<References>)
+    requires(std::same_as<std::remove_cvref_t<B>, Backend> && !shape<References>::equal_sizes)
   calibrator(B&& on, typename Backend::template array<value_type> references, typename Backend::template array<index_t> offsets)
       : shape_({nullptr, static_cast<index_t>(references.size())}, {nullptr, static_cast<index_t>(offsets.size())}),
         sorted_(std::move(references)),
@@ -186,10 +185,7 @@ class calibrator {
   }
 
   [[nodiscard]] packed groups() const {
-    if constexpr (is_rows<References>)
-      return packed(sorted_.data(), shape_.size(), shape_.columns());
-    else
-      return packed({sorted_.data(), shape_.total()}, {offsets_.data(), shape_.offsets().size()});
+    return shape<packed>::over(sorted_.data(), shape_, {offsets_.data(), static_cast<index_t>(offsets_.size())});
   }
 
   packed shape_;  // has no values; they lie in sorted_

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #define INFALIGN_VERSION_MAJOR 0
-#define INFALIGN_VERSION_MINOR 1
+#define INFALIGN_VERSION_MINOR 2
 #define INFALIGN_VERSION_PATCH 0
 
 #if defined(__CUDACC__)

@@ -37,7 +37,7 @@ void check_win_rate(B& on, std::string_view function, const Policy& policy, inde
 /// where it is needed otherwise. On host memory their type does not depend on the procedure. `procedure` must outlive them.
 template <class Frame, class B, class Groups, class Procedure>
 auto shares_of(B& on, Frame& frame, const Groups& groups, const Procedure& procedure) {
-  if constexpr (is_rows<Groups>) {
+  if constexpr (shape<Groups>::equal_sizes) {
     const index_t m = groups.columns();
     double* const table = frame.template take<double>(m + 1);
     on.groups(1, m, share_table_kernel<Procedure>{procedure, m, table});
