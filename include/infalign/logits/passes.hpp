@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The two passes over a batch of logits on a backend. Between them a caller does what its objective asks for: a loss of pairs, an
-/// exchange between ranks that hold shards of the vocabulary, a weight for each sequence.
+/// The two passes over a batch of logits on a backend. Between them the caller does what its objective needs: a loss of pairs,
+/// an exchange between ranks that hold shards of the vocabulary, a weight for each sequence.
 ///
 /// \code
 /// infalign::read_logits(on, batch, {.kl = true}, states);       // pass 1: one row_state a token
@@ -65,7 +65,7 @@ struct gradient_kernel {
   }
 };
 
-/// The second pass behind the checks. `entropy`: whether any coefficient of it may differ from 0.
+/// The second pass, once the arguments are checked. `entropy`: whether a coefficient of the entropy may differ from 0.
 template <class B, class L, class G, class Space>
 void run_gradient(B& on, const token_logits<L, Space>& batch, bool entropy, const row_statistics* statistics,
                   const row_coefficients* coefficients, const rows<G, Space>& gradient) {
@@ -81,13 +81,14 @@ inline void check_count(std::string_view function, std::string_view name, index_
 
 }  // namespace detail
 
-/// Pass 1: the state of every row, with the sums of the terms that are asked for. A base policy is read only for its KL.
+/// Pass 1: the state of every row, with the sums that the wanted terms need. A base policy is read only for its KL.
 ///
-/// - Shapes: `batch` T×V logits; `states` T values. A token id of -1 says that the row is a part of the vocabulary (a shard) that does
-///   not hold its token; `row_state::merge` puts parts together, in any order.
-/// - -inf logits are masked tokens: probability 0. NaN logits give NaN for their row alone.
-/// - Cost: each logit is read once from memory. Errors: `shape_error`, `domain_error` (id out of range, KL without a base policy), before anything is
-///   written.
+/// - Shapes: `batch` T×V logits; `states` T values. A token id of -1 means that the row is a part of the vocabulary (a shard)
+///   that does not hold its token. `row_state::merge` puts parts together, in any order.
+/// - A logit of -inf is a masked token: its probability is 0. NaN logits give NaN for their row alone.
+/// - Cost: each logit is read once from memory.
+/// - Errors: `shape_error`; `domain_error` for an id out of range, or a KL without a base policy. They are thrown before
+///   anything is written.
 /// - Deterministic; equal for every number of threads.
 template <backend B, class L, class Space, class States>
   requires reachable_from<B, token_logits<L, Space>>
@@ -103,8 +104,8 @@ void read_logits(B&& on, const token_logits<L, Space>& batch, logit_terms terms,
   });
 }
 
-/// The statistics of rows whose state is complete. `terms` must be those that were read: asking for the KL of rows that were read
-/// without a base policy gives NaN. Shapes: both T values. Errors: `shape_error`.
+/// The statistics of rows whose state is complete. `terms` must be those that were read; the KL of rows that were read without
+/// a base policy is NaN. Shapes: both T values. Errors: `shape_error`.
 template <backend B, class States, class Statistics>
 void finish_rows(B&& on, logit_terms terms, const States& states, Statistics&& statistics) {
   const span in(states);
@@ -114,12 +115,13 @@ void finish_rows(B&& on, logit_terms terms, const States& states, Statistics&& s
   on.groups(in.size(), 64 * in.size(), detail::finish_kernel{in.data(), out.data(), terms});
 }
 
-/// Pass 2: the gradient with respect to every logit, from the statistics of whole rows and coefficients of the caller's (see
+/// Pass 2: the gradient with respect to every logit. It takes the statistics of whole rows and the caller's coefficients (see
 /// `row_coefficients`).
 ///
-/// - Shapes: `batch` T×V logits (or the part of the vocabulary of a shard, with token ids of -1 where the token lies elsewhere);
-///   `statistics` and `coefficients` T values; `gradient` T×V, rows possibly strided; it may be the policy's logits themselves.
-/// - A KL coefficient needs a base policy in `batch`; without one it is not used.
+/// - Shapes: `batch` T×V logits; `statistics` and `coefficients` T values; `gradient` T×V, rows possibly strided. A shard gives
+///   its part of the vocabulary, with token ids of -1 where the token lies elsewhere. `gradient` may be the policy's logits
+///   themselves.
+/// - A KL coefficient is not used if `batch` has no base policy.
 /// - Cost: logits are read once, gradients written once. Errors: `shape_error`, `domain_error`, before anything is written.
 template <backend B, class L, class Space, class Statistics, class Coefficients, class G>
   requires reachable_from<B, token_logits<L, Space>>

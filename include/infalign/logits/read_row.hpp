@@ -12,15 +12,16 @@
 
 namespace infalign {
 
-/// Exponentials of a row, left by the first pass for the second: `values[j] = exp(l_j - origin)`, or null for none.
+/// Exponentials of a row that the first pass leaves for the second: `values[j] = exp(l_j - origin)`, or null for none.
 template <class T>
 struct kept_exponentials {
   T* values = nullptr;
   double origin = 0;
 };
 
-/// Room for them in the row of the gradient, if its type holds them unrounded, the team prefers reading them back to computing
-/// them again, and the logits do not lie there themselves.
+/// Room for the exponentials in the row of the gradient, or null. There is room if three things hold: the type of the gradient
+/// holds them unrounded, the team prefers reading them back to computing them again, and the logits do not lie there
+/// themselves.
 template <class Team, class L, class G>
 INFALIGN_HD kept_exponentials<compute_t<L>> room_for_exponentials(const L* row, G* gradient) {
   if constexpr (keeps_exponentials<Team> && std::same_as<G, compute_t<L>>)
@@ -48,8 +49,8 @@ struct chunk_sums {
   double weighted_ratio = 0;
 };
 
-/// One pass over a chunk. Where e^d is 0 (masked, or far below the maximum) there is nothing to add, and 0·(-inf) must not be
-/// formed. `keep`, where not null, receives e^d.
+/// One pass over a chunk. Where e^d is 0 (a masked logit, or one far below the maximum) nothing is added, since 0·(-inf) would
+/// be NaN. If `keep` is not null, it receives e^d.
 template <class Terms, class T, class Team, class L>
 INFALIGN_HOT INFALIGN_HD chunk_sums sum_chunk(Team& team, const L* row, const L* base, index_t n, double origin,
                                               double base_origin, T* keep) {
@@ -89,12 +90,13 @@ INFALIGN_HOT INFALIGN_HD chunk_sums sum_chunk(Team& team, const L* row, const L*
 
 }  // namespace detail
 
-/// Reads `columns` of a row and, with `Terms::kl`, of the base policy's: one pass, from memory once. `token` is the position of the
-/// sampled token among them, or -1 if it is not. `kept.values`, where not null, receives `exp(l_j - kept.origin)`, and becomes null if
-/// that was not possible.
+/// Reads `columns` of a row in one pass, and with `Terms::kl` those of the base policy's row. Each logit comes from memory
+/// once. `token` is the position of the sampled token among them, or -1 if it is elsewhere. If `kept.values` is not null, it
+/// receives `exp(l_j - kept.origin)`; it becomes null if that was not possible.
 ///
-/// The shift is the maximum of the first chunk; a chunk that reaches far above it (and few do) raises it and is summed again. Sums are
-/// taken in the lanes over a chunk, and in `double` across chunks. -inf is a masked column; NaN gives NaN.
+/// The shift is the maximum of the first chunk. A chunk that reaches far above it, which is rare, raises the shift and is
+/// summed again. Sums are taken in the lanes over a chunk, and in `double` across chunks. -inf is a masked column; NaN gives
+/// NaN.
 template <class Terms, class Team, class L>
 INFALIGN_NOINLINE INFALIGN_HD row_state read_row(Team& team, const L* row, const L* base, index_t columns, index_t token,
                                                  kept_exponentials<compute_t<L>>& kept) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The second pass over one row of logits, for a team: the gradient with respect to every logit, from the statistics of the row and
-/// the coefficients that a loss asks for.
+/// The second pass over one row of logits, for a team: the gradient with respect to every logit, from the statistics of the row
+/// and the coefficients that a loss asks for.
 #pragma once
 
 #include <cmath>
@@ -22,7 +22,7 @@ struct row_coefficients {
 
 namespace detail {
 
-/// `x - c` as if `c` were not rounded to the precision of the value type: for logits far from 0 that rounding alone would be
+/// `x - c` as if `c` were not rounded to the precision of the value type. For logits far from 0, that rounding alone would be
 /// larger than the error allowed in the difference.
 template <class V>
 struct precise_minus {
@@ -34,8 +34,8 @@ struct precise_minus {
   INFALIGN_HD V operator()(V x) const { return (x - high) - low; }
 };
 
-/// Everything but the term of the sampled token, for scalars or batches, with its constants at hand. Where p is 0 the gradient is
-/// 0, whatever the logarithms are; where it is NaN, NaN.
+/// The gradient but for the term of the sampled token, for scalars or batches, with its constants at hand. It is 0 where p is
+/// 0, whatever the logarithms are, and NaN where p is NaN.
 template <class Terms, class V>
 struct gradient_formula {
   precise_minus<V> log_p;
@@ -86,7 +86,7 @@ INFALIGN_HOT INFALIGN_HD void write_gradient_row(Team& team, const L* row, const
   else
     write([log_p = formula.log_p](auto, const V& l) { return exp(log_p(l)); });
   if (token < 0) return;
-  // The sampled token anew from its saved logit: rounded once, also where the gradient is stored in 16 bits.
+  // The sampled token is computed anew from its saved logit, so that it is rounded once, also for gradients of 16 bits.
   team.once([&] {
     const gradient_formula<Terms, double> exact(s, c);
     const double rest = exact(exp(s.log_prob()), s.token_logit, s.token_base_logit);
@@ -96,9 +96,9 @@ INFALIGN_HOT INFALIGN_HD void write_gradient_row(Team& team, const L* row, const
 
 }  // namespace detail
 
-/// Writes the gradient of `columns` of a row; `gradient` may be `row`. `token` is the position of the sampled token among them, or -1 if
-/// it is not. Where the probability is 0 the gradient is 0. Without a KL coefficient the base policy is not read: an infinite KL must
-/// not turn into 0·inf. `kept` is what `read_row` left there.
+/// Writes the gradient of `columns` of a row; `gradient` may be `row`. `token` is the position of the sampled token among them,
+/// or -1 if it is elsewhere. Where the probability is 0, the gradient is 0. Without a KL coefficient the base policy is not
+/// read, so that an infinite KL cannot turn into 0·inf. `kept` is what `read_row` left there.
 template <class Terms, class Team, class L, class G>
 INFALIGN_HD void write_gradient(Team& team, const L* row, const L* base, index_t columns, index_t token,
                                 const row_statistics& s, const row_coefficients& c, const kept_exponentials<compute_t<L>>& kept,

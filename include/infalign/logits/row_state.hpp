@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// What has been read of one row of logits so far, as a value that merges: parts of a row may be read apart (chunks, shards of the
-/// vocabulary) and put together in any order.
+/// The state of one row of logits, as a value that merges. Parts of a row (chunks, shards of the vocabulary) may be read
+/// separately and put together in any order.
 #pragma once
 
 #include <cmath>
@@ -10,13 +10,13 @@
 
 namespace infalign {
 
-/// What is to be known of a row beside its log-normaliser.
+/// What is wanted of a row besides its log-normaliser.
 struct logit_terms {
   bool kl = false;  ///< needs a base policy
   bool entropy = false;
 };
 
-/// The same as a type: in a pass over logits, what is not wanted costs nothing.
+/// The same as a type, so that what is not wanted costs nothing in a pass over logits.
 template <bool Kl, bool Entropy>
 struct row_terms {
   static constexpr bool kl = Kl;
@@ -24,8 +24,8 @@ struct row_terms {
   static constexpr logit_terms value{Kl, Entropy};
 };
 
-/// `sum = Σ exp(l_j - shift)`, with a shift that follows the largest logit at a distance: the exponentials can neither overflow nor
-/// all vanish.
+/// `sum = Σ exp(l_j - shift)`. The shift follows the largest logit at a distance, so that the exponentials can neither overflow
+/// nor all vanish.
 struct shifted_sum {
   double shift = -infinity<double>;
   double sum = 0;
@@ -39,17 +39,17 @@ struct shifted_sum {
     sum *= factor;
     return factor;
   }
-  /// The shift, or 0 while everything so far is masked: something finite to measure from.
+  /// The shift, or 0 while everything so far is masked, so that differences from it are finite.
   [[nodiscard]] INFALIGN_HD double origin() const { return shift > -infinity<double> ? shift : 0; }
   /// Whether `e^(top - shift)` is so large that a sum of such terms could leave the range of `float`.
   [[nodiscard]] INFALIGN_HD bool is_far_below(double top) const { return top > shift + 32; }
 };
 
-/// The partial state of a row: sums over the columns read so far, with `d = l - policy.shift` and `c = b - base.shift` for the logits
-/// `l` of the policy and `b` of the base policy.
+/// The partial state of a row: sums over the columns read so far. In them `d = l - policy.shift` and `c = b - base.shift`, for
+/// the logits `l` of the policy and `b` of the base policy.
 ///
-/// `merge` is associative and commutative up to rounding, and a fresh state is its neutral element. Trivially copyable: ranks that hold
-/// shards of the vocabulary exchange these few doubles a token.
+/// `merge` is associative and commutative up to rounding, and a fresh state is its neutral element. The type is trivially
+/// copyable: ranks that hold shards of the vocabulary exchange these few doubles a token.
 struct row_state {
   shifted_sum policy;
   shifted_sum base;
@@ -58,7 +58,7 @@ struct row_state {
   double token_logit = -infinity<double>;  ///< of the sampled token, if it is among the columns read
   double token_base_logit = -infinity<double>;
 
-  /// Raises both shifts. `d` and `c` are measured from them, so every term summed so far changes.
+  /// Raises both shifts. Every sum so far changes, as `d` and `c` are measured from the shifts.
   INFALIGN_HD void raise_to(double maximum, double base_maximum) {
     const double before = policy.origin();
     const double base_before = base.origin();
@@ -85,7 +85,7 @@ struct row_state {
   }
 
  private:
-  /// NaN passes on.
+  /// The larger of two values, or NaN if one is NaN.
   INFALIGN_HD static double larger(double a, double b) { return a < b || b != b ? b : a; }
 };
 

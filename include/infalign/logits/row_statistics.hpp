@@ -9,8 +9,8 @@
 
 namespace infalign {
 
-/// The statistics of a row: log-normalisers, the logits of the sampled token, exact KL and entropy in nats. What the gradient pass needs
-/// to know of it. Trivially copyable.
+/// The statistics of a row, as the gradient pass needs them: log-normalisers, the logits of the sampled token, exact KL and
+/// entropy in nats. Trivially copyable.
 struct row_statistics {
   double log_normalizer;       ///< `log Σ exp(l_j)`
   double base_log_normalizer;  ///< the same of the base policy; 0 without one
@@ -22,9 +22,9 @@ struct row_statistics {
   [[nodiscard]] INFALIGN_HD double base_log_prob() const { return token_base_logit - base_log_normalizer; }
 };
 
-/// From the state of all columns. With `d` and `c` of `row_state`: `log Z = shift + log Σe^d`, `entropy = log Σe^d - Σ e^d·d / Σe^d`,
-/// `KL = Σ e^d·(d - c) / Σe^d - (log Σe^d - log Σe^c)`, in which no number is as large as the logits may be. KL and entropy are cut
-/// off at 0. `terms` must have been read.
+/// The statistics of a row from the state of all its columns. With `d` and `c` of `row_state`: `log Z = shift + log Σe^d`,
+/// `entropy = log Σe^d - Σ e^d·d / Σe^d`, `KL = Σ e^d·(d - c) / Σe^d - (log Σe^d - log Σe^c)`. In the last two no number is as
+/// large as the logits may be. KL and entropy are cut off at 0. `terms` must have been read.
 INFALIGN_HD inline row_statistics statistics_of(const row_state& row, logit_terms terms) {
   using std::log;
   const double log_sum = log(row.policy.sum);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// What a pass over logits tells of every token: log-probability, exact KL to the base policy, entropy.
+/// What a pass over logits computes for every token: log-probability, exact KL to the base policy, entropy.
 #pragma once
 
 #include <string_view>
@@ -71,12 +71,12 @@ struct statistics_kernel {
 
 }  // namespace detail
 
-/// Log-probability of each token, exact KL to the base policy and entropy, from logits: one pass.
+/// Log-probability of each token, exact KL to the base policy and entropy, from one pass over the logits.
 ///
 /// - Shapes: `batch` T×V logits, each non-empty span of `statistics` T values (`loss` is left alone).
 /// - `log_prob = l_a - logsumexp(l)`; `kl = Σ_j p_j·(log p_j - log q_j)`; `entropy = -Σ_j p_j log p_j`, in nats.
-/// - A logit of -inf is a masked token: probability 0. `kl` is +inf where the policy has mass and the base none. NaN logits
-///   give NaN for their row alone; logits are not searched for it.
+/// - A logit of -inf is a masked token: its probability is 0. `kl` is +inf where the policy has mass and the base none. NaN
+///   logits give NaN for their row alone; they are not searched for.
 /// - `kl` and `entropy` are never negative: rounding below 0 is cut off.
 /// - Cost: each logit read once from memory (in chunks that stay in cache, so that maximum and sum need no second pass).
 template <backend B, class L, class T, class Space>

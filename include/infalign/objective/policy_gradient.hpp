@@ -72,7 +72,7 @@ struct policy_gradient_kernel {
   }
 };
 
-/// What a policy gradient asks of its arguments, whatever its tokens are.
+/// Checks the arguments that every policy gradient has, of single tokens or of sequences.
 template <class Loss, class B, class L, class A, class O, class T, class G, class Space>
 void check_objective(B& on, std::string_view function, const token_logits<L, Space>& batch, const token_data<A, O, Space>& data,
                      const objective_weights& weights, const token_statistics<T, Space>& statistics,
@@ -89,7 +89,7 @@ void check_objective(B& on, std::string_view function, const token_logits<L, Spa
     check_count(function, "old_log_prob", data.old_log_prob.size(), batch.tokens.size());
 }
 
-/// Whether the entropy of a row has to be known.
+/// Whether the entropy of a row must be computed.
 template <class Loss, class T, class Space>
 bool wants_entropy(const objective_weights& weights, const token_statistics<T, Space>& statistics) {
   return needs_entropy<Loss> || weights.entropy.value > 0 || !statistics.entropy.empty();
@@ -101,19 +101,19 @@ bool wants_entropy(const objective_weights& weights, const token_statistics<T, S
 ///
 /// For the row of token `a` with softmax `p`, base softmax `q` and `w = -dloss/dlog π(a)`:
 /// `dL/dl_j = scale·{p_j·[w + β·(log p_j - log q_j - KL) + η·(log p_j + H)] - w·1{j = a}}`,
-/// with the derivatives of the loss by KL and entropy, if it has them, added to `β` and taken from `η`.
+/// A derivative of the loss with respect to the KL is added to `β`, and one with respect to the entropy is taken from `η`.
 ///
 /// - `loss`: `reinforce{}`, `clipped_surrogate(0.2, 0.2)`, or a type of your own (see `objective/loss/token_loss.hpp`).
 /// - `advantages`: T values, or `token_data(advantages, old_log_prob)` for a loss that needs old log-probabilities.
-/// - Shapes: `batch` T×V logits, any V; `gradient` T×V, rows possibly strided; non-empty spans of
-///   `statistics` T values. `gradient` may be the policy's logits themselves: it then replaces them, and takes
-///   longer (the exponentials, kept in the gradient between the passes otherwise, are computed twice).
-/// - The KL is exact (whole vocabulary) and its gradient is that of each token's own term. Tokens sampled from the policy
-///   also decide the KL of the tokens that follow them; for that, use `sequence_policy_gradient`.
-/// - -inf logits are masked tokens: probability and gradient 0; one that was sampled all the same gets `-scale·w`. NaN logits
-///   give NaN in their row alone. Where the KL is infinite its gradient is NaN.
-/// - Cost: reads each logit once from memory, writes each gradient once; no extra memory. Sums of `float` logits are taken in
-///   registers over chunks of 4,096 and in `double` across them. Deterministic; equal for every number of threads.
+/// - Shapes: `batch` T×V logits, any V; `gradient` T×V, rows possibly strided; non-empty spans of `statistics` T values.
+/// - `gradient` may be the policy's logits themselves, which it then replaces. That takes longer: the exponentials are computed
+///   twice, as there is no room to keep them between the passes.
+/// - The KL is exact (whole vocabulary), and its gradient is that of each token's own term. Tokens sampled from the policy also
+///   decide the KL of the tokens that follow them; for that, use `sequence_policy_gradient`.
+/// - A logit of -inf is a masked token: its probability and gradient are 0. If it was sampled all the same, its gradient is
+///   `-scale·w`. NaN logits give NaN in their row alone. Where the KL is infinite, its gradient is NaN.
+/// - Cost: each logit is read once from memory, each gradient written once; no extra memory. Sums of `float` logits are taken
+///   in registers over chunks of 4,096 and in `double` across them. Deterministic; equal for every number of threads.
 /// - Errors: `shape_error`, `domain_error` (token id out of range, β > 0 without a base, advantage NaN or infinite), before
 ///   anything is written.
 template <backend B, class Loss, class L, class Data, class T, class G, class Space>

@@ -32,8 +32,8 @@ struct sequence_statistics_kernel {
   }
 };
 
-/// Between the passes: from the statistics of a rollout's rows to the coefficients of its gradient. The loss of token t, and of the
-/// KL its own gradient and `Σ_{s>t} KL_s` times that of its log-probability.
+/// Between the passes: turns the statistics of a rollout's rows into the coefficients of its gradient. Token t gets the
+/// gradient of its loss and of its own KL, and `β·Σ_{s>t} KL_s` times the gradient of its log-probability.
 template <class Loss, class Rollouts, class A, class O, class T>
 struct sequence_loss_kernel {
   Loss loss;
@@ -81,18 +81,20 @@ struct sequence_loss_kernel {
 
 }  // namespace detail
 
-/// Gradient of `scale·Σ_r [Σ_t loss_t + β·KL_r - η·Σ_t H_t]` with respect to the logits, for rollouts `y_r` sampled from the policy,
-/// where `KL_r` estimates `KL(π‖π₀)` of the whole response. With `reinforce{}`, which is the default, `Σ_t loss_t = -A_r·log π(y_r)`.
+/// Gradient of `scale·Σ_r [Σ_t loss_t + β·KL_r - η·Σ_t H_t]` with respect to the logits, for rollouts `y_r` sampled from the
+/// policy. `KL_r` estimates `KL(π‖π₀)` of the whole response. With `reinforce{}`, the default, `Σ_t loss_t = -A_r·log π(y_r)`.
 ///
-/// The KL of a response is `E Σ_t KL_t`, and a token decides through which prefixes the later terms are taken. Its gradient is
-/// `Σ_t [∇KL_t + (Σ_{s>t} KL_s)·∇log π(a_t)]`: leaving the second term out, as per-token penalties do, biases it. So token t
-/// gets the score weight `-dloss_t/dlog π(a_t) - β·Σ_{s>t} KL_s`, and every token the exact gradient of its own KL; the expectation over
-/// rollouts is the gradient of the sequence KL.
+/// The KL of a response is `E Σ_t KL_t`, and a token decides after which prefixes the later terms are taken. Its gradient is
+/// therefore the expectation of `Σ_t [∇KL_t + (Σ_{s>t} KL_s)·∇log π(a_t)]`. Per-token penalties leave the second term out,
+/// which biases the gradient. Here token t gets the score weight `-dloss_t/dlog π(a_t) - β·Σ_{s>t} KL_s` and the exact gradient
+/// of its own KL. The expectation over rollouts is then the gradient of the sequence KL.
 ///
-/// - `loss`: any of `policy_gradient`'s. It is told the rollout of its token: `sequence`, `sequence_length` and `sequence_log_ratio`.
+/// - `loss`: any of `policy_gradient`'s. It is also told of the token's rollout: `sequence`, `sequence_length` and
+///   `sequence_log_ratio`.
 /// - Shapes: `batch` T×V logits of all tokens, rollout after rollout; `rollout_offsets` R+1 positions into them, from 0 to T;
-///   `advantages` R values (centred by the caller, for example `leave_one_out_advantage`), or `token_data(advantages, old_log_prob)`
-///   with T old log-probabilities; the rest as for `policy_gradient`. `statistics.loss` receives the loss of each token.
+///   `advantages` R values (centred by the caller, for example `leave_one_out_advantage`), or
+///   `token_data(advantages, old_log_prob)` with T old log-probabilities; the rest as for `policy_gradient`. `statistics.loss`
+///   receives the loss of each token.
 /// - The entropy bonus acts on each token alone.
 /// - Cost: logits are read twice (the KL of later rows decides the score of earlier ones), gradients written once; scratch of
 ///   72 bytes a token. Errors as for `policy_gradient`, and `shape_error` for offsets that do not describe rollouts.
@@ -133,7 +135,7 @@ void sequence_policy_gradient(B&& on, const Loss& loss, const token_logits<L, Sp
   detail::run_gradient(on, batch, entropy, row_values, coefficients, gradient);
 }
 
-/// The same with `reinforce{}`.
+/// `sequence_policy_gradient` with the loss `reinforce{}`.
 template <backend B, class L, class Offsets, class Data, class T, class G, class Space>
   requires reachable_from<B, token_logits<L, Space>>
 void sequence_policy_gradient(B&& on, const token_logits<L, Space>& batch, const Offsets& rollout_offsets,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The bodies of the theory's functions, for the one translation unit that compiles them. CMake's `infalign::compiled` is this file
-/// alone; without CMake, compile a source that includes it, and all sources of the program with `-DINFALIGN_COMPILED`.
+/// The bodies of the theory's functions, for the one translation unit that compiles them. CMake's `infalign::compiled` is this
+/// file alone; without CMake, compile a source that includes it, and all sources of the program with `-DINFALIGN_COMPILED`.
 #pragma once
 
 #include "infalign/theory/definitions/density_curve.hpp"

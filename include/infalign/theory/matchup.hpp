@@ -26,8 +26,8 @@ namespace infalign {
 ///     matchup(best_of(4), standard())    // only the policy does; the base serves its single sample
 ///     matchup::mixture({{0.5, matchup(best_of(2))}, {0.5, matchup(best_of(8))}})
 ///
-/// A policy whose reward quantile has the CDF `F` wins `W = 1 - ∫₀¹ Σ_i p_i·G_i(F(u))·g_i^base(u) du`. `G_i` is the distortion of
-/// the policy's procedure and `g_i^base` the density of the base's; for best-of-N, `G(q) = q^N` and `g(q) = N·q^{N-1}`.
+/// A policy whose reward quantile has the CDF `F` wins `W = 1 - ∫₀¹ Σ_i p_i·G_i(F(u))·g_i^base(u) du`. `G_i` is the distortion
+/// of the policy's procedure and `g_i^base` the density of the base's; for best-of-N, `G(q) = q^N` and `g(q) = N·q^{N-1}`.
 ///
 /// A procedure needs only `distortion`. If it has no `density`, the derivative of its distortion is taken numerically, with an
 /// error of about 1e-12 of the derivative's largest value. The procedures are copied. Source of W: derived.
@@ -45,8 +45,8 @@ class matchup {
     pairs_.front().steepest_fall = fall(procedure);
   }
 
-  /// Several matchups with the probability of each. Errors: `shape_error` if there is none; `domain_error` if a probability is not
-  /// positive or their sum differs from 1 by more than 1e-9. The probabilities are divided by their sum.
+  /// Several matchups with the probability of each. Errors: `shape_error` if there is none; `domain_error` if a probability is
+  /// not positive or their sum differs from 1 by more than 1e-9. The probabilities are divided by their sum.
   static matchup mixture(const std::vector<outcome>& outcomes);
 
   /// The derivative of the integrand of W with respect to `F`, without its minus sign: `k(q, u) = Σ_i p_i·g_i(q)·g_i^base(u)`,
@@ -60,8 +60,8 @@ class matchup {
   /// procedure states by a `steepest_fall()` of 0. Best-of-N does; worst-of-N does not.
   [[nodiscard]] bool concave() const { return steepest_fall() == 0; }
   /// How far from concave W is: `Σ_i p_i·max(-g_i')`, from the `steepest_fall()` of each policy procedure. It is infinite if a
-  /// procedure does not state one, since values at some points prove nothing about the points between them. If the KL weight β is
-  /// at least a quarter of this sum, `W - β·KL` is concave even though W is not.
+  /// procedure does not state one, since values at some points prove nothing about the points between them. If the KL weight β
+  /// is at least a quarter of this sum, `W - β·KL` is concave even though W is not.
   ///
   /// Derived: with `h = δF`, `δ²W = -∫ g'(F)·g_base·h²` and `δ²KL = ∫ h'²/f`. Since `h` vanishes at both ends,
   /// `max h² <= (∫|h'|)²/4 <= ∫ h'²/f / 4`; and `∫ g_base = 1`.

@@ -21,7 +21,7 @@ namespace detail {
 class shooting;
 }
 
-/// A problem so stiff that rounding keeps its solution from meeting both ends.
+/// Thrown where no solution was found: the problem is too stiff to be solved in `double`.
 struct optimum_not_found : error {
   using error::error;
 };
@@ -37,12 +37,12 @@ enum class optimality {
 /// `F` alone it is a boundary-value problem: `F'' = F'·k(F, u)/β`, `F(0) = 0`, `F(1) = 1`, with `k = Σ p_i·g_i·g_i^base`.
 ///
 /// The problem is solved by shooting: guess `f(1)`, integrate downwards from `u = 1`, and correct the guess until `F(0) = 0`.
-/// The right `f(1)` lies between 1 and `1 + max Σ p_i·g_i^base/β`. Every stationary point of `W - β·KL` is such a solution. Where
-/// `W - β·KL` is concave (`matchup::concave`, or `β >= matchup::steepest_fall()/4`) there is exactly one. Otherwise the interval
-/// is scanned for several, and the one with the largest `W - β·KL` is kept.
+/// The right `f(1)` lies between 1 and `1 + max Σ p_i·g_i^base/β`. Every stationary point of `W - β·KL` is such a solution.
+/// Where `W - β·KL` is concave (`matchup::concave`, or `β >= matchup::steepest_fall()/4`) there is exactly one. Otherwise the
+/// interval is scanned for several, and the one with the largest `W - β·KL` is kept.
 ///
-/// The object is itself a transform, with `Φ*(1) = 0`; `table` gives it in the form that training takes. Error of F, W and `KL`:
-/// below 1e-10 for β >= 1e-4. Cost: about 0.5 ms for best-of-4 at β = 0.02.
+/// The object is itself a transform, with `Φ*(1) = 0`; `table` gives it in the form that training takes. Error of F, W and
+/// `KL`: below 1e-10 for β >= 1e-4. Cost: about 0.5 ms for best-of-4 at β = 0.02.
 ///
 /// Errors: `domain_error` unless `β > 0`. `optimum_not_found` if the solution misses `F(0) = 0` by more than 1e-9 because of
 /// rounding; it is thrown at once if `k(1, 1)/β > 1e15`, and after at most some seconds if the problem needs more panels than
@@ -80,8 +80,8 @@ class optimal_transform {
   [[nodiscard]] optimality proof() const { return optimality_; }
   [[nodiscard]] index_t stationary_points() const { return found_; }
 
-  /// The transform as a monotone cubic with given slopes, whose error is at most `tolerance·(Φ*(1) - Φ*(0))`. About 20 points for
-  /// 1e-3 and 200 for 1e-7. Errors: `domain_error` for a tolerance outside [1e-10, 1).
+  /// The transform as a monotone cubic interpolant with its exact slopes. Its error is at most `tolerance·(Φ*(1) - Φ*(0))`. It
+  /// takes about 20 points for a tolerance of 1e-3 and 200 for 1e-7. Errors: `domain_error` for a tolerance outside [1e-10, 1).
   [[nodiscard]] tabulated table(double tolerance = 1e-6) const;
 
  private:
@@ -99,8 +99,8 @@ class optimal_transform {
     double slope;
   };
 
-  /// Largest log of k(1, 1)/β, and of f(1): ln 1e15. Beyond it, the layer at the upper end that holds the mass is thinner than the
-  /// spacing of doubles next to 1.
+  /// Largest log of k(1, 1)/β, and of f(1): ln 1e15. Beyond it, the layer at the upper end that holds the mass is thinner than
+  /// the spacing of doubles next to 1.
   static constexpr double stiffest = 34.5;
 
   [[noreturn]] void not_found() const;
@@ -109,19 +109,21 @@ class optimal_transform {
     return u;
   }
 
-  /// An interval of guesses of `f(1)` in which `B(1) - 1` changes sign, where `B(1) = 1 - F(0)` is the mass that shooting found.
+  /// An interval of guesses of `f(1)` in which `B(1) - 1` changes sign, where `B(1) = 1 - F(0)` is the mass that shooting
+  /// found.
   struct bracket {
     double low;
     double high;
     bool rising;
   };
 
-  /// The sign changes on a logarithmic grid of `f(1)`; for a single interval there is one.
+  /// The sign changes on a logarithmic grid of `f(1)`. One interval is enough where there is only one solution.
   [[nodiscard]] std::vector<bracket> brackets(int intervals) const;
 
-  /// Newton's method from the upper end, where `B(1) - 1` is nearly linear; the bracket is halved where a step would leave it or
-  /// where steps keep the size of the bracket. As they get small the solutions get exact, and after a step so small that the
-  /// next would be rounding, one last is taken. Leaves the solution in `shoot`; false if it gave up.
+  /// Newton's method on `B(1) - 1`, from the upper end of the bracket, where that function is nearly linear. The bracket is
+  /// halved instead if a step would leave it, or if two steps in a row are as large as a quarter of it. Early shots are rough
+  /// and cheap; their tolerance falls with the square of the step. Ends when a step from an exact shot changes y by at most
+  /// 1e-9, and shoots once more. Leaves the solution in `shoot`; returns false if that gave up.
   bool solve(detail::shooting& shoot, bracket in) const;
   void keep_better(const bracket& in);
 

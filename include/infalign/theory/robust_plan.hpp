@@ -38,18 +38,19 @@ struct robust_plan_table {
   optimal_transform minimax;
 };
 
-/// One transform for several scenarios (pairs of procedures, each with its prior probability) at one KL budget: every transform of
-/// a set, the optimum for the prior, and the one that minimises the worst regret, each with what it loses in every scenario against
-/// that scenario's own optimum at the same KL.
+/// Compares single transforms for several scenarios at one KL budget. A scenario is a pair of procedures with its prior
+/// probability, for example best-of-2 or best-of-8 with ½ each. The regret of a transform in a scenario is the win rate that
+/// the scenario's own optimum at the same KL has more. The rows are every transform of `transforms`, the optimum for the prior,
+/// and `minimax`, the one of smallest worst regret.
 ///
-/// W is linear in the scenarios, so the optimum for a prior is the optimum of a mixture: `Φ*(v) = -∫_v^1 Σ p_i·g_i(F)·g_i^base du`.
-/// The minimax transform is the optimum for the least favourable prior, which is searched by multiplicative weights on the
-/// regrets. If W is concave, the expected regret of a prior's own optimum is a lower bound on any transform's worst regret.
-/// The table therefore says how far from the smallest worst regret `minimax` can be at most. The search ends at a gap of 1e-4
-/// or after 60 priors.
+/// W is linear in the scenarios, so the optimum for a prior is the optimum of a mixture:
+/// `Φ*(v) = -∫_v^1 Σ p_i·g_i(F)·g_i^base du`. The minimax transform is the optimum for the least favourable prior, which is
+/// searched by multiplicative weights on the regrets. If W is concave, the expected regret of a prior's own optimum is a lower
+/// bound on any transform's worst regret. The table therefore says how far from the smallest worst regret `minimax` can be at
+/// most. The search ends at a gap of 1e-4 or after 60 priors.
 ///
-/// Transforms that cannot have the KL are left out. Errors: those of `matchup::mixture`; `domain_error` if an optimum is out of
-/// reach. Cost: up to 60 optima at given KL, each about 5 ms. Source: derived.
+/// Transforms that cannot reach the KL are left out. Errors: those of `matchup::mixture`; `domain_error` if a scenario or a
+/// mixture has no optimum at the budget. Cost: up to 60 optima at given KL, each about 5 ms. Source: derived.
 [[nodiscard]] robust_plan_table robust_plan(const std::vector<matchup::outcome>& scenarios, kl_budget budget,
                                             const std::vector<any_transform>& transforms = customary_transforms());
 

@@ -4,8 +4,8 @@
 /// between two policies that are compared on the same prompts. How many samples to draw of each prompt is in
 /// `theory/sampling_plan.hpp`; how many references calibration needs is in `calibration/uncertainty.hpp`.
 ///
-/// Everything here is about the mean of one independent value per prompt (see `summarize`), in the normal approximation. That is
-/// good from a few dozen prompts on; below, add two or three prompts, as Student's t would ask for.
+/// Everything here is about the mean of one independent value per prompt (see `summarize`), in the normal approximation. That
+/// is good from a few dozen prompts on; below, add two or three prompts, as Student's t would ask for.
 #pragma once
 
 #include <cmath>
@@ -41,7 +41,8 @@ inline double two_sided_quantile(double confidence) {
   return -standard_normal_quantile(0.5 * (1 - confidence));
 }
 
-/// The smallest count of at least 1 that is `enough`. Every larger count must be enough as well, and `guess` right up to rounding.
+/// The smallest count of at least 1 that is `enough`. Every larger count must be enough as well, and `guess` right up to
+/// rounding.
 template <class Enough>
 index_t smallest_enough(std::string_view function, double guess, const Enough& enough) {
   expects<domain_error>(guess < 0x1.0p53, function, "more than 2^53 prompts are needed");
@@ -91,8 +92,8 @@ struct test_design {
 
 /// The probability that the two-sided test detects a mean difference of `difference`, given `prompts` paired per-prompt
 /// differences of standard deviation `deviation`. With N the normal CDF it is `N(d - z) + N(-d - z)`,
-/// `d = |difference|·√prompts/deviation`. The second term is the probability of detecting the wrong sign. At `difference = 0` the
-/// power equals the significance.
+/// `d = |difference|·√prompts/deviation`. The second term is the probability of detecting the wrong sign. At `difference = 0`
+/// the power equals the significance.
 /// Errors: `domain_error` for no prompts, or values out of range.
 inline double power_of_prompts(index_t prompts, double difference, double deviation, double confidence = 0.95) {
   constexpr const char* function = "power_of_prompts";

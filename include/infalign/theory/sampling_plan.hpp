@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Many prompts with few samples each, or few prompts with many samples? The answer follows from two variances, which a small pilot
-/// experiment estimates: how much win rates differ between prompts, and how much a prompt's estimate varies by sampling.
+/// Many prompts with few samples each, or few prompts with many samples? The answer follows from two variances, which a small
+/// pilot experiment estimates: how much win rates differ between prompts, and how much a prompt's estimate varies by sampling.
 ///
 /// \code
 /// // Pilot: m samples of policy and base for each prompt, in two halves.
@@ -31,12 +31,12 @@ struct variance_components {
 };
 
 /// Variance components from a pilot. The pilot gives two independent estimates of the win rate of every prompt, each from
-/// `samples` samples of its own. `between` is their covariance over prompts, or 0 if that is negative. `within` is `samples` times
-/// half their mean squared difference. Both are unbiased but for that clipping.
+/// `samples` samples of its own. `between` is their covariance over prompts, or 0 if that is negative. `within` is `samples`
+/// times half their mean squared difference. Both are unbiased but for that clipping.
 ///
 /// Under best-of-N the sampling variance is not exactly proportional to 1/m: `m·variance` falls with m (Hoeffding, Annals of
-/// Mathematical Statistics 19 (1948), theorem 5.2). For more samples than the pilot's `samples`, the components therefore predict
-/// too large an error, which is safe; for fewer, too small a one. So choose the pilot's `samples` close to the final m.
+/// Mathematical Statistics 19 (1948), theorem 5.2). For more samples than the pilot's `samples`, the components therefore
+/// predict too large an error, which is safe; for fewer, too small a one. So choose the pilot's `samples` close to the final m.
 ///
 /// Differences between two policies on the same prompts may be given instead of win rates.
 /// Errors: `shape_error` for sequences that differ in size or have fewer than 2 values; `domain_error` for NaN or infinity, or
@@ -89,12 +89,12 @@ struct sampling_plan {
   double cost = 0;
 };
 
-/// The cheapest numbers of prompts and samples whose mean has a standard error of at most `error`. For m samples a prompt it takes
-/// `P(m) = ⌈(between + within/m)/error²⌉` prompts; every m in `range` that can be cheapest is tried, and of equal costs the
-/// smallest m is taken. Without rounding, the best m is `√(within/between · prompt cost/sample cost)`. If prompts are free, that
-/// is as few samples a prompt as possible.
-/// Source: Cochran, Sampling Techniques (1977), section 10.6. Errors: `domain_error` for components or costs that are negative or
-/// not finite, a sample that costs nothing, an error that is not positive, or an empty range.
+/// The cheapest numbers of prompts and samples whose mean has a standard error of at most `error`. For m samples a prompt it
+/// takes `P(m) = ⌈(between + within/m)/error²⌉` prompts; every m in `range` that can be cheapest is tried, and of equal costs
+/// the smallest m is taken. Without rounding, the best m is `√(within/between · prompt cost/sample cost)`. If prompts are free,
+/// that is as few samples a prompt as possible.
+/// Source: Cochran, Sampling Techniques (1977), section 10.6. Errors: `domain_error` for components or costs that are negative
+/// or not finite, a sample that costs nothing, an error that is not positive, or an empty range.
 inline sampling_plan plan_sampling(double error, const variance_components& components, const sampling_costs& costs = {},
                                    const samples_range& range = {}) {
   constexpr const char* function = "plan_sampling";

@@ -15,20 +15,21 @@
 
 namespace infalign {
 
-/// The policy that maximises `E[Φ(C)] - β·KL`, described by the quantile u that its rewards have under the base policy. Rewards are
-/// taken to have no ties, so that u is uniform on [0, 1] under the base. Under this policy it has the density
+/// The policy that maximises `E[Φ(C)] - β·KL`, described by the quantile u that its rewards have under the base policy. Rewards
+/// are taken to have no ties, so that u is uniform on [0, 1] under the base. Under this policy it has the density
 /// `f(u) = e^{Φ(u)/β}/Z`; KL and win rates depend on Φ and β alone.
 ///
 /// Example: for `logarithm` and `β = 1/3` the density is `4u³`, which is the best-of-4 policy; its KL is `log 4 - 3/4` and its
 /// standard win rate 4/5.
 ///
-/// Integrals are taken by quadrature in the logit of u, on pieces that are halved until they are resolved; `normal_quantile` has
-/// closed forms. The relative error of Z, KL and W is about 1e-13 for any β, even where KL is 1e-10 or where all mass lies in a
-/// layer of width 1e-10, because Φ is integrated from its derivative and no large exponents are subtracted. The kinks of
+/// Integrals are taken by quadrature in the logit of u, on pieces that are halved until they are resolved; `normal_quantile`
+/// has closed forms. The relative error of Z, KL and W is about 1e-13 for any β, even where KL is 1e-10 or where all mass lies
+/// in a layer of width 1e-10, because Φ is integrated from its derivative and no large exponents are subtracted. The kinks of
 /// `tabulated` and `clamped` transforms are known; a kink of another transform costs time. A transform that is infinite at 1 is
 /// resolved up to 1 - 2^-53 (except `normal_quantile`).
 ///
-/// Cost: about 0.2 ms to construct, 0.1 ms a win rate. Errors: `domain_error` unless `β > 0`, or for an argument outside [0, 1].
+/// Cost: about 0.2 ms to construct, 0.1 ms a win rate. Errors: `domain_error` unless `β > 0`, or for an argument outside
+/// [0, 1].
 /// Source: InfAlign (arXiv 2412.19792); the win rate of any pair of procedures is derived.
 template <class Transform>
 class tilted_density {

@@ -30,16 +30,17 @@ struct tradeoff_point {
 };
 
 /// The β at which a transform's policy has the given KL, with a relative error of 1e-13. There is none if no β has that KL: a
-/// transform that takes its largest value on a whole stretch of u has a KL below `-log(width of the stretch)`. Cost: about 0.5 ms.
+/// transform that takes its largest value on a whole stretch of u has a KL below `-log(width of the stretch)`. Cost: about 0.5
+/// ms.
 template <class Transform>
 [[nodiscard]] std::optional<double> beta_at_kl(const Transform& transform, kl_budget kl) {
   detail::expects_transform<Transform>();
   return detail::tilt_family(transform).beta_at(kl.value);
 }
 
-/// The optimum at a KL rather than at a β. None where the optimum of no β has that KL: where `W - β·KL` is not concave its KL can
-/// jump as β changes; and none if β would be below 1e-9, or so small that the problem is too stiff (large N at a large KL). Cost: 5
-/// to 10 solutions of the optimum, more where it does not exist.
+/// The optimum at a given KL rather than at a given β. There is none in two cases. Where `W - β·KL` is not concave, the KL of
+/// the optimum can jump as β changes, and no β has a KL inside the jump. And for large N at a large KL, β would be below 1e-9,
+/// or so small that the problem is too stiff. Cost: 5 to 10 solutions of the optimum, more where there is none.
 [[nodiscard]] std::optional<optimal_transform> optimal_at_kl(const matchup& played, kl_budget kl);
 
 namespace detail {

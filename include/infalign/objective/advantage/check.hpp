@@ -8,7 +8,8 @@
 
 namespace infalign::detail {
 
-/// What every advantage asks: groups of the same lengths, at least two finite rewards each. `why` ends the sentence.
+/// Checks what every advantage requires: groups of the same lengths, with at least two finite rewards each. `why` ends the
+/// sentence of the error.
 template <class B, class Rewards, class Out>
 void check_advantage(B& on, std::string_view function, const Rewards& rewards, const Out& out, std::string_view why) {
   expects_groups(on, function, "rewards", rewards);

@@ -35,13 +35,14 @@ template <class R, class O>
 group_normalized_kernel(R, O, double) -> group_normalized_kernel<R, O>;
 }  // namespace detail
 
-/// GRPO. Advantage of each rollout in units of the spread of its prompt: `A_i = (r_i - mean)/(sd + ε)`, with the standard deviation
-/// `sd` of Bessel's correction (n - 1), as PyTorch's `std` and the trainers built on it take it. Rewards that are all equal give 0.
-/// It weighs prompts by 1/sd, so its expectation is not the gradient of the mean reward; `leave_one_out_advantage` has no such bias.
+/// GRPO: the advantage of each rollout in units of the spread of its prompt's rewards, `A_i = (r_i - mean)/(sd + ε)`. `sd` is
+/// the standard deviation with Bessel's correction (n - 1), as in PyTorch's `std` and the trainers built on it. Rewards that
+/// are all equal give 0. Prompts are weighted by 1/sd, so the expectation is not the gradient of the mean reward;
+/// `leave_one_out_advantage` has no such bias.
 ///
-/// Shapes: `rewards` and `out` P groups of the same lengths n ≥ 2; `out` may be `rewards`. `ε > 0`, in units of the reward. Cost:
-/// three passes over values in cache. Errors: `shape_error` for a group of fewer than 2, `domain_error` for NaN or infinity, or an ε
-/// that is not positive and finite. Source: Shao et al., DeepSeekMath, arXiv 2402.03300.
+/// Shapes: `rewards` and `out` P groups of the same lengths n ≥ 2; `out` may be `rewards`. `ε > 0`, in units of the reward.
+/// Cost: three passes over values in cache. Errors: `shape_error` for a group of fewer than 2, `domain_error` for NaN or
+/// infinity, or an ε that is not positive and finite. Source: Shao et al., DeepSeekMath, arXiv 2402.03300.
 template <backend B, grouped Rewards, writable_groups Out>
   requires reachable_from<B, Rewards, Out>
 void group_normalized_advantage(B&& on, const Rewards& rewards, const Out& out, double epsilon = 1e-4) {

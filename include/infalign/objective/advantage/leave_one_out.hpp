@@ -27,8 +27,9 @@ template <class R, class O>
 leave_one_out_kernel(R, O) -> leave_one_out_kernel<R, O>;
 }  // namespace detail
 
-/// RLOO. Advantage of each rollout over the mean reward of the other rollouts of its prompt: `A_i = r_i - Σ_{j≠i} r_j/(n-1)`, which
-/// is `n/(n-1)·(r_i - mean)`. The baseline does not depend on the rollout, so the policy gradient stays unbiased.
+/// RLOO: the advantage of each rollout over the mean reward of the other rollouts of its prompt,
+/// `A_i = r_i - Σ_{j≠i} r_j/(n-1)`. It equals `n/(n-1)·(r_i - mean)`. The baseline does not depend on the rollout, so the
+/// policy gradient stays unbiased.
 ///
 /// Shapes: `rewards` and `out` P groups of the same lengths n ≥ 2; `out` may be `rewards`. Cost: two passes. Errors:
 /// `shape_error` for a group of fewer than 2, `domain_error` for NaN or infinity. Source: Kool, van Hoof, Welling 2019; RLOO,

@@ -7,9 +7,9 @@
 
 namespace infalign {
 
-/// PPO's clipped surrogate, also the loss of GRPO: `loss = -min(ρA, clip(ρ, 1-ε_low, 1+ε_high)·A)`, `ρ = exp(log π - log π_old)`.
-/// Where the clipped branch is the smaller the gradient is 0. Source: Schulman et al., arXiv 1707.06347; unequal bounds: DAPO,
-/// arXiv 2503.14476.
+/// PPO's clipped surrogate, also the loss of GRPO: `loss = -min(ρA, clip(ρ, 1-ε_low, 1+ε_high)·A)` with
+/// `ρ = exp(log π - log π_old)`. The gradient is 0 where the clipped branch is the smaller. Source: Schulman et al., arXiv
+/// 1707.06347; unequal bounds: DAPO, arXiv 2503.14476.
 struct clipped_surrogate {
   static constexpr bool needs_old_log_prob = true;
   double epsilon_low;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// What a policy loss is: a function of what is known of one token, with its derivatives.
+/// A policy loss is a function of what is known of one token, with its derivatives.
 ///
-/// To add one, write a file like `reinforce.hpp`: a small value with `loss_value operator()(const token_row&) const`, and name it in
-/// `objective/losses.hpp`. Parameters are checked by its constructor. It may have
+/// To add one, write a file like `reinforce.hpp`, and name it in `objective/losses.hpp`. A loss is a small value with
+/// `loss_value operator()(const token_row&) const`. Its constructor checks its parameters. It may have
 /// - `static constexpr bool needs_old_log_prob = true`, if it reads `old_log_prob` or `sequence_log_ratio`;
 /// - `static constexpr bool needs_base = true`, if it reads `base_log_prob` or `kl`;
 /// - `static constexpr bool needs_entropy = true`, if it reads `entropy`.
-/// What a loss needs is checked before it is called; what it does not ask for may be 0.
+/// What a loss needs is checked before it is called. What it does not ask for may be 0.
 #pragma once
 
 #include <concepts>
@@ -21,7 +21,7 @@
 
 namespace infalign {
 
-/// What is known of one token when its loss is taken.
+/// What is known of one token when its loss is computed.
 struct token_row {
   double log_prob;       ///< `log π(a)` under the policy
   double old_log_prob;   ///< the same at rollout; `log_prob` if none was given
@@ -50,8 +50,8 @@ concept token_loss = std::copyable<L> && requires(const L& loss, const token_row
   { loss(row) } -> std::same_as<loss_value>;
 };
 
-/// What a trainer knows of its tokens beside the logits. Where a loss needs no old log-probabilities, the advantages alone will do in
-/// its place.
+/// What a trainer knows of its tokens besides the logits. If a loss needs no old log-probabilities, the advantages alone may be
+/// given instead.
 template <class A, class O, class Space>
 struct token_data {
   using memory_space = Space;
@@ -99,7 +99,7 @@ auto as_token_data(const Data& data) {
   }
 }
 
-/// One sentence for what a loss of the user's lacks.
+/// Gives one readable error for what a user's loss lacks.
 template <class L>
 constexpr void assert_loss() {
   static_assert(token_loss<L>, "infalign: a loss must have `loss_value operator()(const token_row&) const` and be copyable");

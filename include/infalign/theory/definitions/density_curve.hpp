@@ -111,7 +111,8 @@ INFALIGN_INLINE double density_curve::area(const matchup::pair& pair, const curv
     served[i] = pair.policy.distortion(share[i]);
     base[i] = pair.base.distortion(u[i]);
   }
-  // Each is resolved as far as the change of the other matters, and as far as its argument's rounding lets it.
+  // An error of one distortion counts as far as the other one changes. Below the rounding of its argument nothing can be
+  // resolved.
   const auto rough = [&](const chebyshev::values& shares, const matchup::side_functions& side, const chebyshev::values& at,
                          double other) {
     const double missing = points.tail(shares) * std::abs(other);

@@ -30,7 +30,7 @@ INFALIGN_INLINE tabulated optimal_transform::table(double tolerance) const {
   const double range = -values.front();
   for (const detail::curve_panel& panel : curve_.panels()) {
     const double high = &panel == &curve_.panels().back() ? 1.0 : 1 + panel.high;
-    if (high <= u.back() || (high == 1 && &panel != &curve_.panels().back())) continue;  // a layer thinner than rounding
+    if (high <= u.back() || (high == 1 && &panel != &curve_.panels().back())) continue;  // narrower than rounding
     append(u, values, slopes, {high, (*this)(high), derivative(high)}, tolerance * range, 0);
   }
   return tabulated(std::move(u), std::move(values), std::move(slopes));
@@ -51,7 +51,7 @@ INFALIGN_INLINE std::vector<optimal_transform::bracket> optimal_transform::brack
   }
   double top = std::log1p(highest / beta_) + 0.01;
   detail::shooting shoot(played_, beta_);
-  // A peak between the points of the grid is higher.
+  // The bound above may be too low, as a peak of g_base between the points of the grid is higher than those points.
   while (top < stiffest && shoot(std::exp(top), 1e-6).value < 0) top += 1;
   if (intervals == 1) return {{1 / 1.01, std::exp(top), true}};
   std::vector<bracket> found;
@@ -61,7 +61,7 @@ INFALIGN_INLINE std::vector<optimal_transform::bracket> optimal_transform::brack
     if (next != above) found.push_back({std::exp(top * (i - 1) / intervals) / 1.01, std::exp(top * i / intervals), next});
     above = next;
   }
-  // A scan that ended early may have missed the best.
+  // A scan that gave up may have missed the best solution, so that none of what it found may be used.
   return shoot.gave_up() ? std::vector<bracket>{} : found;
 }
 
@@ -71,7 +71,7 @@ INFALIGN_INLINE bool optimal_transform::solve(detail::shooting& shoot, bracket i
   int stalled = 0;
   for (int i = 0; i < 100 && !shoot.gave_up(); ++i) {
     const detail::shooting::miss miss = shoot(y, tolerance);
-    // A sign is taken for true where it is beyond the error of the solution.
+    // The bracket shrinks only where the sign is certain: where the miss is larger than the error of the shot.
     if (std::abs(miss.value) > 10 * y * tolerance) ((miss.value > 0) == in.rising ? in.high : in.low) = y;
     double next = y - miss.value / miss.slope;
     stalled = std::abs(next / y - 1) > 0.25 * std::log(in.high / in.low) ? stalled + 1 : 0;
@@ -87,7 +87,7 @@ INFALIGN_INLINE bool optimal_transform::solve(detail::shooting& shoot, bracket i
 
 INFALIGN_INLINE void optimal_transform::keep_better(const bracket& in) {
   detail::shooting shoot(played_, beta_);
-  // A sign change of what cannot be resolved is no solution, nor is what would have to be moved far to be one.
+  // Rejects a bracket whose shot did not converge, or whose last Newton step in log f(1) exceeds 1e-6.
   if (!solve(shoot, in) || !(std::abs(shoot.missing_step()) <= 1e-6)) return;
   detail::density_curve curve = shoot.curve();
   if (!(std::abs(curve.panels().front().above.front() - 1) < 1e-9)) return;

@@ -25,7 +25,7 @@ INFALIGN_INLINE void rank(std::vector<plan_row>& rows) {
     return std::round(a.price * 1e10) < std::round(b.price * 1e10);
   });
 }
-/// `best` is what the optimum has of `W - β·KL`, if it was found.
+/// `best` is the optimum's `W - β·KL`, if an optimum was found.
 INFALIGN_INLINE plan_row row_of(std::string name, std::optional<tradeoff_point> reached, double largest_kl,
                                 std::optional<double> best, double beta) {
   const double price =

@@ -46,7 +46,7 @@ struct robust_problem {
   }
 };
 
-/// A prior and the optimum for it, with what it bounds: `Σ p_i·regret_i <= min_Φ max_i regret_i <= max_i regret_i`.
+/// A prior, the optimum for it, and the bound that follows: `Σ p_i·regret_i <= min_Φ max_i regret_i <= max_i regret_i`.
 struct robust_iterate {
   std::vector<double> prior;
   optimal_transform policy;
@@ -61,7 +61,8 @@ INFALIGN_INLINE robust_iterate respond(const robust_problem& problem, const std:
   return {prior, std::move(policy), std::move(row), bound};
 }
 
-/// The policy of least worst regret that multiplicative weights find, and the largest lower bound with its prior.
+/// The policy of smallest worst regret that was found, and the largest lower bound on that regret with the prior that gave it.
+/// The search is by multiplicative weights: scenarios with more regret than the mean get more weight in the next prior.
 struct minimax_search {
   robust_iterate best;
   double bound;

@@ -93,13 +93,13 @@ INFALIGN_INLINE double tilting::largest_kl() const {
 
 INFALIGN_INLINE double tilting::derivative_at(double u) const {
   const double slope = derivative_(u);
-  // Infinite at an end: nothing closer can be told apart.
+  // Infinite at an end: take the representable point next to it.
   return slope - slope == 0 ? slope : derivative_(u < 0.5 ? std::numeric_limits<double>::min() : 1 - 0x1.0p-53);
 }
 
 INFALIGN_INLINE tilting::piece tilting::make(double low, double high) const {
   piece fresh{low, high};
-  // A break belongs to neither side: it is looked at from inside.
+  // At a break the derivative is that of neither side, so that it is evaluated slightly inside the piece.
   const auto inset = [this](double x) { return std::binary_search(breaks_.begin(), breaks_.end(), x) ? 1e-11 : 0.0; };
   const double first = -1 + inset(low);
   const double last = 1 - inset(high);
@@ -127,7 +127,7 @@ INFALIGN_INLINE void tilting::resolve_transform() {
     for (const double r : p.rise) steepest = std::max(steepest, std::abs(r));
   const auto rough = [steepest](const piece& p) {
     const chebyshev& points = chebyshev::points();
-    // A tail that is small and does not fall with the width is noise of the derivative itself.
+    // A tail that is small and does not fall when the piece is halved is noise of the derivative itself.
     const bool noise = p.tail < 1e-9 * steepest && p.tail > 0.7 * p.tail_before;
     double largest = 0;
     for (const double r : p.rise) largest = std::max(largest, std::abs(r));

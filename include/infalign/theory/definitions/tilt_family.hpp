@@ -13,10 +13,10 @@
 namespace infalign::detail {
 
 INFALIGN_INLINE density_curve normal_curve(double beta) {
-  // Further up, panels would be thinner than rounding; all is at u = 1 long before.
+  // For a larger shift the panels would be narrower than the spacing of doubles; all mass is at u = 1 long before.
   const double shift = std::min(1 / beta, 1e9);
   const chart where{chart::kind::normal};
-  // Beyond 12 either side of both centres lies less than 1e-32.
+  // Farther than 12 from both centres lies a mass of less than 1e-32.
   std::vector<double> edges;
   for (double x = -12; x < 12; x += 1.5) edges.push_back(x);
   for (double x = std::max(12.0, shift - 12); x <= shift + 12; x += 1.5) edges.push_back(x);

@@ -14,8 +14,8 @@ struct place {
 };
 
 /// A coordinate x of [0, 1] in which a density varies on a scale of about one, so that polynomials resolve it. The `logit` of u
-/// suits powers and logarithms at an end, and thin layers there, however thin. The `normal` quantile of u suits what comes from a
-/// normal distribution. `distance` is `u - 1` itself.
+/// suits powers and logarithms at an end, and thin layers there, however thin. The `normal` quantile of u suits what comes from
+/// a normal distribution. `distance` is `u - 1` itself.
 struct chart {
   enum class kind { logit, normal, distance };
   kind of_kind = kind::logit;

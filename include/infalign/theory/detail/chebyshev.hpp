@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Polynomials of degree 16 through Chebyshev points. The theory headers build functions, integrals and solutions of differential
-/// equations from such pieces. With enough pieces, a smooth function is represented up to rounding error.
+/// Polynomials of degree 16 through Chebyshev points. The theory headers build functions, integrals and solutions of
+/// differential equations from such pieces. With enough pieces, a smooth function is represented up to rounding error.
 #pragma once
 
 #include <algorithm>

@@ -14,8 +14,8 @@
 
 namespace infalign::detail {
 
-/// `e^h·(h-1) + 1`, the integrand of the KL divergence for a density `e^h`. Not negative, and with its relative accuracy where
-/// `h` is small: there it is `h²/2 + h³/3 + h⁴/8 + …`, the term of `h^k` being `(k-1)/k!`.
+/// `e^h·(h-1) + 1`, the integrand of the KL divergence of a density `e^h` from the uniform one. It is never negative. For small
+/// `h` the formula would cancel, so the series `h²/2 + h³/3 + h⁴/8 + …` is summed, whose coefficient of `h^k` is `(k-1)/k!`.
 double divergence_integrand(double h);
 
 /// A piece of a density on [0, 1]: its values at the Chebyshev points of [low, high], in the coordinate of its chart.
@@ -40,7 +40,7 @@ class density_curve {
   density_curve(chart coordinate, std::vector<curve_panel> panels, double kl, double mean)
       : coordinate_(coordinate), panels_(std::move(panels)), kl_(kl), mean_(mean) {}
 
-  /// From the log-densities of panels in ascending order, normalised to rounding: the rest by integration.
+  /// From panels in ascending order with `log_density` alone, which must be normalised up to rounding. The rest is integrated.
   density_curve(chart coordinate, std::vector<curve_panel> panels);
 
   [[nodiscard]] double kl() const { return kl_; }
@@ -54,17 +54,17 @@ class density_curve {
   }
   [[nodiscard]] double log_density(double u) const { return value(u, &curve_panel::log_density); }
   [[nodiscard]] double cdf(double u) const;
-  /// The u below which a share p lies: the panel by its ends, then bisection on the polynomial.
+  /// The u below which a share p of the mass lies. Finds the panel by its ends, then bisects on the polynomial.
   [[nodiscard]] double quantile(double p) const;
 
-  /// `W = ∫ Σ p_i·G_i^base(u) dG_i(F(u))`, from distortions alone.
+  /// `W = ∫ Σ p_i·G_i^base(u) dG_i(F(u))`. It needs the distortions alone, not their densities.
   [[nodiscard]] double win_rate(const matchup& played) const;
 
  private:
   [[nodiscard]] double value(double u, chebyshev::values curve_panel::*what) const;
 
-  /// The part of `∫ G_base dG_π` on [low, high] within a panel. The interval is halved until both distortions are resolved, or until
-  /// `halvings` are used up.
+  /// The part of `∫ G_base dG_π` on [low, high] within a panel. The interval is halved until both distortions are resolved, or
+  /// until `halvings` are used up.
   [[nodiscard]] double area(const matchup::pair& pair, const curve_panel& panel, double low, double high, int depth,
                             int& halvings) const;
 

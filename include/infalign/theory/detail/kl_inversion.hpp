@@ -6,13 +6,13 @@
 
 namespace infalign::detail {
 
-/// The β > 0 at which `kl(β) = target`, for a decreasing function `kl`. It is the secant method in `log β` on `log(e^KL - 1)`, held
-/// in a bracket. That function is nearly a line: its slope is -2 for large β, where KL ~ 1/β², about -1 where the density is a
-/// layer at an end, and otherwise between -2 and 0.
+/// The β > 0 at which `kl(β) = target`, for a decreasing function `kl`. It is the secant method in `log β` on `log(e^KL - 1)`,
+/// held in a bracket. That function is nearly a line: its slope is -2 for large β, where KL ~ 1/β², about -1 where the density
+/// is a layer at an end, and otherwise between -2 and 0.
 ///
-/// Ends when KL has a relative error of 1e-14 or β cannot change any more; the last call of `kl` is at the value returned. If KL
-/// jumps over the target, because another of several optima becomes the best, it ends at the jump. Returns 0 if β would fall below
-/// `smallest`.
+/// Ends when KL has a relative error of 1e-14 or β cannot change any more; the last call of `kl` is at the value returned. If
+/// KL jumps over the target, because another of several optima becomes the best, it ends at the jump. Returns 0 if β would fall
+/// below `smallest`.
 template <class Kl>
 double beta_at_kl(Kl&& kl, double target, double start, double smallest) {
   const auto height = [](double k) { return k < 30 ? std::log(std::expm1(k)) : k; };

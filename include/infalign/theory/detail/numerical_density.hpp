@@ -10,10 +10,10 @@
 
 namespace infalign::detail {
 
-/// The derivative on [0, 1] of a function that is only known by its values. Polynomials of degree 16 are put through the function,
-/// on pieces that are halved until what is missing is rounding error; then they are differentiated. Where the function is smooth,
-/// the error is about 1e-12 of the largest value of the derivative. At a kink the halving ends at a width of 2^-30, so that a jump
-/// of the derivative is smeared over 1e-9.
+/// The derivative on [0, 1] of a function that is only known by its values. Polynomials of degree 16 are put through the
+/// function, on pieces that are halved until what is missing is rounding error; then they are differentiated. Where the
+/// function is smooth, the error is about 1e-12 of the largest value of the derivative. At a kink the halving ends at a width
+/// of 2^-30, so that a jump of the derivative is smeared over 1e-9.
 class numerical_density {
  public:
   explicit numerical_density(const std::function<double(double)>& function) { fit(function, 0, 1, 0); }

@@ -12,16 +12,17 @@
 
 namespace infalign::detail {
 
-/// One shot of the shooting method for the optimum: integrates from `u = 1` downwards for a guess `y` of `f(1)`. With `w = 1 - u`,
-/// `B = 1 - F`, and `h(w) = log f - log y`, the log-density relative to its value at the upper end:
+/// One shot of the shooting method for the optimum: integrates from `u = 1` downwards for a guess `y` of `f(1)`. With
+/// `w = 1 - u`, `B = 1 - F`, and `h(w) = log f - log y`, the log-density relative to its value at the upper end:
 ///
 ///     B' = y·e^h,   h' = -k(1-B, 1-w)/β,   B(0) = 0,  h(0) = 0.
 ///
-/// The optimum is the `y` for which `B(1) = 1`. From this end the problem is well conditioned: errors grow downwards by powers of
-/// 1/β, whereas from the lower end upwards they would grow like e^{1/β}.
+/// The optimum is the `y` for which `B(1) = 1`. From this end the problem is well conditioned: errors grow downwards by powers
+/// of 1/β, whereas from the lower end upwards they would grow like e^{1/β}.
 ///
-/// A step is a panel of Chebyshev points, on which the integral form of the equations is iterated up to rounding. Panels are kept
-/// from one y to the next, with the derivative of the solution with respect to log y; that gives the first iterate for the next y.
+/// A step is a panel of Chebyshev points, on which the integral form of the equations is iterated up to rounding. Panels are
+/// kept from one y to the next, with the derivative of the solution with respect to log y; that gives the first iterate for the
+/// next y.
 class shooting {
  public:
   /// By how much a shot misses: `B(1) - 1`, and its derivative with respect to y.
@@ -33,13 +34,13 @@ class shooting {
   shooting(const matchup& played, double beta) : played_(played), beta_(beta), terms_(played.pairs().size()) {}
 
   static constexpr double rounding = 1e-15;
-  /// Panels that are integrated before it gives up, which takes some tenths of a second. A problem that can be solved takes some
-  /// thousands.
+  /// Panels that are integrated before it gives up, which takes some tenths of a second. A problem that can be solved takes
+  /// some thousands.
   static constexpr long most_work = 20'000;
   [[nodiscard]] bool gave_up() const { return work_ > most_work; }
 
-  /// Shoots for `f(1) = y` with an error of about `tolerance`. If B exceeds 1 on the way, it stops there and goes on with a constant
-  /// density, which keeps the sign and a useful slope. NaN once it has given up.
+  /// Shoots for `f(1) = y` with an error of about `tolerance`. If B exceeds 1 on the way, it stops there and goes on with a
+  /// constant density, which keeps the sign and a useful slope. NaN once it has given up.
   miss operator()(double y, double tolerance = rounding) {
     tolerance_ = tolerance;
     if (panels_.empty()) start(y);
@@ -65,8 +66,8 @@ class shooting {
   }
 
   /// The density of the last y, moved along its derivative with respect to log y until it integrates to one. That last step is
-  /// smaller than the spacing of doubles at y. It matters for small β: far from the upper end, the log-density is the difference of
-  /// two numbers of size 1/β, which magnifies the rounding of y.
+  /// smaller than the spacing of doubles at y. It matters for small β: far from the upper end, the log-density is the
+  /// difference of two numbers of size 1/β, which magnifies the rounding of y.
   [[nodiscard]] density_curve curve() const {
     std::vector<curve_panel> turned;
     turned.reserve(panels_.size());
@@ -206,8 +207,8 @@ class shooting {
   [[nodiscard]] bool resolved(const panel& p) const {
     const chebyshev& points = chebyshev::points();
     if (p.width < 1e-13) return true;
-    // Where B exceeds 1, F would be negative. There only the sign of the miss matters, so that a low accuracy is enough; but not
-    // none, lest a wild iterate be taken for an overshoot.
+    // Where B exceeds 1, F would be negative. There only the sign of the miss matters, so that a low accuracy is enough; but
+    // not none, lest a wild iterate be taken for an overshoot.
     if (p.above.back() > 1 + overshoot) return points.tail(p.density) * p.width < 0.1 * overshoot;
     const double small = 10 * tolerance_;
     return points.tail(p.density) * p.width < small &&

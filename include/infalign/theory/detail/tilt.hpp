@@ -21,9 +21,10 @@ struct tilt_moments {
   double variance = 0;  ///< of Φ/β under the density: the derivative of KL by -log β
 };
 
-/// The densities `e^{Φ/β}/Z` of one Φ at any β, from the derivative of Φ alone, in the logit of u. Differences of Φ are computed as
-/// integrals of Φ', never by subtracting large values. They therefore keep their relative accuracy next to an end, where all mass
-/// may lie in a layer of width β/Φ'. Panels are halved until Φ, du and the density are resolved; they are kept for the next β.
+/// The densities `e^{Φ/β}/Z` of one Φ at any β, from the derivative of Φ alone, in the logit of u. Differences of Φ are
+/// computed as integrals of Φ', never by subtracting large values. They therefore keep their relative accuracy next to an end,
+/// where all mass may lie in a layer of width β/Φ'. Panels are halved until Φ, du and the density are resolved; they are kept
+/// for the next β.
 class tilting {
  public:
   tilting(std::function<double(double)> derivative, std::vector<double> breaks);
@@ -40,7 +41,8 @@ class tilting {
   }
   /// `max Φ - min Φ`. Where that is infinite, the range up to a distance of e^-45 from the end.
   [[nodiscard]] double range() const { return -std::min(pieces_.front().difference.front(), pieces_.back().difference.back()); }
-  /// The KL divergence that β -> 0 leads to: `-log` of the width of the flat top of Φ, infinite without one.
+  /// The limit of the KL as β -> 0: `-log` of the width of the stretch on which Φ is largest and constant. Infinite if there is
+  /// none.
   [[nodiscard]] double largest_kl() const;
 
  private:
@@ -62,11 +64,11 @@ class tilting {
 
   [[nodiscard]] double derivative_at(double u) const;
   [[nodiscard]] piece make(double low, double high) const;
-  /// Panels far enough up for a layer of the given steepness.
+  /// Adds panels towards u = 1 until they resolve a layer of the given steepness, `Φ'(1)/β`.
   void reach(double steepness);
 
   void resolve_transform();
-  /// Φ - max Φ by integrating outwards from the edge where Φ is largest.
+  /// Fills in Φ - max Φ, by integrating outwards from the edge of a piece where Φ is largest.
   void settle_differences();
   static double integrate(piece& p, double level, bool downwards);
 

@@ -14,7 +14,8 @@
 
 namespace infalign::detail {
 
-/// `log Z = 1/(2β²)`, `KL = 1/(2β²)`: with the normal quantile z of u, the density is that of `N(1/β, 1)` to `N(0, 1)`.
+/// The tilted density of the normal quantile, in closed form. In terms of `z = Φ_N⁻¹(u)` the policy is `N(1/β, 1)` where the
+/// base is `N(0, 1)`; so `log Z = KL = 1/(2β²)`.
 density_curve normal_curve(double beta);
 
 /// The tilted densities of a transform at any β: closed forms for the normal quantile, quadrature otherwise. A factor of the
@@ -30,10 +31,10 @@ class tilt_family {
   double kl(double beta);
   /// The density at β.
   [[nodiscard]] density_curve curve(double beta);
-  /// At the β of the last call of `kl` or `curve`.
+  /// `log ∫ e^{Φ/β}` at the β of the last call of `kl` or `curve`.
   [[nodiscard]] double log_normalizer() const;
   [[nodiscard]] double largest_kl() const { return quadrature_ ? quadrature_->largest_kl() : infinity<double>; }
-  /// The β at a KL, which is set with it; none if no β reaches it.
+  /// The β whose KL is `target`; it becomes the current β. None if no β reaches it.
   std::optional<double> beta_at(double target);
 
  private:
