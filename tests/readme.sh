@@ -7,5 +7,6 @@ shift 3
 sed -n '/^<!-- compiled -->$/,/^```$/p' "$source/README.md" | sed '1,2d;$d' >"$build/readme.cpp"
 [ -s "$build/readme.cpp" ] || { echo "README.md has no program marked <!-- compiled -->"; exit 1; }
 "$compiler" -std=c++20 -O2 -Wall -Wextra -I"$source/include" "$@" "$build/readme.cpp" -o "$build/readme"
-"$build/readme" | tee "$build/readme.txt"
+"$build/readme" >"$build/readme.txt"
+cat "$build/readme.txt"
 grep -q '^best-of-4 win rate 0\.[6-9]' "$build/readme.txt"

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build" / "peers"
 KERNELS = Path(__file__).with_name("kernels.cpp")
-INCLUDES = [f"-I{ROOT / 'include'}", f"-I{os.environ.get('EIGEN', '/usr/include/eigen3')}"]
+INCLUDES = [f"-I{ROOT / 'include'}"]
 COMPILER = os.environ.get("CXX", "c++")
 
 

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "infalign/calibration/calibrate.hpp"
-#include "infalign/calibration/calibrator.hpp"
 #include "infalign/calibration/uncertainty.hpp"
 #include "infalign/transform/exponential.hpp"
 #include "support/call_data.hpp"

@@ -7,6 +7,7 @@
 #include "infalign/evaluation/procedure_win_rate.hpp"
 #include "infalign/evaluation/tilted_win_rate.hpp"
 #include "infalign/procedure/best_of.hpp"
+#include "infalign/procedure/best_of_poisson.hpp"
 #include "infalign/procedure/standard.hpp"
 #include "infalign/procedure/worst_of.hpp"
 #include "infalign/statistics/summarize.hpp"
@@ -31,13 +32,17 @@ class evaluation_calls {
     predicted_[0] = evaluate_off_policy(on, z_.rows(few_prompts, k), exponential(3), kl_weight(5), best_of(2), standard(),
                                         {.kl = off_policy_[0].span(), .inference_win_rate = off_policy_[1].span()});
     predicted_[1] = evaluate_off_policy(on, few_.ragged(few_offsets_), kl_weight(0.5), worst_of(2), worst_of(2));
+    procedure_win_rate(on, policy, z_.ragged(z_offsets_), best_of_poisson(1.5), standard(), wins_[4].span());
+    standard_win_rate(on, policy, base, wins_[5].span());
     mean_ = summarize(on, wins_[0].span());
+    whole_ = summary_of(on, wins_[1].span());
   }
   [[nodiscard]] call_results results() const {
     call_results all;
     for (const auto* group : {&wins_, &off_policy_})
       for (const auto& a : *group) all.push_back(result_of(a));
     all.push_back({unit, {mean_.value, mean_.standard_error}});
+    all.push_back({unit, {whole_.mean, whole_.m2}});
     for (const off_policy_evaluation& e : predicted_) {
       for (const off_policy_value& v : {e.kl, e.standard_win_rate, e.inference_win_rate})
         all.push_back({unit, {v.corrected.value, v.corrected.standard_error, v.plug_in.value, v.plug_in.standard_error}});
@@ -57,9 +62,10 @@ class evaluation_calls {
   array<T> few_{tied_values<T>(few_prompts * k, 1, 30)};
   array<index_t> few_offsets_{alternating_offsets(few_prompts, k)};
   array<index_t> z_offsets_{alternating_offsets(prompts, k)}, y_offsets_{alternating_offsets(prompts, m)};
-  std::vector<array<double>> wins_ = std::vector<array<double>>(4, array<double>(prompts));
+  std::vector<array<double>> wins_ = std::vector<array<double>>(6, array<double>(prompts));
   std::vector<array<double>> off_policy_ = std::vector<array<double>>(2, array<double>(few_prompts));
   estimate mean_{};
+  summary whole_{};
   off_policy_evaluation predicted_[2];
 };
 

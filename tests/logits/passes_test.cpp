@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -99,6 +100,17 @@ TEST_CASE_TEMPLATE("shards of the vocabulary: read apart, merged, and written ap
       infalign::write_logit_gradient(on, logits, statistics.span(), coefficients.span(), gradient);
     });
   CHECK(test::close(sharded.gradient_values.host(), whole.gradient_values.host()));
+}
+
+TEST_CASE_TEMPLATE("a KL that was not read is no number", C, INFALIGN_CONFIGURATIONS) {
+  typename C::backend on = C::make_backend();
+  const test::token_batch<C> batch(3, 5);
+  test::loaded_batch<C> loaded(batch);
+  typename C::template array<row_state> states(3);
+  typename C::template array<row_statistics> statistics(3);
+  infalign::read_logits(on, loaded.with_base(), {}, states.span());
+  infalign::finish_rows(on, {.kl = true}, states.span(), statistics.span());
+  for (const row_statistics& s : statistics.host()) CHECK(std::isnan(s.kl));
 }
 
 TEST_CASE_TEMPLATE("what the passes refuse", C, INFALIGN_CONFIGURATIONS) {

@@ -21,15 +21,15 @@ namespace infalign::test {
 template <class T>
 inline constexpr double accuracy = std::is_same_v<T, float> ? 1e-5 : 1e-7;
 
-/// Equal up to `accuracy`, relative to the largest value.
+/// Equal up to `accuracy`, relative to the largest expected value. A NaN in either equals nothing.
 template <class T>
 bool close(const std::vector<T>& a, const std::vector<T>& b) {
-  T largest(0), error(0);
-  for (std::size_t i = 0; i < b.size(); ++i) {
-    largest = std::max(largest, std::abs(b[i]));
-    error = std::max(error, std::abs(a.at(i) - b[i]));
-  }
-  return a.size() == b.size() && static_cast<double>(error) <= accuracy<T> * static_cast<double>(largest);
+  if (a.size() != b.size()) return false;
+  T largest(0);
+  for (const T x : b) largest = std::max(largest, std::abs(x));
+  for (std::size_t i = 0; i < b.size(); ++i)
+    if (!(static_cast<double>(std::abs(a[i] - b[i])) <= accuracy<T> * static_cast<double>(largest))) return false;
+  return true;
 }
 
 template <class T>

@@ -35,9 +35,13 @@ class objective_calls {
                     narrow_gradient_.rows(tokens, vocabulary));
     sequence_policy_gradient(on, batch, rollout_offsets_.span(), rollout_advantages_.span(), weights,
                              statistics(statistics_, 2), gradient_[1].rows(tokens, vocabulary));
+    sequence_policy_gradient(on, clipped_surrogate(0.2, 0.3), batch, rollout_offsets_.span(),
+                             token_data(rollout_advantages_.span(), old_.span()), weights, statistics(statistics_, 3),
+                             gradient_[3].rows(tokens, vocabulary));
+    leave_one_out_advantage(on, rewards_.ragged(reward_offsets_), ragged_.ragged(reward_offsets_));
   }
   [[nodiscard]] call_results results() const {
-    call_results all{result_of(centred_), result_of(normalized_), result_of(narrow_gradient_)};
+    call_results all{result_of(centred_), result_of(normalized_), result_of(ragged_), result_of(narrow_gradient_)};
     for (const auto* group : {&statistics_, &gradient_})
       for (const auto& a : *group) all.push_back(result_of(a));
     for (const auto& a : narrow_statistics_) all.push_back({0x1p-23, result_of(a).values});  // computed in float
@@ -64,16 +68,18 @@ class objective_calls {
     return values;
   }
 
-  array<T> rewards_{tied_values<T>(prompts * m, 2, 30)}, centred_ = array<T>(prompts * m), normalized_ = array<T>(prompts * m);
+  array<T> rewards_{tied_values<T>(prompts * m, 2, 30)}, centred_ = array<T>(prompts * m), normalized_ = array<T>(prompts * m),
+                                                         ragged_ = array<T>(prompts * m);
+  array<index_t> reward_offsets_{alternating_offsets(prompts, m)};
   array<T> logits_{normal_values<T>(tokens * vocabulary, 5)}, base_{normal_values<T>(tokens * vocabulary, 6)};
   array<bfloat16> narrow_{narrowed()}, narrow_gradient_ = array<bfloat16>(tokens * vocabulary);
   array<std::int32_t> ids_{token_ids()};
   array<T> advantages_{normal_values<T>(tokens, 7)}, rollout_advantages_{normal_values<T>(rollouts, 8)};
   array<T> old_{std::vector<T>(tokens, T(-8.5))};
   array<index_t> rollout_offsets_{equal_offsets(rollouts, tokens / rollouts)};
-  std::vector<array<T>> statistics_ = std::vector<array<T>>(12, array<T>(tokens));
+  std::vector<array<T>> statistics_ = std::vector<array<T>>(16, array<T>(tokens));
   std::vector<array<T>> narrow_statistics_ = std::vector<array<T>>(4, array<T>(tokens));
-  std::vector<array<T>> gradient_ = std::vector<array<T>>(3, array<T>(tokens* vocabulary));
+  std::vector<array<T>> gradient_ = std::vector<array<T>>(4, array<T>(tokens* vocabulary));
 };
 
 }  // namespace infalign::test

@@ -11,6 +11,7 @@
 #include "logits/loss_by_definition.hpp"
 #include "logits/token_batch.hpp"
 #include "support/configurations.hpp"
+#include "support/samples.hpp"
 
 using infalign::index_t;
 using infalign::loss_value;
@@ -83,7 +84,7 @@ TEST_CASE_TEMPLATE("a loss of whole responses: the gradient equals finite differ
       const long double h = 1e-6L;
       up[t][j] += h, down[t][j] -= h;
       const auto slope = static_cast<double>((total(up) - total(down)) / (2 * h));
-      worst = std::max(worst, std::abs(slope - static_cast<double>(gradient[t * static_cast<std::size_t>(v) + j])));
+      worst = test::larger(worst, std::abs(slope - static_cast<double>(gradient[t * static_cast<std::size_t>(v) + j])));
     }
   CHECK(worst <= test::accuracy<T>);
 }

@@ -9,7 +9,7 @@
 ///   const auto result = u.host();                                  // back in a std::vector
 /// }
 /// \endcode
-/// A new backend adds its configurations here and nothing elsewhere.
+/// A new backend adds its configurations here, and itself to backend/every_backend.hpp.
 #pragma once
 
 #include <doctest/doctest.h>

@@ -63,6 +63,11 @@ std::vector<T> unit_values(index_t n, std::uint64_t seed) {
   return values;
 }
 
+/// The larger of an error so far and another, in which a NaN is not lost.
+inline double larger(double worst, double error) {
+  return error <= worst ? worst : error;
+}
+
 inline std::vector<index_t> offsets_of(const std::vector<index_t>& sizes) {
   std::vector<index_t> offsets{0};
   for (const index_t n : sizes) offsets.push_back(offsets.back() + n);

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "infalign/procedure/any_procedure.hpp"
+#include "support/samples.hpp"
 
 using namespace infalign;
 
@@ -24,7 +25,7 @@ double largest_error(const Procedure& procedure) {
   double worst = 0, largest = 0;
   for (int i = 0; i <= 1000; ++i) {
     const double q = i / 1000.0;
-    worst = std::max(worst, std::abs(numerical.slope(q, 0.5) - procedure.density(q)));
+    worst = infalign::test::larger(worst, std::abs(numerical.slope(q, 0.5) - procedure.density(q)));
     largest = std::max(largest, procedure.density(q));
   }
   return worst / largest;

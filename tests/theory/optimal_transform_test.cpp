@@ -11,6 +11,7 @@
 #include "infalign/theory/tilted_density.hpp"
 #include "infalign/theory/tradeoff.hpp"
 #include "infalign/transform/any_transform.hpp"
+#include "support/samples.hpp"
 
 using namespace infalign;
 
@@ -257,7 +258,8 @@ TEST_CASE("the table for training") {
       const optimal_transform optimum(played, kl_weight(0.03));
       const tabulated table = optimum.table(tolerance);
       double worst = 0;
-      for (int i = 0; i <= 20'000; ++i) worst = std::max(worst, std::abs(table(i / 20'000.0) - optimum(i / 20'000.0)));
+      for (int i = 0; i <= 20'000; ++i)
+        worst = infalign::test::larger(worst, std::abs(table(i / 20'000.0) - optimum(i / 20'000.0)));
       CHECK(worst <= tolerance * -optimum(0.0));
       CHECK(std::abs(table.derivative(0.8) - optimum.derivative(0.8)) <= 30 * std::sqrt(tolerance));
       if (tolerance > 1e-7) continue;

@@ -29,7 +29,8 @@ TEST_CASE("tabulated converges with the third power of the step, or the fourth w
     }
     const tabulated transform = with_slopes ? tabulated(u, values, slopes) : tabulated(u, values);
     double largest = 0;
-    for (int i = 0; i <= 1000; ++i) largest = std::max(largest, std::abs(transform(i / 1000.0) - std::exp(i / 500.0)));
+    for (int i = 0; i <= 1000; ++i)
+      largest = infalign::test::larger(largest, std::abs(transform(i / 1000.0) - std::exp(i / 500.0)));
     return largest;
   };
   CHECK(error(40, false) < error(20, false) / 6);

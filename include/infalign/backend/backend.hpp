@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// What an algorithm may ask of a backend, as a concept. An algorithm is a constrained function template that uses nothing
-/// else; a backend is a class that offers these few things. Neither names the other.
+/// else; a backend is a class that offers these few things. Neither names the other, but for measured specialisations of tuning traits.
 ///
 /// A backend is an ordinary value, passed first. It carries how to run (executor, stream, scratch memory) and is used by one
 /// call at a time; two threads use two backends.

@@ -3,6 +3,7 @@
 /// The oracle: plain loops, one element at a time, everything computed and accumulated in `double`.
 #pragma once
 
+#include <concepts>
 #include <type_traits>
 #include <utility>
 

@@ -10,7 +10,8 @@
 
 namespace infalign {
 
-/// Which algorithm ranks values among a group's references. Results are the same to the bit; the cost is not.
+/// Which algorithm ranks values among a group's references. Counts, and so calibrated rewards, are the
+/// same to the bit; sums over them are the same up to rounding. The cost differs.
 enum class rank_algorithm {
   automatic,  ///< the backend's cost model decides
   counting,   ///< compare with every reference: O(k·m), no scratch memory

@@ -4,6 +4,8 @@
 /// `views.hpp` and what this file says of it.
 #pragma once
 
+#include <type_traits>
+
 #include "infalign/core/views.hpp"
 
 namespace infalign {

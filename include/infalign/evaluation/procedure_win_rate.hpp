@@ -38,7 +38,7 @@ void check_win_rate(B& on, std::string_view function, const Policy& policy, inde
 template <class Frame, class B, class Groups, class Procedure>
 auto shares_of(B& on, Frame& frame, const Groups& groups, const Procedure& procedure) {
   if constexpr (shape<Groups>::equal_sizes) {
-    const index_t m = groups.columns();
+    const index_t m = group_size(on, groups, 0);
     double* const table = frame.template take<double>(m + 1);
     on.groups(1, m, share_table_kernel<Procedure>{procedure, m, table});
     return tabulated_shares{table};
@@ -77,9 +77,9 @@ void run_win_rate(B& on, Frame& frame, const Policy& policy, const Base& base, c
 /// one served by `base_procedure` over the base policy, a tie counting ½.
 ///
 /// With `A(t) = G_π(share of policy samples ≤ t)` and `B(t)` likewise from the base samples,
-/// `out = Σ_t (A(t) - A(t⁻))·(B(t) + B(t⁻))/2` over the distinct values `t`. For `standard`, `best_of` and `worst_of` the
-/// shares are those of subsets drawn without replacement, and the estimate is unbiased: it equals the mean over all pairs of
-/// N-subsets. Resampling with replacement is biased. Procedures without `from_count` get the plug-in estimate.
+/// `out = Σ_t (A(t) - A(t⁻))·(B(t) + B(t⁻))/2` over the distinct values `t`. For a procedure with `from_count`
+/// (all of the library's but `best_of_poisson`) the shares are those of subsets drawn without replacement, and the estimate is
+/// unbiased: it equals the mean over all pairs of N-subsets. Resampling with replacement is biased. Procedures without `from_count` get the plug-in estimate.
 ///
 /// - Shapes: `policy_rewards` and `base_rewards` P groups (rows or ragged) of at least N samples; `out` P values.
 /// - Range: [0, 1] up to rounding. Ties count ½; NaN and infinities are an error.

@@ -104,8 +104,9 @@ void read_logits(B&& on, const token_logits<L, Space>& batch, logit_terms terms,
   });
 }
 
-/// The statistics of rows whose state is complete. `terms` must be those that were read; the KL of rows that were read without
-/// a base policy is NaN. Shapes: both T values. Errors: `shape_error`.
+/// The statistics of rows whose state is complete. `terms` must be those that were read: the KL of rows that were read without
+/// a base policy is NaN, an entropy that was not read is unspecified. Shapes: both T values. Cost: a few logarithms a row. Errors:
+/// `shape_error`.
 template <backend B, class States, class Statistics>
 void finish_rows(B&& on, logit_terms terms, const States& states, Statistics&& statistics) {
   const span in(states);
@@ -121,7 +122,7 @@ void finish_rows(B&& on, logit_terms terms, const States& states, Statistics&& s
 /// - Shapes: `batch` T×V logits; `statistics` and `coefficients` T values; `gradient` T×V, rows possibly strided. A shard gives
 ///   its part of the vocabulary, with token ids of -1 where the token lies elsewhere. `gradient` may be the policy's logits
 ///   themselves.
-/// - A KL coefficient is not used if `batch` has no base policy.
+/// - `statistics` must hold every term whose coefficient is not 0. A KL coefficient is not used if `batch` has no base policy.
 /// - Cost: logits are read once, gradients written once. Errors: `shape_error`, `domain_error`, before anything is written.
 template <backend B, class L, class Space, class Statistics, class Coefficients, class G>
   requires reachable_from<B, token_logits<L, Space>>

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 #include "infalign/logits/row_state.hpp"
 
@@ -34,10 +35,11 @@ INFALIGN_HD inline row_statistics statistics_of(const row_state& row, logit_term
     s.entropy = entropy < 0 ? 0 : entropy;
   }
   if (terms.kl) {
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();  // nothing was read of the base policy
     const double base_log_sum = log(row.base.sum);
     s.base_log_normalizer = row.base.shift + base_log_sum;
     s.token_base_logit = row.token_base_logit;
-    const double kl = row.weighted_ratio / row.policy.sum - (log_sum - base_log_sum);
+    const double kl = row.base.sum > 0 ? row.weighted_ratio / row.policy.sum - (log_sum - base_log_sum) : nan;
     s.kl = kl < 0 ? 0 : kl;
   }
   return s;

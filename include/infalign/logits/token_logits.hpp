@@ -15,7 +15,6 @@ namespace infalign {
 /// The logits of T tokens and the ids that were sampled.
 template <class L, class Space = host_memory>
 struct token_logits {
-  using logit_type = L;
   using memory_space = Space;
   rows<const L, Space> policy;             ///< T×V logits of the policy; rows may be strided
   rows<const L, Space> base;               ///< T×V logits of the base policy, or empty: no base

@@ -112,6 +112,7 @@ bool wants_entropy(const objective_weights& weights, const token_statistics<T, S
 ///   decide the KL of the tokens that follow them; for that, use `sequence_policy_gradient`.
 /// - A logit of -inf is a masked token: its probability and gradient are 0. If it was sampled all the same, its gradient is
 ///   `-scale·w`. NaN logits give NaN in their row alone. Where the KL is infinite, its gradient is NaN.
+/// - NaN in `old_log_prob` gives NaN in its row.
 /// - Cost: each logit is read once from memory, each gradient written once; no extra memory. Sums of `float` logits are taken
 ///   in registers over chunks of 4,096 and in `double` across them. Deterministic; equal for every number of threads.
 /// - Errors: `shape_error`, `domain_error` (token id out of range, β > 0 without a base, advantage NaN or infinite), before
