@@ -475,3 +475,28 @@ TEST_CASE_TEMPLATE("a clipped surrogate needs an old log-probability for every t
         }) == "policy_gradient: old_log_prob has 0 values, but there are 3 tokens");
   CHECK(loaded.gradient_values.host() == std::vector<T>(15, T(-99)));
 }
+
+TEST_CASE_TEMPLATE("exponentials of a chunk that the rest of the row leaves far below are not used", C,
+                   INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  const index_t v = test::large_vocabularies<C>().back();
+  test::token_batch<C> batch(2, v);
+  // The shift of the first chunk is of no use for the last columns, which lie 60 above it.
+  for (index_t t = 0; t < 2; ++t)
+    for (index_t j = v - 5; j < v; ++j) batch.row(t)[j] += T(60);
+  test::loaded_batch<C> loaded(batch);
+  policy_gradient(on, reinforce{}, loaded.without_base(), loaded.advantages.span(), {}, loaded.statistics(), loaded.gradient());
+  const auto gradient = loaded.gradient_values.host();
+  for (std::size_t t = 0; t < 2; ++t) {
+    const auto advantage = static_cast<double>(batch.advantages[t]);
+    const auto log_p = test::log_softmax(test::wide(batch.row(static_cast<index_t>(t)), v));
+    double worst = 0;
+    for (std::size_t j = 0; j < log_p.size(); ++j) {
+      const bool sampled = j == static_cast<std::size_t>(batch.ids[t]);
+      const double expected = advantage * (static_cast<double>(std::exp(log_p[j])) - (sampled ? 1 : 0));
+      worst = test::larger(worst, std::abs(static_cast<double>(gradient[t * static_cast<std::size_t>(v) + j]) - expected));
+    }
+    CHECK(worst <= test::accuracy<T> * std::abs(advantage));
+  }
+}

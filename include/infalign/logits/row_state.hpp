@@ -72,21 +72,17 @@ struct row_state {
 
   /// Adds what was read of other columns of the same row.
   INFALIGN_HD void merge(row_state other) {
-    const double top = larger(policy.shift, other.policy.shift);
-    const double base_top = larger(base.shift, other.base.shift);
+    const double top = detail::max(policy.shift, other.policy.shift);
+    const double base_top = detail::max(base.shift, other.base.shift);
     raise_to(top, base_top);
     other.raise_to(top, base_top);
     policy.sum += other.policy.sum;
     base.sum += other.base.sum;
     weighted_logit += other.weighted_logit;
     weighted_ratio += other.weighted_ratio;
-    token_logit = larger(token_logit, other.token_logit);
-    token_base_logit = larger(token_base_logit, other.token_base_logit);
+    token_logit = detail::max(token_logit, other.token_logit);
+    token_base_logit = detail::max(token_base_logit, other.token_base_logit);
   }
-
- private:
-  /// The larger of two values, or NaN if one is NaN.
-  INFALIGN_HD static double larger(double a, double b) { return a < b || b != b ? b : a; }
 };
 
 }  // namespace infalign
