@@ -393,8 +393,10 @@ TEST_CASE_TEMPLATE("the values of prompts, dense and ragged; the means are their
     }
   };
   const auto e = evaluate_off_policy(on, r.rows(3, 20), identity(), kl_weight(0.2), best_of(3), standard());
-  for (const infalign::off_policy_value& v : {e.standard_win_rate, e.inference_win_rate})
-    for (const infalign::estimate& mean : {v.corrected, v.plug_in}) CHECK((mean.lowest == 0 && mean.highest == 1));
+  // A vector, because nvcc 13 does not compile a loop over a list in braces within another one here.
+  const std::vector<infalign::estimate> win_rates{e.standard_win_rate.corrected, e.standard_win_rate.plug_in,
+                                                  e.inference_win_rate.corrected, e.inference_win_rate.plug_in};
+  for (const infalign::estimate& mean : win_rates) CHECK((mean.lowest == 0 && mean.highest == 1));
   CHECK((e.kl.corrected.lowest == 0 && e.kl.plug_in.lowest == 0 && std::isinf(e.kl.corrected.highest)));
   check(r.rows(3, 20), {{0, 20}, {20, 40}, {40, 60}});
   check(r.rows(3, 17, 20), {{0, 17}, {20, 37}, {40, 57}});
