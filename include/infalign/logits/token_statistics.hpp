@@ -55,17 +55,22 @@ void check_statistics(std::string_view function, const token_statistics<T, Space
   check("statistics.entropy", statistics.entropy.size());
 }
 
+/// The statistics of each token. `rows_out`, where not null, keeps what a second pass needs.
 template <class Terms, class L, class T, class Space>
 struct statistics_kernel {
   token_logits<L, Space> batch;
   statistics_pointers<T> out;
+  row_statistics* rows_out = nullptr;
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t t) const {
     kept_exponentials<compute_t<L>> none;
     const auto row = statistics_of(
         read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t], none),
         Terms::value);
-    team.once([&] { out.store(t, row); });
+    team.once([&] {
+      out.store(t, row);
+      if (rows_out != nullptr) rows_out[t] = row;
+    });
   }
 };
 

@@ -13,25 +13,6 @@ namespace infalign {
 
 namespace detail {
 
-/// What pass 1 leaves of every token.
-template <class Terms, class L, class T, class Space>
-struct sequence_statistics_kernel {
-  token_logits<L, Space> batch;
-  statistics_pointers<T> out;
-  row_statistics* rows_out;
-  template <class Team>
-  INFALIGN_HD void operator()(Team& team, index_t t) const {
-    kept_exponentials<compute_t<L>> none;
-    const auto row = statistics_of(
-        read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t], none),
-        Terms::value);
-    team.once([&] {
-      out.store(t, row);
-      rows_out[t] = row;
-    });
-  }
-};
-
 /// Between the passes: turns the statistics of a rollout's rows into the coefficients of its gradient. Token t gets the
 /// gradient of its loss and of its own KL, and `β·Σ_{s>t} KL_s` times the gradient of its log-probability.
 template <class Loss, class Rollouts, class A, class O, class T>
@@ -124,7 +105,7 @@ void sequence_policy_gradient(B&& on, const Loss& loss, const token_logits<L, Sp
   auto* const coefficients = frame.template take<row_coefficients>(tokens);
   detail::with_terms(batch, entropy, [&]<class Terms>(Terms) {
     on.groups(tokens, detail::logits_cost(batch),
-              detail::sequence_statistics_kernel<Terms, L, T, Space>{batch, detail::pointers(statistics), row_values});
+              detail::statistics_kernel<Terms, L, T, Space>{batch, detail::pointers(statistics), row_values});
   });
   using A = typename decltype(data.advantages)::value_type;
   using O = typename decltype(data.old_log_prob)::value_type;
