@@ -62,56 +62,16 @@ class language_model {
   using logit_matrix = typename activations<Scalar>::logit_matrix;
 
   /// Random weights, of the size that keeps the variance of a layer's output near that of its input; the direct table is 0.
-  explicit language_model(random_stream& random) : parameters_(vector::Zero(size)) {
-    fill(tables(parameters_).template topRows<hidden_units>(), std::sqrt(1.0 / context_features::most_active), random);
-    fill(mixing(parameters_), std::sqrt(1.0 / hidden_units), random);
-    fill(output(parameters_), std::sqrt(0.3 / hidden_units), random);
-  }
+  explicit language_model(random_stream& random);
 
   [[nodiscard]] vector& parameters() { return parameters_; }
   [[nodiscard]] const vector& parameters() const { return parameters_; }
 
   /// Logits of the contexts `begin … begin + n` of `at`, whose features are set.
-  void forward(activations<Scalar>& at, Index begin, Index n) const {
-    auto first = at.first.middleCols(begin, n);
-    auto residual = at.residual.middleCols(begin, n);
-    auto second = at.second.middleCols(begin, n);
-    auto logits = at.logits.middleCols(begin, n);
-    for (Index j = 0; j < n; ++j) {
-      const table_column sum = sum_features(at.features[static_cast<std::size_t>(begin + j)]);
-      first.col(j) = sum.template head<hidden_units>().cwiseMax(Scalar(0));
-      logits.col(j) = sum.template tail<logit_columns>();
-    }
-    residual.noalias() = mixing(parameters_) * first;
-    residual = (residual.colwise() + mixing_bias(parameters_)).cwiseMax(Scalar(0));
-    second = first + residual;
-    logits.noalias() += output(parameters_) * second;
-    logits.template bottomRows<logit_columns - vocabulary>().setConstant(-std::numeric_limits<Scalar>::infinity());
-  }
+  void forward(activations<Scalar>& at, Index begin, Index n) const;
 
   /// Gradient with respect to the parameters, from the gradient with respect to the logits of the first `n` contexts.
-  void backward(const activations<Scalar>& at, const logit_matrix& logit_gradient, Index n, vector& gradient) {
-    gradient.setZero(size);
-    const auto d_logits = logit_gradient.leftCols(n);
-    const auto first = at.first.leftCols(n);
-    const auto residual = at.residual.leftCols(n);
-    if (d_first_.cols() < n) d_first_.resize(hidden_units, n);
-    if (d_residual_.cols() < n) d_residual_.resize(hidden_units, n);
-    auto d_first = d_first_.leftCols(n);
-    auto d_residual = d_residual_.leftCols(n);
-    output(gradient).noalias() = d_logits * at.second.leftCols(n).transpose();
-    d_first.noalias() = output(parameters_).transpose() * d_logits;  // d h₂, of which h₁ is one summand
-    d_residual = (residual.array() > Scalar(0)).select(d_first, Scalar(0));
-    mixing(gradient).noalias() = d_residual * first.transpose();
-    mixing_bias(gradient) = d_residual.rowwise().sum();
-    d_first.noalias() += mixing(parameters_).transpose() * d_residual;
-    d_first = (first.array() > Scalar(0)).select(d_first, Scalar(0));
-    for (Index j = 0; j < n; ++j) {
-      table_column column;
-      column << d_first.col(j), d_logits.col(j);
-      scatter_features(at.features[static_cast<std::size_t>(j)], column, gradient);
-    }
-  }
+  void backward(const activations<Scalar>& at, const logit_matrix& logit_gradient, Index n, vector& gradient);
 
  private:
   static constexpr int table_rows = hidden_units + logit_columns;
@@ -169,5 +129,58 @@ class language_model {
   vector parameters_;
   hidden_matrix d_first_, d_residual_;  // gradients of the activations, kept for their memory
 };
+
+template <class Scalar>
+language_model<Scalar>::language_model(random_stream& random) : parameters_(vector::Zero(size)) {
+  fill(tables(parameters_).template topRows<hidden_units>(), std::sqrt(1.0 / context_features::most_active), random);
+  fill(mixing(parameters_), std::sqrt(1.0 / hidden_units), random);
+  fill(output(parameters_), std::sqrt(0.3 / hidden_units), random);
+}
+
+template <class Scalar>
+void language_model<Scalar>::forward(activations<Scalar>& at, Index begin, Index n) const {
+  auto first = at.first.middleCols(begin, n);
+  auto residual = at.residual.middleCols(begin, n);
+  auto second = at.second.middleCols(begin, n);
+  auto logits = at.logits.middleCols(begin, n);
+  for (Index j = 0; j < n; ++j) {
+    const table_column sum = sum_features(at.features[static_cast<std::size_t>(begin + j)]);
+    first.col(j) = sum.template head<hidden_units>().cwiseMax(Scalar(0));
+    logits.col(j) = sum.template tail<logit_columns>();
+  }
+  residual.noalias() = mixing(parameters_) * first;
+  residual = (residual.colwise() + mixing_bias(parameters_)).cwiseMax(Scalar(0));
+  second = first + residual;
+  logits.noalias() += output(parameters_) * second;
+  logits.template bottomRows<logit_columns - vocabulary>().setConstant(-std::numeric_limits<Scalar>::infinity());
+}
+
+template <class Scalar>
+void language_model<Scalar>::backward(const activations<Scalar>& at, const logit_matrix& logit_gradient, Index n,
+                                      vector& gradient) {
+  gradient.setZero(size);
+  const auto d_logits = logit_gradient.leftCols(n);
+  const auto first = at.first.leftCols(n);
+  const auto residual = at.residual.leftCols(n);
+  if (d_first_.cols() < n) d_first_.resize(hidden_units, n);
+  if (d_residual_.cols() < n) d_residual_.resize(hidden_units, n);
+  auto d_first = d_first_.leftCols(n);
+  auto d_residual = d_residual_.leftCols(n);
+  output(gradient).noalias() = d_logits * at.second.leftCols(n).transpose();
+  d_first.noalias() = output(parameters_).transpose() * d_logits;  // d h₂, of which h₁ is one summand
+  d_residual = (residual.array() > Scalar(0)).select(d_first, Scalar(0));
+  mixing(gradient).noalias() = d_residual * first.transpose();
+  mixing_bias(gradient) = d_residual.rowwise().sum();
+  d_first.noalias() += mixing(parameters_).transpose() * d_residual;
+  d_first = (first.array() > Scalar(0)).select(d_first, Scalar(0));
+  for (Index j = 0; j < n; ++j) {
+    table_column column;
+    column << d_first.col(j), d_logits.col(j);
+    scatter_features(at.features[static_cast<std::size_t>(j)], column, gradient);
+  }
+}
+
+// Compiled once, in language_model.cpp: Eigen's products take several seconds.
+extern template class language_model<float>;
 
 }  // namespace align

@@ -3,17 +3,13 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
-#include <random>
 #include <string>
 #include <vector>
 
-#include "evaluation/subset_pairs.hpp"
+#include "evaluation/win_rates.hpp"
 #include "support/configurations.hpp"
-#include "support/samples.hpp"
 
 using infalign::best_of;
 using infalign::index_t;
@@ -22,74 +18,13 @@ using infalign::rank_algorithm;
 using infalign::standard;
 using infalign::worst_of;
 namespace test = infalign::test;
+using test::both;
+using test::dense_win_rate;
+using test::groups;
+using test::ragged_win_rate;
+using test::tied_prompts;
 
 namespace {
-
-template <class T>
-using groups = std::vector<std::vector<T>>;
-
-template <class T>
-std::vector<T> packed(const groups<T>& prompts) {
-  std::vector<T> values;
-  for (const auto& p : prompts) values.insert(values.end(), p.begin(), p.end());
-  return values;
-}
-
-template <class T>
-std::vector<index_t> offsets(const groups<T>& prompts) {
-  std::vector<index_t> sizes;
-  for (const auto& p : prompts) sizes.push_back(static_cast<index_t>(p.size()));
-  return test::offsets_of(sizes);
-}
-
-/// The library's win rates of ragged prompts.
-template <class C, class Procedure, class BaseProcedure>
-std::vector<double> ragged_win_rate(const groups<typename C::value>& policy, const groups<typename C::value>& base,
-                                    const Procedure& procedure, const BaseProcedure& base_procedure, rank_algorithm algorithm) {
-  using T = typename C::value;
-  typename C::backend on = C::make_backend();
-  typename C::template array<T> y(packed(policy)), z(packed(base));
-  typename C::template array<index_t> y_offsets(offsets(policy)), z_offsets(offsets(base));
-  typename C::template array<double> out(static_cast<index_t>(policy.size()), -1.0);
-  procedure_win_rate(on, y.ragged(y_offsets), z.ragged(z_offsets), procedure, base_procedure, out.span(), algorithm);
-  return out.host();
-}
-
-/// The same for prompts with equally many samples.
-template <class C, class Procedure, class BaseProcedure>
-std::vector<double> dense_win_rate(const groups<typename C::value>& policy, const groups<typename C::value>& base,
-                                   const Procedure& procedure, const BaseProcedure& base_procedure, rank_algorithm algorithm) {
-  using T = typename C::value;
-  typename C::backend on = C::make_backend();
-  const auto prompts = static_cast<index_t>(policy.size());
-  typename C::template array<T> y(packed(policy)), z(packed(base));
-  typename C::template array<double> out(prompts, -1.0);
-  procedure_win_rate(on, y.rows(prompts, static_cast<index_t>(policy[0].size())),
-                     z.rows(prompts, static_cast<index_t>(base[0].size())), procedure, base_procedure, out.span(), algorithm);
-  return out.host();
-}
-
-template <class T>
-groups<T> tied_prompts(const std::vector<index_t>& sizes, std::uint64_t seed, int levels) {
-  groups<T> prompts;
-  for (const index_t n : sizes) prompts.push_back(test::tied_values<T>(n, seed++, levels));
-  return prompts;
-}
-
-template <class Use>
-void for_each_pair_of_procedures(Use&& use) {
-  use(standard{}, standard{});
-  for (const index_t n : {1, 2, 3, 4}) {
-    use(best_of(n), best_of(n));
-    use(worst_of(n), worst_of(n));
-    use(best_of(n), standard{});
-    use(standard{}, worst_of(n));
-  }
-  use(best_of(4), best_of(2));
-  use(best_of(3), worst_of(2));
-}
-
-constexpr rank_algorithm both[] = {rank_algorithm::counting, rank_algorithm::sorting};
 
 /// A procedure that has only its distortion: the best of `1 + Poisson(mean)` samples.
 struct best_of_poisson {
@@ -101,34 +36,6 @@ struct best_of_poisson {
 };
 
 }  // namespace
-
-TEST_CASE_TEMPLATE("the win rate equals enumeration over all pairs of subsets", C, INFALIGN_CONFIGURATIONS) {
-  using T = typename C::value;
-  for (const int levels : {1, 2, 4, 100}) {
-    // Every pair of sizes from 4 to 7, then dense shapes with m < m' and m > m'.
-    std::vector<index_t> policy_sizes, base_sizes;
-    for (index_t m = 4; m <= 7; ++m)
-      for (index_t k = 4; k <= 7; ++k) policy_sizes.push_back(m), base_sizes.push_back(k);
-    const groups<T> ragged_policy = tied_prompts<T>(policy_sizes, 100, levels);
-    const groups<T> ragged_base = tied_prompts<T>(base_sizes, 200, levels);
-    const groups<T> short_groups = tied_prompts<T>({5, 5, 5}, 300, levels);
-    const groups<T> long_groups = tied_prompts<T>({9, 9, 9}, 400, levels);
-    for_each_pair_of_procedures([&](const auto& procedure, const auto& base_procedure) {
-      CAPTURE(procedure.name());
-      CAPTURE(base_procedure.name());
-      const auto check = [&](const groups<T>& policy, const groups<T>& base, const std::vector<double>& win_rate) {
-        REQUIRE(win_rate.size() == policy.size());
-        for (std::size_t p = 0; p < policy.size(); ++p)
-          CHECK(std::abs(win_rate[p] - test::win_rate_by_subsets(policy[p], base[p], procedure, base_procedure)) <= 1e-12);
-      };
-      for (const auto algorithm : both) {
-        check(ragged_policy, ragged_base, ragged_win_rate<C>(ragged_policy, ragged_base, procedure, base_procedure, algorithm));
-        check(short_groups, long_groups, dense_win_rate<C>(short_groups, long_groups, procedure, base_procedure, algorithm));
-        check(long_groups, short_groups, dense_win_rate<C>(long_groups, short_groups, procedure, base_procedure, algorithm));
-      }
-    });
-  }
-}
 
 TEST_CASE_TEMPLATE("both algorithms agree, dense and ragged, around the register widths", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
@@ -163,90 +70,6 @@ TEST_CASE_TEMPLATE("the standard win rate is the Mann-Whitney statistic", C, INF
   typename C::template array<double> out(1, -1.0);
   infalign::standard_win_rate(on, y.rows(1, m), z.rows(1, k), out.span());
   CHECK(std::abs(out.host()[0] - static_cast<double>(twice_wins) / static_cast<double>(2 * m * k)) <= 1e-14);
-}
-
-TEST_CASE_TEMPLATE("the worst of negated rewards is the mirror of the best", C, INFALIGN_CONFIGURATIONS) {
-  using T = typename C::value;
-  const groups<T> policy = tied_prompts<T>({8, 20, 33}, 1, 6);
-  const groups<T> base = tied_prompts<T>({9, 12, 40}, 7, 6);
-  groups<T> negated_policy = policy, negated_base = base;
-  for (auto* prompts : {&negated_policy, &negated_base})
-    for (auto& p : *prompts)
-      for (T& v : p) v = -v;
-  for (const index_t n : {1, 2, 5, 8})
-    for (const auto algorithm : both) {
-      const auto best = ragged_win_rate<C>(policy, base, best_of(n), best_of(n), algorithm);
-      const auto worst = ragged_win_rate<C>(negated_policy, negated_base, worst_of(n), worst_of(n), algorithm);
-      for (std::size_t p = 0; p < policy.size(); ++p) CHECK(std::abs(best[p] - (1 - worst[p])) <= 1e-14);
-    }
-}
-
-TEST_CASE_TEMPLATE("a policy against its own samples wins half the time", C, INFALIGN_CONFIGURATIONS) {
-  using T = typename C::value;
-  for (const int levels : {1, 3, 1'000'000}) {
-    const groups<T> prompts = tied_prompts<T>({6, 19, 64}, 3, levels);
-    for_each_pair_of_procedures([&](const auto& procedure, const auto&) {
-      for (const auto algorithm : both)
-        for (const double w : ragged_win_rate<C>(prompts, prompts, procedure, procedure, algorithm))
-          CHECK(std::abs(w - 0.5) <= 1e-14);
-    });
-  }
-}
-
-TEST_CASE_TEMPLATE("separated samples win always or never, for any procedure", C, INFALIGN_CONFIGURATIONS) {
-  using T = typename C::value;
-  const groups<T> low{{-3, -1, -2, -1, -5}};
-  const groups<T> high{{4, 1, 9, 1}};
-  for_each_pair_of_procedures([&](const auto& procedure, const auto& base_procedure) {
-    for (const auto algorithm : both) {
-      CHECK(ragged_win_rate<C>(high, low, procedure, base_procedure, algorithm)[0] == doctest::Approx(1.0).epsilon(1e-15));
-      CHECK(ragged_win_rate<C>(low, high, procedure, base_procedure, algorithm)[0] == 0.0);
-    }
-  });
-}
-
-TEST_CASE_TEMPLATE("the win rate depends on the order of the rewards alone", C, INFALIGN_CONFIGURATIONS) {
-  using T = typename C::value;
-  const groups<T> policy = tied_prompts<T>({8, 21}, 1, 9);
-  const groups<T> base = tied_prompts<T>({12, 17}, 5, 9);
-  const auto mapped = [](groups<T> prompts, T scale, T shift) {
-    for (auto& p : prompts)
-      for (T& v : p) v = (v - 4) * (v - 4) * (v - 4) * scale + shift;
-    return prompts;
-  };
-  for (const auto algorithm : both) {
-    const auto plain = ragged_win_rate<C>(policy, base, best_of(3), best_of(3), algorithm);
-    for (const auto& [scale, shift] : {std::pair(T(1e-30), T(0)), std::pair(T(1e30), T(-7)), std::pair(T(2), T(-1000))})
-      CHECK(test::same_bits(plain, ragged_win_rate<C>(mapped(policy, scale, shift), mapped(base, scale, shift), best_of(3),
-                                                      best_of(3), algorithm)));
-  }
-}
-
-TEST_CASE_TEMPLATE("the statistic is unbiased for the closed form", C, INFALIGN_CONFIGURATIONS) {
-  using T = typename C::value;
-  typename C::backend on = C::make_backend();
-  // Under Φ = log u with β = 1/(n-1) the policy is the best of n of the base: F(u) = uⁿ. With the best of N on both sides
-  // W = 1 - ∫ u^{nN}·N·u^{N-1} du = n/(n+1). With the worst of 2 and n = 2, W = ∫ 2·(1-u²)²·(1-u) du = 11/15.
-  const index_t prompts = 20'000, m = 5, k = 4;
-  const double n = 2;
-  std::mt19937_64 generator(9);
-  std::uniform_real_distribution<double> uniform;
-  std::vector<T> policy(static_cast<std::size_t>(prompts * m)), base(static_cast<std::size_t>(prompts * k));
-  for (T& y : policy) y = static_cast<T>(std::pow(uniform(generator), 1 / n));
-  for (T& z : base) z = static_cast<T>(uniform(generator));
-  typename C::template array<T> y(policy), z(base);
-  typename C::template array<double> out(prompts, -1.0);
-  const auto check = [&](const auto& procedure, double expected) {
-    procedure_win_rate(on, y.rows(prompts, m), z.rows(prompts, k), procedure, out.span());
-    const auto values = out.host();
-    const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(prompts);
-    double squares = 0;
-    for (const double w : values) squares += (w - mean) * (w - mean);
-    CHECK(std::abs(mean - expected) <= 4 * std::sqrt(squares) / static_cast<double>(prompts));
-  };
-  check(standard{}, n / (n + 1));
-  for (const index_t samples : {1, 2, 4}) check(best_of(samples), n / (n + 1));
-  check(worst_of(2), 11.0 / 15);
 }
 
 TEST_CASE_TEMPLATE("a million samples and as large an N", C, INFALIGN_CONFIGURATIONS) {

@@ -63,18 +63,17 @@ struct win_rate_by_counting {
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t g) const {
     const auto y = policy[g];
+    const auto z = base[g];
     double sum = 0;
     index_t j = 0;
-    for (; j + 4 <= y.size(); j += 4) sum += block<4>(team, g, j);
-    for (; j < y.size(); ++j) sum += block<1>(team, g, j);
+    for (; j + 4 <= y.size(); j += 4) sum += block<4>(team, y, z, j);
+    for (; j < y.size(); ++j) sum += block<1>(team, y, z, j);
     team.once([&] { out[g] = sum; });
   }
 
  private:
-  template <int Block, class Team>
-  INFALIGN_HD double block(Team& team, index_t g, index_t first) const {
-    const auto y = policy[g];
-    const auto z = base[g];
+  template <int Block, class Team, class Y, class Z>
+  INFALIGN_HD double block(Team& team, Y y, Z z, index_t first) const {
     value_ranks own[Block];
     value_ranks other[Block];
     rank<Block>(team, y, y.data() + first, own);
