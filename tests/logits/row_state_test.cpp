@@ -81,8 +81,11 @@ TEST_CASE("a fresh state is the neutral element of merging") {
     CHECK(merged.policy.shift == state.policy.shift);
     CHECK(merged.policy.sum == state.policy.sum);
     CHECK(merged.base.sum == state.base.sum);
-    CHECK(merged.weighted_logit == state.weighted_logit);
+    CHECK(merged.entropy.top == state.entropy.top);
+    CHECK(merged.entropy.rest == state.entropy.rest);
+    CHECK(merged.entropy.weighted == state.entropy.weighted);
     CHECK(merged.weighted_ratio == state.weighted_ratio);
+    CHECK(merged.divergence == state.divergence);
     CHECK(merged.token_logit == state.token_logit);
     CHECK(merged.token_base_logit == state.token_base_logit);
   }

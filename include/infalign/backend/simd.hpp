@@ -6,12 +6,15 @@
 
 #include <algorithm>
 #include <concepts>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 #include <xsimd/xsimd.hpp>
 
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/detail/host_backend.hpp"
+#include "infalign/backend/detail/simd_math.hpp"
+#include "infalign/backend/detail/simd_storage.hpp"
 #include "infalign/core/math.hpp"
 
 namespace infalign {
@@ -42,29 +45,17 @@ struct simd_counts {
 
   static vec as_register(const vec_mask& mask) { return vec(static_cast<typename vec::register_type>(mask)); }
 
-  /// The bits of `from`, read as another type. Versions of xsimd differ in whether `bitwise_cast` is given a batch or its
-  /// element.
-  template <class To, class From>
-  static xsimd::batch<To, Arch> bits(const xsimd::batch<From, Arch>& from) {
-    if constexpr (requires {
-                    { xsimd::bitwise_cast<To>(from) } -> std::same_as<xsimd::batch<To, Arch>>;
-                  })
-      return xsimd::bitwise_cast<To>(from);
-    else
-      return xsimd::bitwise_cast<xsimd::batch<To, Arch>>(from);
-  }
-
   static vec add(const vec& counts, const vec_mask& where) {
     if constexpr (masks_are_integers)
       return xsimd::select(where, counts + vec(T(1)), counts);
     else
-      return bits<T>(bits<integer>(counts) - bits<integer>(as_register(where)));
+      return detail::simd_bits<T>(detail::simd_bits<integer>(counts) - detail::simd_bits<integer>(as_register(where)));
   }
   static auto values(const vec& counts) {
     if constexpr (masks_are_integers)
       return counts;
     else
-      return bits<integer>(counts);
+      return detail::simd_bits<integer>(counts);
   }
 };
 
@@ -93,23 +84,20 @@ struct simd_position : simd_lanes<T, Arch> {
   explicit simd_position(index_t position) : i(position) {}
   template <class Storage>
   [[nodiscard]] vec load(const Storage* p, T = T()) const {
-    if constexpr (std::is_same_v<Storage, T>) {
-      return vec::load_unaligned(p + i);
-    } else {
-      alignas(Arch::alignment()) T lane[vec::size];
-      for (std::size_t k = 0; k < vec::size; ++k) lane[k] = static_cast<T>(p[i + static_cast<index_t>(k)]);
-      return vec::load_aligned(lane);
-    }
+    return detail::simd_storage<Storage, T, Arch>::load(p + i);
   }
   template <class Storage>
   void store(Storage* p, const vec& v) const {
-    if constexpr (std::is_same_v<Storage, T>) {
-      v.store_unaligned(p + i);
-    } else {
-      alignas(Arch::alignment()) T lane[vec::size];
-      v.store_aligned(lane);
-      for (std::size_t k = 0; k < vec::size; ++k) p[i + static_cast<index_t>(k)] = static_cast<Storage>(lane[k]);
-    }
+    detail::simd_storage<Storage, T, Arch>::store(p + i, v);
+  }
+  /// Some 20 steps ahead, what the arithmetic of the steps before takes about as long as memory. The address may lie behind the
+  /// array.
+  template <class Storage>
+  void prefetch([[maybe_unused]] const Storage* p) const {
+    [[maybe_unused]] constexpr std::uintptr_t ahead = 2048;
+#if defined(__GNUC__)
+    __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p + i) + ahead));
+#endif
   }
   [[nodiscard]] static bool any(const xsimd::batch_bool<T, Arch>& mask) { return xsimd::any(mask); }
 };

@@ -75,6 +75,23 @@ struct lane<V> {
 };
 }  // namespace detail
 
+namespace detail {
+/// The exponential of lanes. A backend specialises it where it has a better one than `exp` of their type.
+template <class V>
+struct lane_exp {
+  INFALIGN_HD static V of(const V& x) {
+    using std::exp;
+    return exp(x);
+  }
+};
+/// `e^x` as exact as `exp` and as fast as the lanes allow, for formulas of the library: 0 below -87.3 for lanes of `float` that are
+/// SIMD registers, infinite above 88.3.
+template <class V>
+INFALIGN_HD V natural_exp(const V& x) {
+  return lane_exp<V>::of(x);
+}
+}  // namespace detail
+
 /// The number of an accumulator, as a type: in an unrolled loop the compiler then knows which accumulator a step adds to, and
 /// can keep it in a register.
 template <int K>

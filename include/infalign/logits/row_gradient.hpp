@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 #include "infalign/core/math.hpp"
 #include "infalign/logits/read_row.hpp"
@@ -22,43 +23,37 @@ struct row_coefficients {
 
 namespace detail {
 
-/// `x - c` as if `c` were not rounded to the precision of the value type. For logits far from 0, that rounding alone would be
-/// larger than the error allowed in the difference.
-template <class V>
-struct precise_minus {
-  V high;
-  V low;
-  INFALIGN_HD explicit precise_minus(double c) : high(constant<V>(c)), low(0) {
-    low = constant<V>(c - static_cast<double>(static_cast<typename lane<V>::type>(c)));
-  }
-  INFALIGN_HD V operator()(V x) const { return (x - high) - low; }
-};
+/// Whether a row has a gradient. It has none if the row has no distribution (a NaN or +inf among its logits, or -inf alone), if a
+/// coefficient is not finite, or if the KL is infinite and counts.
+INFALIGN_HD inline bool has_gradient(const row_statistics& s, const row_coefficients& c) {
+  const auto is_finite = [](double x) { return x - x == 0; };
+  return is_finite(s.shift) && is_finite(s.log_sum) && is_finite(c.score) && is_finite(c.kl) && is_finite(c.entropy) &&
+         (c.kl == 0 || is_finite(s.kl));
+}
 
 /// The gradient but for the term of the sampled token, for scalars or batches, with its constants at hand. It is 0 where p is
-/// 0, whatever the logarithms are, and NaN where p is NaN.
+/// 0, whatever the logarithms are.
 template <class Terms, class V>
 struct gradient_formula {
   precise_minus<V> log_p;
-  precise_minus<V> log_q;
   V score;
   V kl_weight;
-  V kl;
+  log_ratio<V> below_mean_ratio;
   V entropy_weight;
-  V entropy;
+  precise_minus<V> above_mean_logit;
 
   INFALIGN_HD gradient_formula(const row_statistics& s, const row_coefficients& c)
-      : log_p(s.log_normalizer),
-        log_q(s.base_log_normalizer),
+      : log_p(s.shift, s.log_sum),
         score(constant<V>(c.score)),
         kl_weight(constant<V>(c.kl)),
-        kl(constant<V>(s.kl)),
+        below_mean_ratio(s.shift, s.base_shift, s.mean_log_ratio),
         entropy_weight(constant<V>(c.entropy)),
-        entropy(constant<V>(s.entropy)) {}
+        above_mean_logit(s.shift, s.mean_logit) {}
 
   INFALIGN_HD V operator()(V p, V logit, V base_logit) const {
     V factor = score;
-    if constexpr (Terms::entropy) factor = factor + entropy_weight * (log_p(logit) + entropy);
-    if constexpr (Terms::kl) factor = factor + kl_weight * (log_p(logit) - log_q(base_logit) - kl);
+    if constexpr (Terms::entropy) factor = factor + entropy_weight * above_mean_logit(logit);
+    if constexpr (Terms::kl) factor = factor - kl_weight * below_mean_ratio(logit, base_logit);
     return Terms::entropy || Terms::kl ? select(p <= V(0), V(0), p * factor) : p * factor;
   }
 };
@@ -80,33 +75,42 @@ INFALIGN_HOT INFALIGN_HD void write_gradient_row(Team& team, const L* row, const
     });
   };
   if (kept.values != nullptr)
-    write([kept = kept.values, share = constant<V>(exp(kept.origin - s.log_normalizer))](auto at, const V&) {
+    write([kept = kept.values, share = constant<V>(exp((kept.origin - s.shift) - s.log_sum))](auto at, const V&) {
       return at.load(kept) * share;
     });
   else
-    write([log_p = formula.log_p](auto, const V& l) { return exp(log_p(l)); });
+    write([log_p = formula.log_p](auto, const V& l) { return natural_exp(V(log_p(l))); });
   if (token < 0) return;
   // The sampled token is computed anew from its saved logit, so that it is rounded once, also for gradients of 16 bits.
+  // Its own term is `w·(p - 1)`, which for a token that is nearly certain is a small difference.
   team.once([&] {
-    const gradient_formula<Terms, double> exact(s, c);
-    const double rest = exact(exp(s.log_prob()), s.token_logit, s.token_base_logit);
-    gradient[token] = static_cast<G>(static_cast<compute_t<G>>(rest - c.score));
+    using std::expm1;
+    const gradient_formula<Terms, double> others(s, {0, c.kl, c.entropy});
+    const double rest = others(exp(s.log_prob()), s.token_logit, s.token_base_logit);
+    gradient[token] = static_cast<G>(static_cast<compute_t<G>>(rest + c.score * expm1(s.log_prob())));
   });
 }
 
 }  // namespace detail
 
-/// Writes the gradient of `columns` of a row; `gradient` may be `row`. `token` is the position of the sampled token among them,
-/// or -1 if it is elsewhere. Where the probability is 0, the gradient is 0. Without a KL coefficient the base policy is not
-/// read, so that an infinite KL cannot turn into 0·inf. `kept` is what `read_row` left there.
+/// Writes the gradient of `columns` of a row; `gradient` may be `row` or `base`. `token` is the position of the sampled token
+/// among them, or -1 if it is elsewhere. Where the probability is 0, the gradient is 0. Without a KL coefficient the base policy
+/// is not read, so that an infinite KL cannot turn into 0·inf. `kept` is what `read_row` left there. A row without a gradient
+/// (see `policy_gradient`) becomes NaN as a whole.
 template <class Terms, class Team, class L, class G>
 INFALIGN_HD void write_gradient(Team& team, const L* row, const L* base, index_t columns, index_t token,
                                 const row_statistics& s, const row_coefficients& c, const kept_exponentials<compute_t<L>>& kept,
                                 G* gradient) {
-  if (Terms::kl && c.kl != 0)
+  if (!detail::has_gradient(s, c)) {
+    using T = compute_t<G>;
+    team.template loop<T>(columns, [=](auto at, auto) {
+      at.store(gradient, typename Team::template vec<T>(std::numeric_limits<T>::quiet_NaN()));
+    });
+  } else if (Terms::kl && c.kl != 0) {
     detail::write_gradient_row<Terms>(team, row, base, columns, token, s, c, kept, gradient);
-  else
+  } else {
     detail::write_gradient_row<row_terms<false, Terms::entropy>>(team, row, base, columns, token, s, c, kept, gradient);
+  }
 }
 
 }  // namespace infalign

@@ -25,7 +25,7 @@ struct row_terms {
 };
 
 /// `sum = Σ exp(l_j - shift)`. The shift follows the largest logit at a distance, so that the exponentials can neither overflow
-/// nor all vanish.
+/// nor all vanish. It is one of the logits, so that differences from it are as exact as the logits are.
 struct shifted_sum {
   double shift = -infinity<double>;
   double sum = 0;
@@ -45,41 +45,93 @@ struct shifted_sum {
   [[nodiscard]] INFALIGN_HD bool is_far_below(double top) const { return top > shift + 32; }
 };
 
-/// The partial state of a row: sums over the columns read so far. In them `d = l - policy.shift` and `c = b - base.shift`, for
-/// the logits `l` of the policy and `b` of the base policy.
+/// The sums of an entropy. The largest logit stands apart: next to its probability, those of a policy that is nearly certain of
+/// one token would vanish in rounding. With `d = l - shift`:
+struct entropy_sums {
+  double top = -infinity<double>;  ///< the largest logit
+  double rest = 0;                 ///< `Σ e^d` over all columns but that one
+  double weighted = 0;             ///< `Σ e^d·d` over the same columns
+
+  /// Adds sums of other columns with the same shift. The smaller of the two largest logits joins the rest.
+  INFALIGN_HD void add(const entropy_sums& other, double shift) {
+    using std::exp;
+    const double second = top < other.top ? top : other.top;
+    const double mass = second > -infinity<double> ? exp(second - shift) : 0;
+    rest += other.rest + mass;
+    weighted += other.weighted + (mass > 0 ? mass * (second - shift) : 0);
+    top = detail::max(top, other.top);
+  }
+};
+
+/// The partial state of a row: sums over the columns read so far. In them `d = l - policy.shift` for the logits `l` of the policy,
+/// and `x = (b - l) + centre` for the logits `b` of the base policy. Up to a constant, `x` is `log q - log p`.
+///
+/// For policies that are close to each other, `x` is small, and the KL is a sum of small terms of one sign: nothing cancels. That
+/// is what `centre` is for. It is chosen when a row is read, and any value of it is correct.
 ///
 /// `merge` is associative and commutative up to rounding, and a fresh state is its neutral element. The type is trivially
 /// copyable: ranks that hold shards of the vocabulary exchange these few doubles a token.
 struct row_state {
   shifted_sum policy;
   shifted_sum base;
-  double weighted_logit = 0;               ///< `Σ e^d·d`, for the entropy
-  double weighted_ratio = 0;               ///< `Σ e^d·(d - c)`, for the KL
+  entropy_sums entropy;
+  double centre = 0;
+  double weighted_ratio = 0;  ///< `Σ e^d·x`
+  /// `Σ e^d·(e^x - 1 - x)`, in which a column without mass in the policy counts with its mass in the base, `e^d·e^x`.
+  double divergence = 0;
   double token_logit = -infinity<double>;  ///< of the sampled token, if it is among the columns read
   double token_base_logit = -infinity<double>;
 
-  /// Raises both shifts. Every sum so far changes, as `d` and `c` are measured from the shifts.
+  /// Whether some column read so far has mass in the policy.
+  [[nodiscard]] INFALIGN_HD bool has_mass() const { return policy.shift > -infinity<double>; }
+  /// `e^d·e^x / e^(b - base.shift)`, which is the same for all columns.
+  [[nodiscard]] INFALIGN_HD double base_scale() const {
+    using std::exp;
+    return exp(base.origin() - policy.origin() + centre);
+  }
+
+  /// Raises both shifts. Every sum so far changes, as `d` is measured from the shift.
   INFALIGN_HD void raise_to(double maximum, double base_maximum) {
+    const bool had_mass = has_mass();
     const double before = policy.origin();
-    const double base_before = base.origin();
     const double factor = policy.raise_to(maximum);
     base.raise_to(base_maximum);
-    const double moved = before - policy.origin();
-    const double base_moved = base_before - base.origin();
-    weighted_logit = factor * weighted_logit + policy.sum * moved;
-    weighted_ratio = (factor > 0 ? factor * weighted_ratio : 0) + policy.sum * (moved - base_moved);  // it may be infinite
+    entropy.rest *= factor;
+    entropy.weighted = factor * entropy.weighted + entropy.rest * (before - policy.origin());
+    if (factor != 1) {
+      weighted_ratio = factor > 0 ? factor * weighted_ratio : 0;  // both may be infinite
+      divergence = factor > 0 ? factor * divergence : 0;
+    }
+    // Until now there was no `e^d` to measure the base by.
+    if (!had_mass && has_mass() && base.sum > 0) divergence = base.sum * base_scale();
+  }
+
+  /// Measures `x` from another centre.
+  INFALIGN_HD void recentre(double to) {
+    using std::expm1;
+    const double moved = to - centre;
+    centre = to;
+    if (moved == 0 || !has_mass()) return;
+    const double growth = expm1(moved);
+    divergence += growth * (divergence + weighted_ratio) + (growth - moved) * policy.sum;
+    weighted_ratio += moved * policy.sum;
   }
 
   /// Adds what was read of other columns of the same row.
   INFALIGN_HD void merge(row_state other) {
+    if (has_mass())
+      other.recentre(centre);
+    else
+      recentre(other.centre);
     const double top = detail::max(policy.shift, other.policy.shift);
     const double base_top = detail::max(base.shift, other.base.shift);
     raise_to(top, base_top);
     other.raise_to(top, base_top);
     policy.sum += other.policy.sum;
     base.sum += other.base.sum;
-    weighted_logit += other.weighted_logit;
+    entropy.add(other.entropy, policy.origin());
     weighted_ratio += other.weighted_ratio;
+    divergence += other.divergence;
     token_logit = detail::max(token_logit, other.token_logit);
     token_base_logit = detail::max(token_base_logit, other.token_base_logit);
   }

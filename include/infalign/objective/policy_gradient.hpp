@@ -4,7 +4,9 @@
 /// array of probabilities in between.
 #pragma once
 
+#include <concepts>
 #include <string_view>
+#include <type_traits>
 
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/validate.hpp"
@@ -57,12 +59,13 @@ struct policy_gradient_kernel {
   statistics_pointers<T> statistics;
   rows<G, Space> gradient;
 
+  /// `room`: for the exponentials of a row, or null.
   template <class Team>
-  INFALIGN_HD void operator()(Team& team, index_t t) const {
+  INFALIGN_HD void operator()(Team& team, index_t t, compute_t<L>* room = nullptr) const {
     const L* row = batch.policy[t].data();
     const L* base = batch.base_row(t);
     const index_t columns = batch.policy.columns();
-    auto kept = room_for_exponentials<Team>(row, gradient[t].data());
+    auto kept = place_for_exponentials<Team>(row, base, gradient[t].data(), room);
     const auto s = statistics_of(read_row<Terms>(team, row, base, columns, batch.tokens[t], kept), Terms::value);
     const double old = old_log_prob != nullptr ? static_cast<double>(old_log_prob[t]) : s.log_prob();
     const loss_value v = loss(token_row_of(s, old, static_cast<double>(advantages[t]), batch.tokens[t], t));
@@ -71,6 +74,20 @@ struct policy_gradient_kernel {
                           gradient[t].data());
   }
 };
+
+/// Both passes over every row. Where exponentials are kept but the gradient has no place for them, every team gets a row of room.
+template <class B, class Kernel, class L, class G, class Space>
+void run_both_passes(B& on, const Kernel& kernel, const token_logits<L, Space>& batch, const rows<G, Space>& gradient) {
+  using T = compute_t<L>;
+  const index_t tokens = batch.policy.size(), cost = 2 * logits_cost(batch);
+  if constexpr (keeps_exponentials<typename std::remove_cvref_t<B>::team_type> &&
+                requires { on.template groups_with_room<T>(tokens, cost, tokens, kernel); }) {
+    const void* const target = gradient.data();
+    const bool needs_room = !std::same_as<G, T> || target == batch.policy.data() || target == batch.base.data();
+    if (needs_room) return on.template groups_with_room<T>(tokens, cost, batch.policy.columns(), kernel);
+  }
+  on.groups(tokens, cost, kernel);
+}
 
 /// Checks the arguments that every policy gradient has, of single tokens or of sequences.
 template <class Loss, class B, class L, class A, class O, class T, class G, class Space>
@@ -106,14 +123,14 @@ bool wants_entropy(const objective_weights& weights, const token_statistics<T, S
 /// - `loss`: `reinforce{}`, `clipped_surrogate(0.2, 0.2)`, or a type of your own (see `objective/loss/token_loss.hpp`).
 /// - `advantages`: T values, or `token_data(advantages, old_log_prob)` for a loss that needs old log-probabilities.
 /// - Shapes: `batch` T×V logits, any V; `gradient` T×V, rows possibly strided; non-empty spans of `statistics` T values.
-/// - `gradient` may be the policy's logits themselves, which it then replaces. That takes longer: the exponentials are computed
-///   twice, as there is no room to keep them between the passes.
+/// - `gradient` may be the logits of either policy themselves, which it then replaces, with the same result.
 /// - The KL is exact (whole vocabulary), and its gradient is that of each token's own term. Tokens sampled from the policy also
 ///   decide the KL of the tokens that follow them; for that, use `sequence_policy_gradient`.
 /// - A logit of -inf is a masked token: its probability and gradient are 0. If it was sampled all the same, its gradient is
 ///   `-scale·w`. NaN logits give NaN in their row alone. Where the KL is infinite, its gradient is NaN.
 /// - NaN in `old_log_prob` gives NaN in its row.
-/// - Cost: each logit is read once from memory, each gradient written once; no extra memory. Sums of `float` logits are taken
+/// - Cost: each logit is read once from memory, each gradient written once. Scratch: on `simd` a row of `float` for each
+///   task, if the gradient replaces logits or has 16 bits. Sums of `float` logits are taken
 ///   in registers over chunks of 4,096 and in `double` across them. Deterministic; equal for every number of threads.
 /// - Errors: `shape_error`, `domain_error` (token id out of range, β > 0 without a base, advantage NaN or infinite), before
 ///   anything is written.
@@ -131,10 +148,16 @@ void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& bat
   using A = typename decltype(data.advantages)::value_type;
   using O = typename decltype(data.old_log_prob)::value_type;
   detail::with_terms(batch, detail::wants_entropy<Loss>(weights, statistics), [&]<class Terms>(Terms) {
-    on.groups(batch.policy.size(), 2 * detail::logits_cost(batch),
-              detail::policy_gradient_kernel<Terms, L, A, O, Loss, T, G, Space>{
-                  batch, data.advantages.data(), data.old_log_prob.data(), loss, weights.kl.value, weights.entropy.value,
-                  weights.scale, detail::pointers(statistics), gradient});
+    const detail::policy_gradient_kernel<Terms, L, A, O, Loss, T, G, Space> kernel{batch,
+                                                                                   data.advantages.data(),
+                                                                                   data.old_log_prob.data(),
+                                                                                   loss,
+                                                                                   weights.kl.value,
+                                                                                   weights.entropy.value,
+                                                                                   weights.scale,
+                                                                                   detail::pointers(statistics),
+                                                                                   gradient};
+    detail::run_both_passes(on, kernel, batch, gradient);
   });
 }
 

@@ -25,13 +25,11 @@ struct exponential {
 
   template <class V>
   INFALIGN_HD V operator()(V u) const {
-    using std::exp;
-    return constant<V>(t > 0 ? 1 : -1) * exp(constant<V>(t) * u);
+    return constant<V>(t > 0 ? 1 : -1) * detail::natural_exp(constant<V>(t) * u);
   }
   template <class V>
   INFALIGN_HD V derivative(V u) const {
-    using std::exp;
-    return constant<V>(t > 0 ? t : -t) * exp(constant<V>(t) * u);
+    return constant<V>(t > 0 ? t : -t) * detail::natural_exp(constant<V>(t) * u);
   }
   [[nodiscard]] std::string name() const { return "exponential:" + detail::format_parameter(t); }
   static exponential read(detail::parameter_reader& in) { return exponential(in.real("T")); }

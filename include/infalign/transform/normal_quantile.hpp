@@ -23,9 +23,8 @@ struct normal_quantile {
   /// `1/φ(N⁻¹(u)) = √(2π)·exp(N⁻¹(u)²/2)`: +inf at 0 and 1.
   template <class V>
   INFALIGN_HD V derivative(V u) const {
-    using std::exp;
     const V x = (*this)(u);
-    return constant<V>(2.5066282746310005024) * exp(constant<V>(0.5) * x * x);
+    return constant<V>(2.5066282746310005024) * detail::natural_exp(constant<V>(0.5) * x * x);
   }
   [[nodiscard]] std::string name() const { return "normal_quantile"; }
   static normal_quantile read(detail::parameter_reader&) { return {}; }

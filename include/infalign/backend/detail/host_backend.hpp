@@ -43,6 +43,21 @@ class host_execution {
     };
     run_tasks(tasks, task_ref(piece));
   }
+  /// How many tasks may run at the same time, at most: with an executor all of them, so there are few. See `run_in_rooms`.
+  [[nodiscard]] index_t most_at_once(index_t n, index_t cost) const {
+    constexpr index_t most_rooms = 64;
+    return executor_ ? std::min(most_rooms, task_count(n, cost)) : 1;
+  }
+  /// `task(begin, end, room)` for consecutive pieces of `[0, n)`. No two that run at the same time have the same room.
+  template <class Task>
+  void run_in_rooms(index_t n, index_t cost, index_t rooms, const Task& task) {
+    const index_t tasks = executor_ ? rooms : task_count(n, cost);
+    const auto piece = [&, n, tasks, rooms](std::size_t i) {
+      const auto t = static_cast<index_t>(i);
+      task(n * t / tasks, n * (t + 1) / tasks, rooms == 1 ? 0 : t);
+    };
+    run_tasks(tasks, task_ref(piece));
+  }
   void stop_checking_values() { checks_values_ = false; }
 
  private:
@@ -91,6 +106,20 @@ class host_backend : public host_execution {
     run(n, cost, [&kernel](index_t begin, index_t end) {
       typename Derived::team_type team;
       for (index_t g = begin; g < end; ++g) kernel(team, g);
+    });
+  }
+
+  /// `groups` with room for `length` values that a team has to itself while it works on a group: `kernel(team, g, room)`.
+  template <class T, class Kernel>
+  void groups_with_room(index_t n, index_t cost, index_t length, const Kernel& kernel) {
+    auto frame = scratch();
+    constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
+    const index_t stride = (length + line - 1) / line * line;
+    const index_t rooms = most_at_once(n, cost);
+    T* const room = frame.template take<T>(rooms * stride);
+    run_in_rooms(n, cost, rooms, [&](index_t begin, index_t end, index_t r) {
+      typename Derived::team_type team;
+      for (index_t g = begin; g < end; ++g) kernel(team, g, room + r * stride);
     });
   }
 

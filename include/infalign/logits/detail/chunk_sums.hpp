@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// One pass over a chunk of a row of logits, for a team: the sums that it adds to the state of the row.
+#pragma once
+
+#include <cmath>
+#include <concepts>
+
+#include "infalign/backend/team.hpp"
+#include "infalign/core/math.hpp"
+#include "infalign/logits/detail/log_ratio.hpp"
+#include "infalign/logits/row_state.hpp"
+
+namespace infalign::detail {
+
+template <class T, class Team, class L>
+INFALIGN_HD double chunk_maximum(Team& team, const L* values, index_t n) {
+  using V = typename Team::template vec<T>;
+  V top[4] = {V(-infinity<T>), V(-infinity<T>), V(-infinity<T>), V(-infinity<T>)};
+  team.template loop<T, 4>(n, [&](auto at, auto k) {
+    prefetch(at, values);
+    top[k] = max(top[k], at.load(values, -infinity<T>));
+  });
+  return team.maximum(max(max(top[0], top[1]), max(top[2], top[3])));
+}
+
+/// `e^x - 1 - x`, given `x` of a size below 1/8. The remainder of the Taylor series is below the rounding of the type.
+template <class V>
+INFALIGN_HD V exp_remainder(V x) {
+  const V x2 = x * x;
+  if constexpr (std::same_as<typename lane<V>::type, double>)
+    return x2 * polynomial(x, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5);
+  else
+    return x2 * polynomial(x, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5);
+}
+
+/// What one chunk adds to the sums of a row, and its largest logits.
+struct chunk_sums {
+  double top = 0;
+  double base_top = 0;
+  double sum = 0;
+  double base_sum = 0;
+  entropy_sums entropy;
+  double weighted_ratio = 0;
+  double divergence = 0;
+};
+
+/// The sums of an entropy. In every lane the largest term stands apart, and whatever is smaller has joined the rest.
+template <class V>
+struct entropy_lanes {
+  using T = typename lane<V>::type;
+  V top = V(-infinity<T>);  ///< the largest `d`
+  V top_mass = V(0);
+  V rest = V(0);
+  V weighted = V(0);
+
+  template <class At>
+  INFALIGN_HD void add(const At& at, const V& e, const V& d) {
+    const auto smaller = d < top;
+    const V second = select(smaller, d, top);
+    const V second_mass = select(smaller, e, top_mass);
+    rest = rest + second_mass;
+    weighted = at.add_where(weighted, second_mass > V(0), second_mass * second);
+    top = select(smaller, top, d);
+    top_mass = select(smaller, top_mass, e);
+  }
+  template <class Team>
+  [[nodiscard]] INFALIGN_HD entropy_sums finish(Team& team, double origin) const {
+    using std::exp;
+    const double largest = team.maximum(top);
+    const double mass = largest > -infinity<double> ? exp(largest) : 0;
+    // Lanes whose largest term is not the largest of all join the rest. If it is that in several lanes, all of them but one do.
+    const auto is_largest = top >= constant<V>(largest);
+    const V others = select(is_largest, V(0), top_mass);
+    const double ties = mass > 0 ? team.sum(select(is_largest, V(1), V(0))) - 1 : 0;
+    const double tied = mass > 0 ? ties * mass * largest : 0;
+    return {origin + largest, team.sum(rest) + team.sum(others) + ties * mass,
+            team.sum(weighted) + team.sum(select(others > V(0), V(others * top), V(0))) + tied};
+  }
+};
+
+/// The sums of a KL, from both rows.
+template <class V>
+struct divergence_sums {
+  log_ratio<V> ratio;
+  V base_zero;
+  V base_scale;
+  V base_top = V(-infinity<typename lane<V>::type>);
+  V base_sum = V(0);
+  V weighted_ratio = V(0);
+  V divergence = V(0);
+
+  INFALIGN_HD explicit divergence_sums(const row_state& state)
+      : ratio(state.policy.origin(), state.base.origin(), state.centre - (state.policy.origin() - state.base.origin())),
+        base_zero(constant<V>(state.base.origin())),
+        base_scale(0) {
+    const double scale = state.base_scale();
+    constexpr double largest = 1e30;  // what is larger has left the range in which the divergence is used
+    base_scale = constant<V>(scale < largest ? scale : largest);
+  }
+
+  /// Where `e^d` is 0 (a masked logit, or one far below the maximum), `e^d·x` is left out, since 0·inf would be NaN.
+  template <class At>
+  INFALIGN_HD void add(const At& at, const V& l, const V& e, const V& b) {
+    const V base_e = natural_exp(V(b - base_zero));
+    const V x = ratio(l, b);
+    const V weighted = e * x;
+    const auto present = e > V(0);
+    const auto small = x * x < V(0.015625);
+    base_top = max(base_top, b);
+    base_sum = base_sum + base_e;
+    weighted_ratio = at.add_where(weighted_ratio, present, weighted);
+    divergence = divergence + select(small, e * exp_remainder(x), base_e * base_scale - select(present, e + weighted, V(0)));
+  }
+  template <class Team>
+  INFALIGN_HD void finish(Team& team, chunk_sums& s) const {
+    s.base_top = team.maximum(base_top);
+    s.base_sum = team.sum(base_sum);
+    s.weighted_ratio = team.sum(weighted_ratio);
+    s.divergence = team.sum(divergence);
+  }
+};
+
+/// One pass over a chunk, with the shifts and the centre of `state`. If `keep` is not null, it receives e^d.
+template <class Terms, class T, class Team, class L>
+INFALIGN_HOT INFALIGN_HD chunk_sums sum_chunk(Team& team, const L* row, const L* base, index_t n, const row_state& state,
+                                              T* keep) {
+  using V = typename Team::template vec<T>;
+  const double origin = state.policy.origin();
+  const V zero = constant<V>(origin);
+  V top(-infinity<T>), sum(0);
+  [[maybe_unused]] entropy_lanes<V> entropy;
+  [[maybe_unused]] divergence_sums<V> divergences(state);
+  team.template loop<T>(n, [&](auto at, auto) {
+    prefetch(at, row);
+    const V l = at.load(row, -infinity<T>);
+    const V d = l - zero;
+    const V e = natural_exp(d);
+    top = max(top, l);
+    if (keep != nullptr) at.store(keep, e);
+    sum = sum + e;
+    if constexpr (Terms::entropy) entropy.add(at, e, d);
+    if constexpr (Terms::kl) {
+      prefetch(at, base);
+      divergences.add(at, l, e, at.load(base, -infinity<T>));
+    }
+  });
+  chunk_sums s;
+  s.top = team.maximum(top);
+  s.sum = team.sum(sum);
+  if constexpr (Terms::entropy) s.entropy = entropy.finish(team, origin);
+  if constexpr (Terms::kl) divergences.finish(team, s);
+  return s;
+}
+
+}  // namespace infalign::detail
