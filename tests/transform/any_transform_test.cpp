@@ -111,4 +111,8 @@ TEST_CASE("what is wrong in a transform is said") {
   CHECK(parse_error("clamped:0.5:0.25:identity").find("must satisfy 0 <= lower < upper <= 1") != std::string::npos);
   CHECK(parse_error("clamped:0:1").find("INNER is missing") != std::string::npos);
   CHECK(parse_error("clamped:0:1:clamped:0:1:identity").find("is clamped already") != std::string::npos);
+  std::string deep;
+  for (int i = 0; i < 90'000; ++i) deep += "clamped:0:1:";
+  CHECK(parse_error(deep + "identity").find("is clamped already") != std::string::npos);
+  CHECK(parse_error(deep + "identity").size() < 600);
 }

@@ -43,6 +43,13 @@ TEST_CASE("slopes that would make tabulated turn back are cut") {
   infalign::test::check_slope(transform, {0.5});
 }
 
+TEST_CASE("outside [0,1] a table goes on as it ends") {
+  const infalign::tabulated table({0, 0.5, 1}, {1, 2, 4});
+  for (const double below : {-1e300, -1.0, -1e-300, 0.0}) CHECK(table(below) == 1);
+  for (const double above : {1.0, 1.0000001, 2.0, 1e300}) CHECK(table(above) == 4);
+  CHECK(std::isnan(table(std::nan(""))));
+}
+
 TEST_CASE("bad points are named") {
   const auto shape = [](auto&&... points) { return message_of<shape_error>([&] { (void)tabulated(points...); }); };
   const auto domain = [](auto&&... points) { return message_of<domain_error>([&] { (void)tabulated(points...); }); };

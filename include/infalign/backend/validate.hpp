@@ -3,10 +3,12 @@
 /// The checks of arguments that public functions begin with. They are written against the backend concept and run where the
 /// data is.
 ///
-/// Sizes that a view knows are always checked. Values in memory (offsets, rewards, token ids) are checked unless the backend
-/// says `checks_values() == false`.
+/// Sizes that a view knows are always checked, and so are offsets on the host. Other values in memory (rewards, token ids, offsets on
+/// a device) are checked unless the backend says `checks_values() == false`.
 #pragma once
 
+#include <concepts>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -15,6 +17,14 @@
 #include "infalign/core/math.hpp"
 
 namespace infalign::detail {
+
+struct decreasing_offset {
+  const index_t* offsets;
+  template <class At>
+  INFALIGN_HD auto operator()(At at) const {
+    return at.load(offsets + 1) < at.load(offsets);
+  }
+};
 
 template <class G>
 struct smaller_than {
@@ -43,6 +53,18 @@ struct is_not_finite {
   template <class At>
   INFALIGN_HD auto operator()(At at) const {
     return not_finite(at.load(values));
+  }
+};
+
+/// NaN or +inf. For log-probabilities: 0 has the logarithm -inf.
+template <class T>
+struct is_nan_or_infinite {
+  const T* values;
+  template <class At>
+  INFALIGN_HD auto operator()(At at) const {
+    const auto v = at.load(values);
+    using V = std::remove_cv_t<decltype(v)>;
+    return !(v < V(infinity<compute_t<T>>));
   }
 };
 
@@ -97,12 +119,34 @@ struct is_positive {
   }
 };
 
+/// `values` can be what it says: its size is not negative, and there is memory behind it.
+template <class T, class Space>
+void expects_span(std::string_view function, std::string_view name, const span<T, Space>& values) {
+  expects<shape_error>(values.size() >= 0, function, name, " has ", values.size(), " values, a size must not be negative");
+  expects<shape_error>(values.data() != nullptr || values.empty(), function, name, " has ", values.size(),
+                       " values, but its data is null");
+}
+
 template <class B, class T, class Space>
 void expects_groups(B&, std::string_view function, std::string_view name, const rows<T, Space>& groups) {
-  expects<shape_error>(groups.size() >= 0 && groups.columns() >= 0, function, name, " has ", groups.size(), " rows of ",
-                       groups.columns(), " values, sizes must not be negative");
-  expects<shape_error>(groups.size() <= 1 || groups.stride() >= groups.columns(), function, name, " has stride ",
-                       groups.stride(), ", less than its ", groups.columns(), " columns");
+  constexpr index_t most = INT64_MAX / static_cast<index_t>(sizeof(T));
+  const index_t n = groups.size(), columns = groups.columns(), stride = groups.stride();
+  expects<shape_error>(n >= 0 && columns >= 0, function, name, " has ", n, " rows of ", columns,
+                       " values, sizes must not be negative");
+  expects<shape_error>(n <= 1 || stride >= columns, function, name, " has stride ", stride, ", less than its ", columns,
+                       " columns");
+  const index_t apart = n <= 1 ? columns : stride;
+  expects<shape_error>(n == 0 || apart <= most / n, function, name, " has ", n, " rows, ", apart,
+                       " values apart, more than memory can hold");
+  expects<shape_error>(groups.data() != nullptr || n == 0 || columns == 0, function, name, " has ", n, " rows of ", columns,
+                       " values, but its data is null");
+}
+
+/// Offsets decide which memory is read, so on the host they are always checked. On a device that would mean to wait for it, which
+/// an unchecked backend is there to avoid.
+template <class B>
+bool checks_offsets(const B& on) {
+  return std::same_as<typename B::memory_space, host_memory> || on.checks_values();
 }
 
 /// Offsets start at 0, never decrease, and end at the number of values. Messages call them `name` followed by `suffix`.
@@ -110,12 +154,14 @@ template <class B, class T, class Space>
 void expects_groups(B& on, std::string_view function, std::string_view name, const ragged<T, Space>& groups,
                     std::string_view suffix = ".offsets") {
   const auto offsets = groups.offsets();
+  expects_span(function, name, groups.values());
+  expects_span(function, name, offsets);
   expects<shape_error>(!offsets.empty() || groups.total() == 0, function, name, " has ", groups.total(),
                        " values but no offsets");
-  if (offsets.empty() || !on.checks_values()) return;
+  if (offsets.empty() || !checks_offsets(on)) return;
   const index_t start = on.read(offsets.data());
   expects<shape_error>(start == 0, function, name, suffix, "[0] is ", start, ", must be 0");
-  const index_t bad = on.template first<index_t>(groups.size(), smaller_than<ragged<T, Space>>{groups, 0});
+  const index_t bad = on.template first<index_t>(groups.size(), decreasing_offset{offsets.data()});
   if (bad < groups.size())
     raise<shape_error>(function, name, suffix, "[", bad + 1, "] is ", on.read(offsets.data() + bad + 1),
                        ", less than the offset before it, ", on.read(offsets.data() + bad));
@@ -144,7 +190,7 @@ void expects_same_shape(B& on, std::string_view function, std::string_view a_nam
   index_t bad = a.size();
   if constexpr (shape<G>::equal_sizes && shape<H>::equal_sizes)
     bad = group_size(on, a, 0) == group_size(on, b, 0) ? a.size() : 0;
-  else if (on.checks_values())
+  else if (checks_offsets(on))
     bad = on.template first<index_t>(a.size(), different_sizes<G, H>{a, b});
   if (bad < a.size())
     raise<shape_error>(function, a_name, "[", bad, "] has ", group_size(on, a, bad), " values, but ", b_name, "[", bad,
@@ -159,7 +205,7 @@ void expects_group_sizes(B& on, std::string_view function, std::string_view name
   index_t bad = groups.size();
   if constexpr (shape<G>::equal_sizes)
     bad = group_size(on, groups, 0) < bound ? 0 : groups.size();
-  else if (on.checks_values())
+  else if (checks_offsets(on))
     bad = on.template first<index_t>(groups.size(), smaller_than<G>{groups, bound});
   if (bad < groups.size())
     raise<shape_error>(function, name, "[", bad, "] has ", group_size(on, groups, bad), " values, ", why...);

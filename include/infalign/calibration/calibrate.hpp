@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/calibration/detail/rank_kernels.hpp"
 #include "infalign/calibration/rank_algorithm.hpp"
@@ -60,13 +61,16 @@ void check_calibration(B& on, std::string_view function, const References& refer
   expects_same_count(function, "rewards", rewards, "references", references);
   expects_same_shape(on, function, "out", out, "rewards", rewards);
   expects_group_sizes(on, function, "references", references, 1, "a prompt needs at least one reference reward");
+  expects_apart(function, "out", out, "references", references);
+  expects_apart_or_same(function, "out", out, "rewards", rewards);
   expects_finite(on, function, "references", references);
   expects_finite(on, function, "rewards", rewards);
 }
 
-template <class B, class References, class Weights>
-void check_weights(B& on, std::string_view function, const References& references, const Weights& weights) {
+template <class B, class References, class Weights, class Out>
+void check_weights(B& on, std::string_view function, const References& references, const Weights& weights, const Out& out) {
   expects_groups(on, function, "weights", weights);
+  expects_apart(function, "out", out, "weights", weights);
   expects_same_shape(on, function, "weights", weights, "references", references);
   expects_weights(on, function, weights);
 }
@@ -78,7 +82,7 @@ void check_weights(B& on, std::string_view function, const References& reference
 /// base policy).
 ///
 /// - Shapes: `references` P groups of K ≥ 1 rewards; `rewards` and `out` P groups of the same lengths; rows or ragged.
-///   `out` may be `rewards`.
+///   `out` may be `rewards`; other overlap is an error.
 /// - Range: [0, 1]. Under the base policy the expectation of a value is its true quantile; see `uncertainty.hpp` for its error.
 /// - Ties: see `tie_rule`. NaN and infinities are an error, unless the backend is unchecked.
 /// - Exactness: counts are whole numbers and the quotient is rounded once (to the type of `out`), so results are equal to the
@@ -129,7 +133,7 @@ template <backend B, grouped References, grouped Weights, grouped Rewards, writa
 void calibrate_weighted(B&& on, const References& references, const Weights& weights, const Rewards& rewards, const Out& out,
                         calibration_options options = {}) {
   detail::check_calibration(on, "calibrate_weighted", references, rewards, out);
-  detail::check_weights(on, "calibrate_weighted", references, weights);
+  detail::check_weights(on, "calibrate_weighted", references, weights, out);
   detail::run_calibration(on, references, detail::group_weights{any_groups(weights)}, rewards, identity{}, out, options, false);
 }
 
@@ -137,7 +141,7 @@ void calibrate_weighted(B&& on, const References& references, const Weights& wei
 /// `out = (#{z < y} + v·#{z = y, z ≠ y itself}) / (K - 1)`. Scoring a sample against a set that contains it is biased towards
 /// ½.
 ///
-/// Shapes: `rewards` and `out` P groups of the same lengths K ≥ 2; `out` must not overlap `rewards`. The rest is as for
+/// Shapes: `rewards` and `out` P groups of the same lengths K ≥ 2; `out` overlapping `rewards` is an error. The rest is as for
 /// `calibrate`.
 template <backend B, grouped Rewards, writable_groups Out>
   requires reachable_from<B, Rewards, Out>
@@ -147,6 +151,7 @@ void calibrate_leave_one_out(B&& on, const Rewards& rewards, const Out& out, cal
   detail::expects_groups(on, function, "out", out);
   detail::expects_same_shape(on, function, "out", out, "rewards", rewards);
   detail::expects_group_sizes(on, function, "rewards", rewards, 2, "leaving one out needs at least two");
+  detail::expects_apart(function, "out", out, "rewards", rewards);
   detail::expects_finite(on, function, "rewards", rewards);
   detail::run_calibration(on, rewards, detail::unit_weights{}, rewards, identity{}, out, options, true);
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/core/config.hpp"
 #include "infalign/core/error.hpp"
@@ -49,7 +50,7 @@ standard_error_kernel(C, R, O) -> standard_error_kernel<C, R, O>;
 }  // namespace detail
 
 /// The standard error of every calibrated reward: `out = √(u(1-u)/K)`, with the K of each prompt taken from `references`.
-/// Shapes: `calibrated` and `out` alike, `references` as many groups. Errors: `shape_error`.
+/// Shapes: `calibrated` and `out` alike, `references` as many groups; `out` may be `calibrated`. Errors: `shape_error`.
 template <backend B, grouped Calibrated, grouped References, writable_groups Out>
   requires reachable_from<B, Calibrated, References, Out>
 void calibration_standard_error(B&& on, const Calibrated& calibrated, const References& references, const Out& out) {
@@ -60,6 +61,7 @@ void calibration_standard_error(B&& on, const Calibrated& calibrated, const Refe
   detail::expects_same_count(function, "calibrated", calibrated, "references", references);
   detail::expects_same_shape(on, function, "out", out, "calibrated", calibrated);
   detail::expects_group_sizes(on, function, "references", references, 1, "a prompt needs at least one reference reward");
+  detail::expects_apart_or_same(function, "out", out, "calibrated", calibrated);
   on.groups(calibrated.size(), calibrated.total(),
             detail::standard_error_kernel{any_groups(calibrated), any_groups(references), any_groups(out)});
 }

@@ -93,7 +93,10 @@ INFALIGN_HD inline double binomial_probability(index_t n, double q, index_t k) {
   return exp(exponent) * sqrt(size / (6.2831853071795864769 * hits * (size - hits)));
 }
 
-/// `P(Bin(n,q) >= k)`. The shorter of the two tails is summed, from its largest term on.
+/// The largest N of a procedure whose distortion is a sum over a binomial distribution. It takes some √N terms.
+inline constexpr index_t most_binomial_samples = index_t{1} << 40;
+
+/// `P(Bin(n,q) >= k)`. The shorter of the two tails is summed, from its largest term on: some √n terms.
 INFALIGN_HD inline double binomial_at_least(index_t n, double q, index_t k) {
   if (k <= 0 || q >= 1) return k <= n ? 1 : 0;
   if (k > n || q <= 0) return 0;

@@ -5,6 +5,13 @@
 
 #include <cstdint>
 
+// Without NaN and infinity the checks of values find nothing, and masked logits have no value. Where sums may be regrouped, the
+// exponential's rounding and the differences of logits go wrong.
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || defined(__ASSOCIATIVE_MATH__)
+#error \
+    "infalign needs NaN, infinity and the order of sums as written: compile without -ffast-math, -ffinite-math-only and -fassociative-math"
+#endif
+
 #define INFALIGN_VERSION_MAJOR 0
 #define INFALIGN_VERSION_MINOR 2
 #define INFALIGN_VERSION_PATCH 0

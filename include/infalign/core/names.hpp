@@ -33,6 +33,15 @@ inline std::string format_parameter(double value) {
   return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 
+/// The beginning of a long text, for a message.
+inline std::string shortened(std::string_view text) {
+  constexpr std::size_t most = 200;
+  if (text.size() <= most) return std::string(text);
+  std::size_t end = most;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0u) == 0x80u) --end;  // not within a character of UTF-8
+  return std::string(text.substr(0, end)) + "…";
+}
+
 /// The parameters of one name, taken from left to right.
 class parameter_reader {
  public:
@@ -60,16 +69,16 @@ class parameter_reader {
     const auto [stop, status] = std::from_chars(value.data(), end, result);
     const bool finite = result - result == T(0);
     if (status != std::errc() || stop != end || !finite)
-      fail(parameter, " is '", value, "', must be a ", std::integral<T> ? "whole" : "finite", " number");
+      fail(parameter, " is '", shortened(value), "', must be a ", std::integral<T> ? "whole" : "finite", " number");
     return result;
   }
   /// Nothing may be left.
   void finish() const {
-    if (!left_.empty()) fail("'", left_, "' is too much");
+    if (!left_.empty()) fail("'", shortened(left_), "' is too much");
   }
   template <class... Parts>
   [[noreturn]] void fail(const Parts&... parts) const {
-    raise<domain_error>(function_, "'", text_, "': ", parts..., syntax_.empty() ? "" : "; the syntax is ", syntax_);
+    raise<domain_error>(function_, "'", shortened(text_), "': ", parts..., syntax_.empty() ? "" : "; the syntax is ", syntax_);
   }
 
  private:

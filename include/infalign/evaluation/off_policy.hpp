@@ -15,6 +15,7 @@
 
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/detail/copy_formula.hpp"
+#include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/core/weights.hpp"
 #include "infalign/evaluation/detail/off_policy_kernels.hpp"
@@ -85,14 +86,17 @@ void check_off_policy(B& on, std::string_view function, const Rewards& rewards, 
   expects_groups(on, function, "rewards", rewards);
   expects<shape_error>(!rewards.empty(), function, "rewards is empty");
   expects_group_sizes(on, function, "rewards", rewards, 2, "at least two are needed, of which one is left out");
-  const auto check = [&](std::string_view name, index_t size) {
-    expects<shape_error>(size == 0 || size == rewards.size(), function, "prompts.", name, " has ", size,
+  const auto check = [&](std::string_view name, const auto& out, const auto&... others) {
+    expects<shape_error>(out.empty() || out.size() == rewards.size(), function, name, " has ", out.size(),
                          " values, but rewards has ", rewards.size(), " groups");
+    expects_span(function, name, out);
+    expects_apart(function, name, out, "rewards", rewards);
+    (expects_apart(function, name, out, "another array of prompts", others), ...);
   };
-  check("kl", prompts.kl.size());
-  check("standard_win_rate", prompts.standard_win_rate.size());
-  check("inference_win_rate", prompts.inference_win_rate.size());
-  check("effective_samples", prompts.effective_samples.size());
+  check("prompts.kl", prompts.kl, prompts.standard_win_rate, prompts.inference_win_rate, prompts.effective_samples);
+  check("prompts.standard_win_rate", prompts.standard_win_rate, prompts.inference_win_rate, prompts.effective_samples);
+  check("prompts.inference_win_rate", prompts.inference_win_rate, prompts.effective_samples);
+  check("prompts.effective_samples", prompts.effective_samples);
   expects<domain_error>(beta.value > 0, function, "beta is ", beta.value, ", must be positive");
   expects_finite(on, function, "rewards", rewards);
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/calibration/rank_algorithm.hpp"
 #include "infalign/evaluation/detail/win_rate_kernels.hpp"
@@ -16,14 +17,17 @@ namespace infalign {
 
 namespace detail {
 
-template <class B, class Policy, class Base>
+template <class B, class Policy, class Base, class Out>
 void check_win_rate(B& on, std::string_view function, const Policy& policy, index_t policy_needed, const Base& base,
-                    index_t base_needed, index_t results) {
+                    index_t base_needed, const Out& out) {
   expects_groups(on, function, "policy_rewards", policy);
   expects_groups(on, function, "base_rewards", base);
   expects_same_count(function, "base_rewards", base, "policy_rewards", policy);
-  expects<shape_error>(results == policy.size(), function, "out has ", results, " values, but policy_rewards has ",
+  expects_span(function, "out", out);
+  expects<shape_error>(out.size() == policy.size(), function, "out has ", out.size(), " values, but policy_rewards has ",
                        policy.size(), " groups");
+  expects_apart(function, "out", out, "policy_rewards", policy);
+  expects_apart(function, "out", out, "base_rewards", base);
   const auto expects_enough = [&](std::string_view name, const auto& groups, index_t needed) {
     expects_group_sizes(on, function, name, groups, needed, "fewer than the ", needed, " that its procedure draws");
   };
@@ -85,7 +89,7 @@ void run_win_rate(B& on, Frame& frame, const Policy& policy, const Base& base, c
 /// - Range: [0, 1] up to rounding. Ties count ½; NaN and infinities are an error.
 /// - Cost: by comparing all pairs in registers for groups up to a few hundred samples, otherwise O((m + m') log) by sorting.
 ///   Both give the same up to rounding in the last digits.
-/// - Errors: `shape_error` (sizes, fewer than N samples), `domain_error`, before anything is written.
+/// - Errors: `shape_error` (sizes, fewer than N samples, `out` overlapping rewards), `domain_error`, before anything is written.
 /// - Source: derived from Balashankar et al., ICML 2025, as a two-sample U-statistic; N = 1 is the Mann–Whitney statistic.
 template <backend B, grouped Policy, grouped Base, class Procedure, class BaseProcedure, class Out>
   requires reachable_from<B, Policy, Base>
@@ -97,7 +101,7 @@ void procedure_win_rate(B&& on, const Policy& policy_rewards, const Base& base_r
   static_assert(reachable_from<B, decltype(result)>, "the views must live in the memory of the backend");
   static_assert(std::same_as<typename Policy::value_type, typename Base::value_type>, "rewards must have one type");
   detail::check_win_rate(on, "procedure_win_rate", policy_rewards, detail::samples_needed(procedure), base_rewards,
-                         detail::samples_needed(base_procedure), result.size());
+                         detail::samples_needed(base_procedure), result);
   if (policy_rewards.empty()) return;
   auto frame = on.scratch();
   const auto policy_share = detail::shares_of(on, frame, policy_rewards, procedure);

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/core/weights.hpp"
 #include "infalign/procedure/procedure.hpp"
@@ -94,6 +95,11 @@ void tilted_win_rate(B&& on, const Rewards& rewards, kl_weight beta, const Proce
   detail::expects_group_sizes(on, function, "rewards", rewards, 1, "a policy needs at least one");
   expects<shape_error>(wins.size() == rewards.size(), function, "win_rate has ", wins.size(), " values, but rewards has ",
                        rewards.size(), " groups");
+  detail::expects_span(function, "win_rate", wins);
+  detail::expects_span(function, "kl", divergence);
+  detail::expects_apart(function, "win_rate", wins, "rewards", rewards);
+  detail::expects_apart(function, "kl", divergence, "rewards", rewards);
+  detail::expects_apart(function, "kl", divergence, "win_rate", wins);
   expects<shape_error>(divergence.empty() || divergence.size() == rewards.size(), function, "kl has ", divergence.size(),
                        " values, but rewards has ", rewards.size(), " groups");
   expects<domain_error>(beta.value > 0, function, "beta is ", beta.value, ", must be positive");

@@ -75,8 +75,12 @@ void run_gradient(B& on, const token_logits<L, Space>& batch, bool entropy, cons
   });
 }
 
-inline void check_count(std::string_view function, std::string_view name, index_t values, index_t tokens) {
-  expects<shape_error>(values == tokens, function, name, " has ", values, " values, but there are ", tokens, " tokens");
+/// One value a token.
+template <class T, class Space>
+void check_count(std::string_view function, std::string_view name, const span<T, Space>& values, index_t tokens) {
+  expects_span(function, name, values);
+  expects<shape_error>(values.size() == tokens, function, name, " has ", values.size(), " values, but there are ", tokens,
+                       " tokens");
 }
 
 }  // namespace detail
@@ -96,7 +100,8 @@ void read_logits(B&& on, const token_logits<L, Space>& batch, logit_terms terms,
   const span out(states);
   static_assert(reachable_from<B, decltype(out)>, "the views must live in the memory of the backend");
   detail::check_logits(on, "read_logits", batch, -1);
-  detail::check_count("read_logits", "states", out.size(), batch.tokens.size());
+  detail::check_count("read_logits", "states", out, batch.tokens.size());
+  detail::check_apart_from_batch("read_logits", "states", out, batch);
   expects<domain_error>(!terms.kl || !batch.base.empty() || batch.policy.empty(), "read_logits",
                         "terms.kl is set, needs base logits");
   detail::with_terms(terms, [&]<class Terms>(Terms) {
@@ -112,7 +117,9 @@ void finish_rows(B&& on, logit_terms terms, const States& states, Statistics&& s
   const span in(states);
   const span out(statistics);
   static_assert(reachable_from<B, decltype(in), decltype(out)>, "the views must live in the memory of the backend");
-  detail::check_count("finish_rows", "statistics", out.size(), in.size());
+  detail::check_count("finish_rows", "statistics", out, in.size());
+  detail::expects_span("finish_rows", "states", in);
+  detail::expects_apart("finish_rows", "statistics", out, "states", in);
   on.groups(in.size(), 64 * in.size(), detail::finish_kernel{in.data(), out.data(), terms});
 }
 
@@ -133,9 +140,11 @@ void write_logit_gradient(B&& on, const token_logits<L, Space>& batch, const Sta
   const span c(coefficients);
   static_assert(reachable_from<B, decltype(s), decltype(c)>, "the views must live in the memory of the backend");
   detail::check_logits(on, function, batch, -1);
-  detail::check_gradient(on, function, gradient, batch.policy);
-  detail::check_count(function, "statistics", s.size(), batch.tokens.size());
-  detail::check_count(function, "coefficients", c.size(), batch.tokens.size());
+  detail::check_gradient(on, function, gradient, batch);
+  detail::expects_apart(function, "gradient", gradient, "statistics", s);
+  detail::expects_apart(function, "gradient", gradient, "coefficients", c);
+  detail::check_count(function, "statistics", s, batch.tokens.size());
+  detail::check_count(function, "coefficients", c, batch.tokens.size());
   detail::run_gradient(on, batch, true, s.data(), c.data(), gradient);
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/logits/row_state.hpp"
 
@@ -33,6 +34,7 @@ void check_logits(B& on, std::string_view function, const token_logits<L, Space>
   const auto& base = batch.base;
   expects_groups(on, function, "logits", logits);
   expects_groups(on, function, "base", base);
+  expects_span(function, "tokens", batch.tokens);
   expects<shape_error>(batch.tokens.size() == logits.size(), function, "tokens has ", batch.tokens.size(),
                        " ids, but logits has ", logits.size(), " rows");
   expects<shape_error>(logits.empty() || logits.columns() >= 1, function, "logits has 0 columns, needs at least 1");
@@ -44,11 +46,25 @@ void check_logits(B& on, std::string_view function, const token_logits<L, Space>
   expects_range(on, function, "tokens", batch.tokens, lowest_id, static_cast<std::int32_t>(logits.columns() - 1));
 }
 
-template <class B, class G, class Space, class L>
-void check_gradient(B& on, std::string_view function, const rows<G, Space>& gradient, const rows<L, Space>& logits) {
+/// A result of single tokens lies apart from what is read of the batch.
+template <class T, class L, class Space>
+void check_apart_from_batch(std::string_view function, std::string_view name, const span<T, Space>& out,
+                            const token_logits<L, Space>& batch) {
+  expects_apart(function, name, out, "logits", batch.policy);
+  expects_apart(function, name, out, "base", batch.base);
+  expects_apart(function, name, out, "tokens", batch.tokens);
+}
+
+/// The gradient of a row may replace the logits of either policy.
+template <class B, class G, class L, class Space>
+void check_gradient(B& on, std::string_view function, const rows<G, Space>& gradient, const token_logits<L, Space>& batch) {
+  const auto& logits = batch.policy;
   expects_groups(on, function, "gradient", gradient);
   expects<shape_error>(gradient.size() == logits.size() && gradient.columns() == logits.columns(), function, "gradient is ",
                        gradient.size(), " x ", gradient.columns(), ", but logits is ", logits.size(), " x ", logits.columns());
+  expects_apart_or_same(function, "gradient", gradient, "logits", logits);
+  expects_apart_or_same(function, "gradient", gradient, "base", batch.base);
+  expects_apart(function, "gradient", gradient, "tokens", batch.tokens);
 }
 
 /// Calls `use` with the terms to be computed, as a type.

@@ -44,15 +44,29 @@ statistics_pointers<T> pointers(const token_statistics<T, Space>& s) {
   return {s.loss.data(), s.log_prob.data(), s.kl.data(), s.entropy.data()};
 }
 
-template <class T, class Space>
-void check_statistics(std::string_view function, const token_statistics<T, Space>& statistics, index_t tokens) {
-  const auto check = [&](std::string_view name, index_t size) {
-    if (size > 0) check_count(function, name, size, tokens);
+/// `each(name, span)` for the statistics that are wanted.
+template <class T, class Space, class Each>
+void for_each_wanted(const token_statistics<T, Space>& statistics, const Each& each) {
+  const auto one = [&](std::string_view name, const span<T, Space>& values) {
+    if (!values.empty()) each(name, values);
   };
-  check("statistics.loss", statistics.loss.size());
-  check("statistics.log_prob", statistics.log_prob.size());
-  check("statistics.kl", statistics.kl.size());
-  check("statistics.entropy", statistics.entropy.size());
+  one("statistics.loss", statistics.loss);
+  one("statistics.log_prob", statistics.log_prob);
+  one("statistics.kl", statistics.kl);
+  one("statistics.entropy", statistics.entropy);
+}
+
+/// One value a token, apart from everything else.
+template <class L, class T, class Space>
+void check_statistics(std::string_view function, const token_statistics<T, Space>& statistics,
+                      const token_logits<L, Space>& batch) {
+  for_each_wanted(statistics, [&](std::string_view name, const span<T, Space>& values) {
+    check_count(function, name, values, batch.tokens.size());
+    check_apart_from_batch(function, name, values, batch);
+    for_each_wanted(statistics, [&](std::string_view other_name, const span<T, Space>& other) {
+      if (name < other_name) expects_apart(function, name, values, other_name, other);
+    });
+  });
 }
 
 /// The statistics of each token. `rows_out`, where not null, keeps what a second pass needs.
@@ -89,7 +103,7 @@ template <backend B, class L, class T, class Space>
 void compute_token_statistics(B&& on, const token_logits<L, Space>& batch, const token_statistics<T, Space>& statistics) {
   constexpr std::string_view function = "compute_token_statistics";
   detail::check_logits(on, function, batch);
-  detail::check_statistics(function, statistics, batch.tokens.size());
+  detail::check_statistics(function, statistics, batch);
   detail::with_terms(batch, !statistics.entropy.empty(), [&](auto terms) {
     on.groups(batch.policy.size(), detail::logits_cost(batch),
               detail::statistics_kernel<decltype(terms), L, T, Space>{batch, detail::pointers(statistics)});

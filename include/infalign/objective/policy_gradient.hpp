@@ -28,7 +28,7 @@ namespace detail {
 
 /// The coefficients of the gradient of `scale·[loss + β·KL - η·H]` of one token.
 INFALIGN_HD inline row_coefficients coefficients_of(const loss_value& loss, double beta, double eta, double scale) {
-  return {-scale * loss.by_log_prob, scale * (beta + loss.by_kl), scale * (eta - loss.by_entropy)};
+  return {-product(scale, loss.by_log_prob), scale * (beta + loss.by_kl), scale * (eta - loss.by_entropy)};
 }
 
 INFALIGN_HD inline token_row token_row_of(const row_statistics& s, double old_log_prob, double advantage, std::int32_t token,
@@ -89,6 +89,18 @@ void run_both_passes(B& on, const Kernel& kernel, const token_logits<L, Space>& 
   on.groups(tokens, cost, kernel);
 }
 
+/// Whatever a trainer hands in for tokens: no NaN may pass into a gradient unseen. The number of advantages is the caller's to
+/// check.
+template <class Loss, class B, class L, class A, class O, class Space>
+void check_token_data(B& on, std::string_view function, const token_logits<L, Space>& batch,
+                      const token_data<A, O, Space>& data) {
+  expects_span(function, "advantages", data.advantages);
+  expects_finite(on, function, "advantages", data.advantages);
+  if (!needs_old_log_prob<Loss> && data.old_log_prob.empty()) return;
+  check_count(function, "old_log_prob", data.old_log_prob, batch.tokens.size());
+  expects_each<is_nan_or_infinite>(on, function, "old_log_prob", data.old_log_prob, "a number or -inf");
+}
+
 /// Checks the arguments that every policy gradient has, of single tokens or of sequences.
 template <class Loss, class B, class L, class A, class O, class T, class G, class Space>
 void check_objective(B& on, std::string_view function, const token_logits<L, Space>& batch, const token_data<A, O, Space>& data,
@@ -96,14 +108,22 @@ void check_objective(B& on, std::string_view function, const token_logits<L, Spa
                      const rows<G, Space>& gradient) {
   assert_loss<Loss>();
   check_logits(on, function, batch);
-  check_statistics(function, statistics, batch.tokens.size());
-  check_gradient(on, function, gradient, batch.policy);
+  check_statistics(function, statistics, batch);
+  check_gradient(on, function, gradient, batch);
+  check_token_data<Loss>(on, function, batch, data);
+  const auto apart_from_data = [&](std::string_view name, const auto& out) {
+    expects_apart(function, name, out, "advantages", data.advantages);
+    expects_apart(function, name, out, "old_log_prob", data.old_log_prob);
+  };
+  apart_from_data("gradient", gradient);
+  for_each_wanted(statistics, [&](std::string_view name, const auto& values) {
+    apart_from_data(name, values);
+    expects_apart(function, name, values, "gradient", gradient);
+  });
   const bool has_base = !batch.base.empty() || batch.policy.empty();
   expects<domain_error>(has_base || weights.kl.value == 0, function, "weights.kl is ", weights.kl.value, ", needs base logits");
   expects<domain_error>(weights.scale - weights.scale == 0, function, "weights.scale is ", weights.scale, ", must be finite");
   if (needs_base<Loss>) expects<domain_error>(has_base, function, "loss needs base logits");
-  if (needs_old_log_prob<Loss> || !data.old_log_prob.empty())
-    check_count(function, "old_log_prob", data.old_log_prob.size(), batch.tokens.size());
 }
 
 /// Whether the entropy of a row must be computed.
@@ -126,14 +146,25 @@ bool wants_entropy(const objective_weights& weights, const token_statistics<T, S
 /// - `gradient` may be the logits of either policy themselves, which it then replaces, with the same result.
 /// - The KL is exact (whole vocabulary), and its gradient is that of each token's own term. Tokens sampled from the policy also
 ///   decide the KL of the tokens that follow them; for that, use `sequence_policy_gradient`.
-/// - A logit of -inf is a masked token: its probability and gradient are 0. If it was sampled all the same, its gradient is
-///   `-scale·w`. NaN logits give NaN in their row alone. Where the KL is infinite, its gradient is NaN.
-/// - NaN in `old_log_prob` gives NaN in its row.
+/// - What is not finite, by row. A gradient is either right as a whole row or NaN as a whole row.
+///
+///   | row                                               | log π(a)        | KL, entropy  | loss                    | gradient |
+///   |---------------------------------------------------|-----------------|--------------|-------------------------|----------|
+///   | some logits are -inf (masked): probability 0       | finite          | finite       | finite                  | 0 there  |
+///   | the sampled token is masked                        | -inf            | finite       | REINFORCE: ∓inf, 0 if A = 0; clipped: ratio 0 | `-scale·w` there, `w` finite |
+///   | a NaN or +inf among the logits, or all are -inf    | NaN             | NaN          | NaN                     | NaN      |
+///   | the base masks a token that the policy does not    | finite          | KL +inf      | finite                  | NaN if β > 0, else finite |
+///   | the policy masks a token that the base does not    | finite          | finite       | finite                  | finite   |
+///   | the base's row has no distribution                 | finite          | KL NaN       | finite                  | NaN if β > 0, else finite |
+///   | `old_log_prob` is -inf: ratio +inf                 | finite          | finite       | clipped: A > 0 `-(1+ε_high)·A`, A = 0 0, A < 0 +inf | A ≥ 0: 0; A < 0: NaN |
+///   | `old_log_prob` and log π(a) are -inf               | -inf            | finite       | clipped: NaN, 0 if A = 0 | NaN, finite if A = 0 |
+///
+///   `old_log_prob` of NaN or +inf is an error.
 /// - Cost: each logit is read once from memory, each gradient written once. Scratch: on `simd` a row of `float` for each
 ///   task, if the gradient replaces logits or has 16 bits. Sums of `float` logits are taken
 ///   in registers over chunks of 4,096 and in `double` across them. Deterministic; equal for every number of threads.
-/// - Errors: `shape_error`, `domain_error` (token id out of range, β > 0 without a base, advantage NaN or infinite), before
-///   anything is written.
+/// - Errors: `shape_error` (sizes; results that overlap each other or what is read, other than above), `domain_error` (token id out of
+///   range, β > 0 without a base, advantage NaN or infinite, old log-probability NaN or +inf), before anything is written.
 template <backend B, class Loss, class L, class Data, class T, class G, class Space>
   requires reachable_from<B, token_logits<L, Space>>
 void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& batch, const Data& advantages,
@@ -142,9 +173,8 @@ void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& bat
   constexpr std::string_view function = "policy_gradient";
   const auto data = detail::as_token_data(advantages);
   static_assert(reachable_from<B, decltype(data)>, "the views must live in the memory of the backend");
+  detail::check_count(function, "advantages", data.advantages, batch.tokens.size());
   detail::check_objective<Loss>(on, function, batch, data, weights, statistics, gradient);
-  detail::check_count(function, "advantages", data.advantages.size(), batch.tokens.size());
-  detail::expects_finite(on, function, "advantages", data.advantages);
   using A = typename decltype(data.advantages)::value_type;
   using O = typename decltype(data.old_log_prob)::value_type;
   detail::with_terms(batch, detail::wants_entropy<Loss>(weights, statistics), [&]<class Terms>(Terms) {

@@ -42,7 +42,7 @@ struct sequence_loss_kernel {
         const index_t t = first + i;
         loss_value v = loss(at);
         if (losses != nullptr) losses[t] = static_cast<T>(v.value);
-        if (beta > 0) v.by_log_prob += beta * later_kl;  // the KL may be infinite
+        if (beta > 0) v.by_log_prob += beta * later_kl;  // if that is infinite, the row becomes NaN
         coefficients[t] = coefficients_of(v, beta, eta, scale);
         later_kl += statistics[t].kl;
       }
@@ -90,13 +90,13 @@ void sequence_policy_gradient(B&& on, const Loss& loss, const token_logits<L, Sp
   const auto data = detail::as_token_data(advantages);
   static_assert(reachable_from<B, decltype(data), decltype(offsets)>, "the views must live in the memory of the backend");
   const ragged<const std::int32_t, Space> rollouts(batch.tokens, offsets);
-  detail::check_objective<Loss>(on, function, batch, data, weights, statistics, gradient);
+  detail::expects_span(function, "rollout_offsets", offsets);
   expects<shape_error>(!offsets.empty() || batch.tokens.empty(), function, "rollout_offsets is empty, but there are ",
                        batch.tokens.size(), " tokens");
   detail::expects_groups(on, function, "rollout_offsets", rollouts, "");
   expects<shape_error>(data.advantages.size() == rollouts.size(), function, "advantages has ", data.advantages.size(),
                        " values, but there are ", rollouts.size(), " rollouts");
-  detail::expects_finite(on, function, "advantages", data.advantages);
+  detail::check_objective<Loss>(on, function, batch, data, weights, statistics, gradient);
 
   const bool entropy = detail::wants_entropy<Loss>(weights, statistics);
   const index_t tokens = batch.tokens.size();

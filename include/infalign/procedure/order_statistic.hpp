@@ -19,9 +19,10 @@ struct order_statistic {
   index_t rank;
   index_t n;
 
-  /// Errors: `domain_error` unless `1 <= m <= N`.
+  /// Errors: `domain_error` unless `1 <= m <= N <= 2^40`.
   order_statistic(index_t m, index_t samples) : rank(m), n(samples) {
-    expects<domain_error>(samples >= 1, "order_statistic", "N is ", samples, ", must be at least 1");
+    expects<domain_error>(samples >= 1 && samples <= most_binomial_samples, "order_statistic", "N is ", samples,
+                          ", must be in 1 … 2^40");
     expects<domain_error>(m >= 1 && m <= samples, "order_statistic", "rank is ", m, ", must be in 1 … ", samples);
   }
   [[nodiscard]] INFALIGN_HD double distortion(double q) const { return binomial_at_least(n, q, rank); }

@@ -18,9 +18,10 @@ struct top_of {
   index_t top;
   index_t n;
 
-  /// Errors: `domain_error` unless `1 <= m <= N`.
+  /// Errors: `domain_error` unless `1 <= m <= N <= 2^40`.
   top_of(index_t m, index_t samples) : top(m), n(samples) {
-    expects<domain_error>(samples >= 1, "top_of", "N is ", samples, ", must be at least 1");
+    expects<domain_error>(samples >= 1 && samples <= most_binomial_samples, "top_of", "N is ", samples,
+                          ", must be in 1 … 2^40");
     expects<domain_error>(m >= 1 && m <= samples, "top_of", "m is ", m, ", must be in 1 … ", samples);
   }
   [[nodiscard]] INFALIGN_HD double distortion(double q) const {

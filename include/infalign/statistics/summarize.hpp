@@ -34,6 +34,7 @@ struct summary_kernel {
 template <class B, class Input>
 summary summary_of_span(B& on, std::string_view function, const Input& input) {
   expects<shape_error>(!input.empty(), function, "values is empty");
+  expects_span(function, "values", input);
   expects_finite(on, function, "values", input);
   auto frame = on.scratch();
   auto* const result = frame.template take<summary>(1);

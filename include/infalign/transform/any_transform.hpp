@@ -79,13 +79,21 @@ struct clamped_by_name {
   static any_transform read(parameter_reader& in) {
     const double lower = in.real("LOW");
     const double upper = in.real("HIGH");
-    const any_transform inner = parse_transform(in.rest("INNER"));
+    const std::string_view text = in.rest("INNER");
+    if (parameter_reader("", text).head() == in.head())
+      refuse(in, text);  // before it is read, so that names cannot nest deeply
+    const any_transform inner = parse_transform(text);
     return inner.visit([&](const auto& transform) -> any_transform {
       if constexpr (contains<std::remove_cvref_t<decltype(transform)>>(transform_list()))
         return clamped(transform, lower, upper);
       else
-        in.fail("'", transform.name(), "' is clamped already");
+        refuse(in, text);
     });
+  }
+
+ private:
+  [[noreturn]] static void refuse(const parameter_reader& in, std::string_view text) {
+    in.fail("'", shortened(text), "' is clamped already");
   }
 };
 

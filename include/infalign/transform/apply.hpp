@@ -2,6 +2,7 @@
 #pragma once
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/transform/transform.hpp"
 
@@ -22,7 +23,7 @@ template <class In, class Out, class Transform>
 apply_formula(const In*, Out*, Transform) -> apply_formula<In, Out, Transform>;
 }  // namespace detail
 
-/// `out[i] = Φ(in[i])`. `in` holds calibrated rewards in [0, 1]; `out` has its size and may be `in`.
+/// `out[i] = Φ(in[i])`. `in` holds calibrated rewards in [0, 1]; `out` has its size and may be `in`; other overlap is an error.
 /// Cost: one pass. Errors, before anything is written: `shape_error` for different sizes, `domain_error` for a value outside [0, 1]
 /// or NaN. Deterministic on every backend.
 template <backend B, class Transform, class In, class Out>
@@ -32,6 +33,9 @@ void apply(B&& on, const Transform& transform, const In& in, Out&& out) {
   const span output(out);
   static_assert(reachable_from<B, decltype(input), decltype(output)>, "the views must live in the memory of the backend");
   expects<shape_error>(input.size() == output.size(), "apply", "out has ", output.size(), " values, but in has ", input.size());
+  detail::expects_span("apply", "in", input);
+  detail::expects_span("apply", "out", output);
+  detail::expects_apart_or_same("apply", "out", output, "in", input);
   detail::expects_range(on, "apply", "in", input, 0, 1);
   using T = typename decltype(input)::value_type;
   const auto form = kernel_form(transform);

@@ -42,6 +42,7 @@ struct basic_tabulated_ref {
     double s;
   };
   INFALIGN_HD place locate(double x) const {
+    x = x < 0 ? 0 : x > 1 ? 1 : x;  // NaN passes
     index_t low = 0;
     index_t high = size - 1;
     while (high - low > 1) {
@@ -80,7 +81,7 @@ using tabulated_ref = basic_tabulated_ref<host_memory>;
 /// is increasing where the points are, and has a continuous derivative, which `derivative` gives exactly.
 ///
 /// `u` increases strictly from 0 to 1, `values` do not decrease, both finite, at least two points. `Φ(0)` and `Φ(1)` are the
-/// first and the last value. Slopes may be given where they are known (each at least 0; what is more than three times a
+/// first and the last value, and so are those of numbers outside [0,1]. Slopes may be given where they are known (each at least 0; what is more than three times a
 /// neighbouring secant is cut to that, or the cubic would turn back); otherwise they are the weighted harmonic means of the
 /// neighbouring secants. Cost: O(log points) an evaluation, one lane at a time. Errors: `shape_error`, `domain_error`.
 class tabulated {

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
 
 namespace infalign::detail {
@@ -16,6 +17,7 @@ void check_advantage(B& on, std::string_view function, const Rewards& rewards, c
   expects_groups(on, function, "out", out);
   expects_same_shape(on, function, "out", out, "rewards", rewards);
   expects_group_sizes(on, function, "rewards", rewards, 2, why);
+  expects_apart_or_same(function, "out", out, "rewards", rewards);
   expects_finite(on, function, "rewards", rewards);
 }
 

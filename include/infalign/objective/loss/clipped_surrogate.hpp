@@ -24,9 +24,10 @@ struct clipped_surrogate {
   INFALIGN_HD loss_value operator()(const token_row& row) const {
     using std::exp;
     const double ratio = exp(row.log_prob - row.old_log_prob);
-    const double plain = ratio * row.advantage;
-    const double clipped = clip(ratio) * row.advantage;
-    return {-(plain < clipped ? plain : clipped), plain <= clipped ? -plain : 0.0};
+    const double plain = detail::product(row.advantage, ratio);
+    const double clipped = detail::product(row.advantage, clip(ratio));
+    const bool cut = plain > clipped;  // false for NaN, which then shows
+    return {cut ? -clipped : -plain, cut ? 0.0 : -plain};
   }
 
  private:

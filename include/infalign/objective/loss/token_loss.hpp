@@ -70,6 +70,11 @@ token_data(const Advantages&, const Old&) -> token_data<typename decltype(span(s
 
 namespace detail {
 
+/// `a·x`, which is 0 where `a` is, also for an infinite or undefined `x`: a token without weight adds nothing.
+INFALIGN_HD inline double product(double a, double x) {
+  return a == 0 ? 0 : a * x;
+}
+
 template <class L>
 inline constexpr bool needs_old_log_prob = false;
 template <class L>
