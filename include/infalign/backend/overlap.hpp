@@ -13,7 +13,7 @@
 namespace infalign::detail {
 
 /// The bytes that a view covers: `count` runs of `width` bytes, `stride` bytes apart.
-struct footprint {
+struct INFALIGN_KEYED footprint {
   std::uintptr_t begin = 0;
   std::uintptr_t width = 0;
   std::uintptr_t stride = 0;
@@ -57,15 +57,15 @@ inline bool overlap(const footprint& a, const footprint& b) {
 
 /// `out` shares no memory with `in`.
 template <class Out, class In>
-void expects_apart(std::string_view function, std::string_view out_name, const Out& out, std::string_view in_name,
-                   const In& in) {
+INFALIGN_KEYED void expects_apart(std::string_view function, std::string_view out_name, const Out& out,
+                                  std::string_view in_name, const In& in) {
   expects<shape_error>(!overlap(footprint_of(out), footprint_of(in)), function, out_name, " overlaps ", in_name);
 }
 
 /// `out` shares no memory with `in`, or is the very same values: then every value is read before it is written.
 template <class Out, class In>
-void expects_apart_or_same(std::string_view function, std::string_view out_name, const Out& out, std::string_view in_name,
-                           const In& in) {
+INFALIGN_KEYED void expects_apart_or_same(std::string_view function, std::string_view out_name, const Out& out,
+                                          std::string_view in_name, const In& in) {
   const footprint target = footprint_of(out), source = footprint_of(in);
   const bool same = target == source && sizeof(typename Out::value_type) == sizeof(typename In::value_type);
   expects<shape_error>(same || !overlap(target, source), function, out_name, " overlaps ", in_name,

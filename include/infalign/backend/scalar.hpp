@@ -68,7 +68,7 @@ struct scalar_team {
 
 /// Backend of plain loops on host memory, on the calling thread or by an executor. See `backend.hpp` for the meaning of its
 /// members.
-class scalar : public detail::host_backend<scalar> {
+class INFALIGN_KEYED scalar : public detail::host_backend<scalar> {
  public:
   using team_type = scalar_team;
   scalar() = default;

@@ -24,7 +24,7 @@ inline constexpr index_t simd_width = static_cast<index_t>(xsimd::batch<T, Arch>
 
 /// See `lanewise` in `core/math.hpp`.
 template <class F, class T, class Arch>
-xsimd::batch<T, Arch> lanewise(const F& f, const xsimd::batch<T, Arch>& x) {
+INFALIGN_KEYED xsimd::batch<T, Arch> lanewise(const F& f, const xsimd::batch<T, Arch>& x) {
   alignas(Arch::alignment()) T lane[xsimd::batch<T, Arch>::size];
   x.store_aligned(lane);
   for (T& value : lane) value = static_cast<T>(f(value));
@@ -37,7 +37,7 @@ xsimd::batch<T, Arch> lanewise(const F& f, const xsimd::batch<T, Arch>& x) {
 /// - Elsewhere a mask is a register. A true lane is the integer -1, so subtracting the mask adds 1: one instruction instead of
 ///   two. (From a selection between a summand and 0, GCC makes another comparison.)
 template <class T, class Arch>
-struct simd_counts {
+struct INFALIGN_KEYED simd_counts {
   using vec = xsimd::batch<T, Arch>;
   using vec_mask = xsimd::batch_bool<T, Arch>;
   using integer = xsimd::as_integer_t<T>;
@@ -61,7 +61,7 @@ struct simd_counts {
 
 /// The part that full registers and tails share.
 template <class T, class Arch>
-struct simd_lanes {
+struct INFALIGN_KEYED simd_lanes {
   using vec = xsimd::batch<T, Arch>;
   using vec_mask = xsimd::batch_bool<T, Arch>;
   using counts = simd_counts<T, Arch>;
@@ -77,7 +77,7 @@ struct simd_lanes {
 
 /// A full register of consecutive positions.
 template <class T, class Arch>
-struct simd_position : simd_lanes<T, Arch> {
+struct INFALIGN_KEYED simd_position : simd_lanes<T, Arch> {
   using vec = xsimd::batch<T, Arch>;
   index_t i;
 
@@ -104,7 +104,7 @@ struct simd_position : simd_lanes<T, Arch> {
 
 /// The first `count` lanes of a register: the positions that remain at the end of a loop.
 template <class T, class Arch>
-struct simd_tail : simd_lanes<T, Arch> {
+struct INFALIGN_KEYED simd_tail : simd_lanes<T, Arch> {
   using vec = xsimd::batch<T, Arch>;
   index_t i;
   index_t count;
@@ -145,7 +145,7 @@ struct simd_tail : simd_lanes<T, Arch> {
 
 /// The lanes of one register.
 template <class Arch>
-struct simd_team {
+struct INFALIGN_KEYED simd_team {
   template <class T>
   using vec = xsimd::batch<T, Arch>;
   template <class T>
@@ -210,7 +210,7 @@ struct simd_team {
 /// Backend of SIMD registers on host memory, on the calling thread or by an executor. See `backend.hpp` for the meaning of its
 /// members.
 template <class Arch = xsimd::default_arch>
-class basic_simd : public detail::host_backend<basic_simd<Arch>> {
+class INFALIGN_KEYED basic_simd : public detail::host_backend<basic_simd<Arch>> {
  public:
   using team_type = simd_team<Arch>;
   basic_simd() = default;

@@ -121,7 +121,7 @@ struct is_positive {
 
 /// `values` can be what it says: its size is not negative, and there is memory behind it.
 template <class T, class Space>
-void expects_span(std::string_view function, std::string_view name, const span<T, Space>& values) {
+INFALIGN_KEYED void expects_span(std::string_view function, std::string_view name, const span<T, Space>& values) {
   expects<shape_error>(values.size() >= 0, function, name, " has ", values.size(), " values, a size must not be negative");
   expects<shape_error>(values.data() != nullptr || values.empty(), function, name, " has ", values.size(),
                        " values, but its data is null");
@@ -177,7 +177,8 @@ index_t group_size(B& on, const G& groups, index_t g) {
 
 /// The two have the same number of groups.
 template <class G, class H>
-void expects_same_count(std::string_view function, std::string_view a_name, const G& a, std::string_view b_name, const H& b) {
+INFALIGN_KEYED void expects_same_count(std::string_view function, std::string_view a_name, const G& a, std::string_view b_name,
+                                       const H& b) {
   expects<shape_error>(a.size() == b.size(), function, a_name, " has ", a.size(), " groups, but ", b_name, " has ", b.size());
 }
 
@@ -232,7 +233,7 @@ index_t group_of(B& on, const ragged<T, Space>& groups, index_t position) {
   return low;
 }
 
-inline std::string in_group(index_t g, index_t i) {
+INFALIGN_KEYED inline std::string in_group(index_t g, index_t i) {
   return "[" + std::to_string(g) + "][" + std::to_string(i) + "]";
 }
 

@@ -41,13 +41,13 @@ class prompt_cdf {
 
   /// The calibrated reward of one `x` under any tie rule. It equals to the bit what `calibrate` gives a reward at `position` in
   /// reading order. Only `randomized` depends on `position`. O(log K). Errors: `domain_error` for NaN and infinities.
-  [[nodiscard]] double calibrated(T x, const tie_rule& ties, index_t position = 0) const {
+  [[nodiscard]] INFALIGN_KEYED double calibrated(T x, const tie_rule& ties, index_t position = 0) const {
     return ranked("prompt_cdf::calibrated", x, ties, position, 0);
   }
 
   /// The calibrated reward of an `x` that is one of the references, against the others: what `calibrate_leave_one_out` gives
   /// it. Errors: `domain_error` unless `x` equals a reference and there are at least two.
-  [[nodiscard]] double calibrated_leave_one_out(T x, const tie_rule& ties, index_t position = 0) const {
+  [[nodiscard]] INFALIGN_KEYED double calibrated_leave_one_out(T x, const tie_rule& ties, index_t position = 0) const {
     constexpr const char* function = "prompt_cdf::calibrated_leave_one_out";
     expects<domain_error>(references_ >= 2, function, "there is ", references_,
                           " reference, leaving one out needs at least two");
@@ -73,7 +73,7 @@ class prompt_cdf {
   }
 
   /// For few references a count is faster than bisection: compilers vectorise its loop, and no step depends on the one before.
-  [[nodiscard]] index_t count_below(T x) const {
+  [[nodiscard]] INFALIGN_KEYED index_t count_below(T x) const {
     constexpr index_t few = 128;
     if (references_ > few) return count_sorted<false>(sorted_, references_, x);
     index_t below = 0;

@@ -19,7 +19,7 @@ enum class rank_algorithm {
 };
 
 template <class Arch>
-class basic_simd;
+class INFALIGN_KEYED basic_simd;
 template <class Resource, class LaunchModel>
 class cuda;
 

@@ -18,7 +18,7 @@ namespace infalign {
 /// Standard error of a calibrated reward `u` from `references` independent references: `√(u(1-u)/K)`, an upper bound where
 /// there are ties. At `u = 0` and `u = 1` it is 0, because the sample says nothing of its own error: use `dkw_band` there.
 /// Errors: `domain_error` for `u` outside [0, 1] or `references < 1`.
-inline double calibration_standard_error(double u, index_t references) {
+INFALIGN_KEYED inline double calibration_standard_error(double u, index_t references) {
   constexpr const char* function = "calibration_standard_error";
   expects<domain_error>(u >= 0 && u <= 1, function, "u is ", u, ", must be in [0, 1]");
   expects<domain_error>(references >= 1, function, "references is ", references, ", must be at least 1");
@@ -69,7 +69,7 @@ void calibration_standard_error(B&& on, const Calibrated& calibrated, const Refe
 /// Half-width `ε` of the band around an empirical CDF of `references` draws that holds the whole true CDF with probability
 /// at least `confidence`: `ε = √(log(2/(1-confidence)) / (2K))`.
 /// Source: Dvoretzky, Kiefer, Wolfowitz 1956 with the constant of Massart, Annals of Probability 18 (1990). Holds with ties.
-inline double dkw_band(index_t references, double confidence) {
+INFALIGN_KEYED inline double dkw_band(index_t references, double confidence) {
   constexpr const char* function = "dkw_band";
   expects<domain_error>(references >= 1, function, "references is ", references, ", must be at least 1");
   expects<domain_error>(confidence > 0 && confidence < 1, function, "confidence is ", confidence, ", must be in (0, 1)");
@@ -79,7 +79,7 @@ inline double dkw_band(index_t references, double confidence) {
 namespace detail {
 /// The smallest n with `error_of(n) <= error`, for a decreasing function. `guess` is right up to rounding.
 template <class ErrorOf>
-index_t smallest_count(std::string_view function, double guess, double error, const ErrorOf& error_of) {
+INFALIGN_KEYED index_t smallest_count(std::string_view function, double guess, double error, const ErrorOf& error_of) {
   expects<domain_error>(guess < 0x1.0p53, function, "error is ", error, ", which takes more than 2^53 references");
   auto count = static_cast<index_t>(std::ceil(guess));
   if (count < 1) count = 1;
@@ -90,7 +90,7 @@ index_t smallest_count(std::string_view function, double guess, double error, co
 }  // namespace detail
 
 /// The smallest number of references for which `dkw_band(K, confidence) <= error`.
-inline index_t references_for_band(double error, double confidence) {
+INFALIGN_KEYED inline index_t references_for_band(double error, double confidence) {
   constexpr const char* function = "references_for_band";
   expects<domain_error>(error > 0 && error <= 1, function, "error is ", error, ", must be in (0, 1]");
   expects<domain_error>(confidence > 0 && confidence < 1, function, "confidence is ", confidence, ", must be in (0, 1)");
@@ -100,7 +100,7 @@ inline index_t references_for_band(double error, double confidence) {
 
 /// The smallest number of references for which a single calibrated reward has at most the standard error `error`, wherever in
 /// [0, 1] it lies: `⌈1/(4·error²)⌉`.
-inline index_t references_for_standard_error(double error) {
+INFALIGN_KEYED inline index_t references_for_standard_error(double error) {
   constexpr const char* function = "references_for_standard_error";
   expects<domain_error>(error > 0 && error <= 0.5, function, "error is ", error, ", must be in (0, 0.5]");
   return detail::smallest_count(function, 0.25 / (error * error), error,
@@ -110,7 +110,7 @@ inline index_t references_for_standard_error(double error) {
 /// The number of unweighted references that are worth as much as these weighted ones: `(Σw)² / Σw²` (Kish 1965). Use it as the
 /// K of the functions above after `calibrate_weighted`. Errors: `domain_error` for a weight that is negative or not finite, or
 /// if all are 0.
-inline double effective_references(span<const double> weights) {
+INFALIGN_KEYED inline double effective_references(span<const double> weights) {
   double largest = 0;
   for (index_t i = 0; i < weights.size(); ++i) {
     expects<domain_error>(weights[i] >= 0 && std::isfinite(weights[i]), "effective_references", "weights[", i, "] is ",

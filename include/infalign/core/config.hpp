@@ -16,10 +16,42 @@
 #define INFALIGN_VERSION_MINOR 2
 #define INFALIGN_VERSION_PATCH 0
 
+// A program may hold objects that were compiled for different instruction sets, and pick one at run time. The linker keeps one of
+// several inline functions of the same name, and if that is the one with AVX-512, an older processor stops at it. So functions whose
+// code depends on the instruction set have it in the name that the linker sees: those marked INFALIGN_HD or INFALIGN_KEYED, members of
+// classes that are marked, and what is a template on such a class. Types that users hand across the borders of libraries (views,
+// errors, estimates, transforms, procedures) keep one name. Define INFALIGN_ISA, an identifier in quotes, for a finer key.
+#if !defined(INFALIGN_ISA)
+#if defined(__AVX512FP16__)
+#define INFALIGN_ISA "avx512fp16"
+#elif defined(__AVX512VBMI2__)
+#define INFALIGN_ISA "avx512vbmi2"
+#elif defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#define INFALIGN_ISA "avx512bw"
+#elif defined(__AVX512F__)
+#define INFALIGN_ISA "avx512f"
+#elif defined(__AVX2__) && defined(__FMA__)
+#define INFALIGN_ISA "avx2fma"
+#elif defined(__AVX2__)
+#define INFALIGN_ISA "avx2"
+#elif defined(__AVX__)
+#define INFALIGN_ISA "avx"
+#elif defined(__SSE4_2__)
+#define INFALIGN_ISA "sse42"
+#elif defined(__ARM_FEATURE_SVE)
+#define INFALIGN_ISA "sve"
+#endif
+#endif
+#if defined(INFALIGN_ISA) && defined(__GNUC__) && !defined(__CUDACC__)
+#define INFALIGN_KEYED __attribute__((abi_tag(INFALIGN_ISA)))
+#else
+#define INFALIGN_KEYED
+#endif
+
 #if defined(__CUDACC__)
 #define INFALIGN_HD __host__ __device__
 #else
-#define INFALIGN_HD
+#define INFALIGN_HD INFALIGN_KEYED
 #endif
 
 /// For functions that are one hot loop: whatever the loop calls becomes part of it, however large the translation unit. Compilers

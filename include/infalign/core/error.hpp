@@ -33,7 +33,7 @@ struct cuda_error : error {
 
 /// Throws `Error` with the message "function: part part part"; floating values are printed so that they read back exactly.
 template <class Error, class... Parts>
-[[noreturn]] void raise(std::string_view function, const Parts&... parts) {
+[[noreturn]] INFALIGN_KEYED void raise(std::string_view function, const Parts&... parts) {
   std::ostringstream message;
   message.precision(17);
   message << function << ": ";
@@ -43,7 +43,7 @@ template <class Error, class... Parts>
 
 /// `raise` unless `condition` holds.
 template <class Error, class... Parts>
-void expects(bool condition, std::string_view function, const Parts&... parts) {
+INFALIGN_KEYED void expects(bool condition, std::string_view function, const Parts&... parts) {
   if (!condition) raise<Error>(function, parts...);
 }
 

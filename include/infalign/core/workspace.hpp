@@ -24,7 +24,7 @@ struct host_resource {
 };
 
 template <class Resource>
-class basic_workspace {
+class INFALIGN_KEYED basic_workspace {
  public:
   explicit basic_workspace(Resource resource = {}) : resource_(std::move(resource)) {}
   basic_workspace(basic_workspace&& other) noexcept

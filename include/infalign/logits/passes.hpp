@@ -77,7 +77,8 @@ void run_gradient(B& on, const token_logits<L, Space>& batch, bool entropy, cons
 
 /// One value a token.
 template <class T, class Space>
-void check_count(std::string_view function, std::string_view name, const span<T, Space>& values, index_t tokens) {
+INFALIGN_KEYED void check_count(std::string_view function, std::string_view name, const span<T, Space>& values,
+                                index_t tokens) {
   expects_span(function, name, values);
   expects<shape_error>(values.size() == tokens, function, name, " has ", values.size(), " values, but there are ", tokens,
                        " tokens");

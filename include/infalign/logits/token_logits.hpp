@@ -48,8 +48,8 @@ void check_logits(B& on, std::string_view function, const token_logits<L, Space>
 
 /// A result of single tokens lies apart from what is read of the batch.
 template <class T, class L, class Space>
-void check_apart_from_batch(std::string_view function, std::string_view name, const span<T, Space>& out,
-                            const token_logits<L, Space>& batch) {
+INFALIGN_KEYED void check_apart_from_batch(std::string_view function, std::string_view name, const span<T, Space>& out,
+                                           const token_logits<L, Space>& batch) {
   expects_apart(function, name, out, "logits", batch.policy);
   expects_apart(function, name, out, "base", batch.base);
   expects_apart(function, name, out, "tokens", batch.tokens);
@@ -69,7 +69,7 @@ void check_gradient(B& on, std::string_view function, const rows<G, Space>& grad
 
 /// Calls `use` with the terms to be computed, as a type.
 template <class Use>
-void with_terms(logit_terms terms, Use&& use) {
+INFALIGN_KEYED void with_terms(logit_terms terms, Use&& use) {
   if (terms.kl)
     terms.entropy ? use(row_terms<true, true>{}) : use(row_terms<true, false>{});
   else
@@ -77,13 +77,13 @@ void with_terms(logit_terms terms, Use&& use) {
 }
 /// The KL if there is a base, the entropy if it is wanted.
 template <class L, class Space, class Use>
-void with_terms(const token_logits<L, Space>& batch, bool entropy, Use&& use) {
+INFALIGN_KEYED void with_terms(const token_logits<L, Space>& batch, bool entropy, Use&& use) {
   with_terms(logit_terms{!batch.base.empty(), entropy}, use);
 }
 
 /// About 8 element operations a logit and pass.
 template <class L, class Space>
-index_t logits_cost(const token_logits<L, Space>& batch) {
+INFALIGN_KEYED index_t logits_cost(const token_logits<L, Space>& batch) {
   return 8 * (batch.policy.total() + batch.base.total());
 }
 

@@ -40,13 +40,13 @@ struct statistics_pointers {
 };
 
 template <class T, class Space>
-statistics_pointers<T> pointers(const token_statistics<T, Space>& s) {
+INFALIGN_KEYED statistics_pointers<T> pointers(const token_statistics<T, Space>& s) {
   return {s.loss.data(), s.log_prob.data(), s.kl.data(), s.entropy.data()};
 }
 
 /// `each(name, span)` for the statistics that are wanted.
 template <class T, class Space, class Each>
-void for_each_wanted(const token_statistics<T, Space>& statistics, const Each& each) {
+INFALIGN_KEYED void for_each_wanted(const token_statistics<T, Space>& statistics, const Each& each) {
   const auto one = [&](std::string_view name, const span<T, Space>& values) {
     if (!values.empty()) each(name, values);
   };
@@ -58,8 +58,8 @@ void for_each_wanted(const token_statistics<T, Space>& statistics, const Each& e
 
 /// One value a token, apart from everything else.
 template <class L, class T, class Space>
-void check_statistics(std::string_view function, const token_statistics<T, Space>& statistics,
-                      const token_logits<L, Space>& batch) {
+INFALIGN_KEYED void check_statistics(std::string_view function, const token_statistics<T, Space>& statistics,
+                                     const token_logits<L, Space>& batch) {
   for_each_wanted(statistics, [&](std::string_view name, const span<T, Space>& values) {
     check_count(function, name, values, batch.tokens.size());
     check_apart_from_batch(function, name, values, batch);

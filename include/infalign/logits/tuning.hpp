@@ -7,7 +7,7 @@
 namespace infalign {
 
 template <class Arch>
-struct simd_team;
+struct INFALIGN_KEYED simd_team;
 
 /// Whether it is cheaper to write the exponentials of a row and read them back than to compute them twice.
 ///

@@ -43,20 +43,20 @@ class any_procedure {
     return std::visit(std::forward<F>(f), held_);
   }
 
-  [[nodiscard]] double distortion(double q) const {
+  [[nodiscard]] INFALIGN_KEYED double distortion(double q) const {
     return visit([q](const auto& procedure) { return procedure.distortion(q); });
   }
-  [[nodiscard]] double density(double q) const {
+  [[nodiscard]] INFALIGN_KEYED double density(double q) const {
     return visit([q](const auto& procedure) { return procedure.density(q); });
   }
   /// The unbiased share where the procedure has one, else the plug-in `G(count/samples)`.
-  [[nodiscard]] double from_count(index_t count, index_t samples) const {
+  [[nodiscard]] INFALIGN_KEYED double from_count(index_t count, index_t samples) const {
     return visit([=](const auto& procedure) { return detail::served_share(procedure, count, samples); });
   }
-  [[nodiscard]] index_t samples_needed() const {
+  [[nodiscard]] INFALIGN_KEYED index_t samples_needed() const {
     return visit([](const auto& procedure) { return detail::samples_needed(procedure); });
   }
-  [[nodiscard]] double steepest_fall() const {
+  [[nodiscard]] INFALIGN_KEYED double steepest_fall() const {
     return visit([](const auto& procedure) { return procedure.steepest_fall(); });
   }
   /// Reads back by `parse_procedure`.

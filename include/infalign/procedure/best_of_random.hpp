@@ -28,7 +28,7 @@ class best_of_random {
 
   /// Errors: `shape_error` if there is no outcome; `domain_error` for an n below 1, a probability that is not positive, or
   /// probabilities that do not add to 1 within 1e-9 (they are divided by their sum).
-  explicit best_of_random(std::vector<outcome> distribution) : outcomes_(std::move(distribution)) {
+  INFALIGN_KEYED explicit best_of_random(std::vector<outcome> distribution) : outcomes_(std::move(distribution)) {
     constexpr const char* function = "best_of_random";
     expects<shape_error>(!outcomes_.empty(), function, "distribution is empty");
     double sum = 0;
@@ -43,24 +43,24 @@ class best_of_random {
     for (outcome& o : outcomes_) o.probability /= sum;
   }
 
-  [[nodiscard]] double distortion(double q) const {
+  [[nodiscard]] INFALIGN_KEYED double distortion(double q) const {
     return sum([q](const outcome& o) { return std::pow(q, static_cast<double>(o.n)); });
   }
-  [[nodiscard]] double density(double q) const {
+  [[nodiscard]] INFALIGN_KEYED double density(double q) const {
     return sum([q](const outcome& o) { return static_cast<double>(o.n) * std::pow(q, static_cast<double>(o.n - 1)); });
   }
   /// The mean of the shares of `best_of`, unbiased for each n.
-  [[nodiscard]] double from_count(index_t count, index_t samples) const {
+  [[nodiscard]] INFALIGN_KEYED double from_count(index_t count, index_t samples) const {
     return sum([=](const outcome& o) { return choose_ratio(count, samples, o.n); });
   }
-  [[nodiscard]] index_t samples_needed() const {
+  [[nodiscard]] INFALIGN_KEYED index_t samples_needed() const {
     index_t most = 0;
     for (const outcome& o : outcomes_) most = std::max(most, o.n);
     return most;
   }
   [[nodiscard]] const std::vector<outcome>& outcomes() const { return outcomes_; }
   /// `max(-G'')`: G is convex.
-  [[nodiscard]] double steepest_fall() const { return 0; }
+  [[nodiscard]] INFALIGN_KEYED double steepest_fall() const { return 0; }
   /// For example `best_of_random:2=0.5,8=0.5`.
   [[nodiscard]] std::string name() const {
     std::string text = "best_of_random:";
@@ -84,7 +84,7 @@ class best_of_random {
 
  private:
   template <class Term>
-  [[nodiscard]] double sum(const Term& term) const {
+  [[nodiscard]] INFALIGN_KEYED double sum(const Term& term) const {
     double total = 0;
     for (const outcome& o : outcomes_) total += o.probability * term(o);
     return total;

@@ -37,7 +37,7 @@ struct estimate {
 
   /// Two-sided normal interval at `level`, for example 0.95: `value ± z·standard_error`. It needs many values: for
   /// a handful it is too short. Not cut to the range. Errors: `domain_error` unless `level` is in (0, 1).
-  [[nodiscard]] confidence_interval interval(double level = 0.95) const {
+  [[nodiscard]] INFALIGN_KEYED confidence_interval interval(double level = 0.95) const {
     expects<domain_error>(level > 0 && level < 1, "estimate::interval", "level is ", level, ", must be in (0, 1)");
     const double half_width = standard_normal_quantile(0.5 * (1 + level)) * standard_error;
     return {value - half_width, value + half_width};

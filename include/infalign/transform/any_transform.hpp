@@ -49,14 +49,14 @@ class any_transform {
   }
 
   template <class V>
-  V operator()(V u) const {
+  INFALIGN_KEYED V operator()(V u) const {
     return visit([&u](const auto& transform) -> V { return transform(u); });
   }
   template <class V>
-  V derivative(V u) const {
+  INFALIGN_KEYED V derivative(V u) const {
     return visit([&u](const auto& transform) -> V { return transform.derivative(u); });
   }
-  [[nodiscard]] std::vector<double> kinks() const {
+  [[nodiscard]] INFALIGN_KEYED std::vector<double> kinks() const {
     return visit([](const auto& transform) { return detail::kinks_of(transform); });
   }
   /// Reads back by `parse_transform`, except for a table.

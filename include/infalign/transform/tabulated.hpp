@@ -88,11 +88,11 @@ class tabulated {
  public:
   static constexpr const char* citation = tabulated_ref::citation;
 
-  tabulated(std::vector<double> u, std::vector<double> values) : u_(std::move(u)), values_(std::move(values)) {
+  INFALIGN_KEYED tabulated(std::vector<double> u, std::vector<double> values) : u_(std::move(u)), values_(std::move(values)) {
     check_points();
     slopes_ = monotone_slopes();
   }
-  tabulated(std::vector<double> u, std::vector<double> values, std::vector<double> slopes)
+  INFALIGN_KEYED tabulated(std::vector<double> u, std::vector<double> values, std::vector<double> slopes)
       : u_(std::move(u)), values_(std::move(values)), slopes_(std::move(slopes)) {
     check_points();
     expects<shape_error>(slopes_.size() == u_.size(), "tabulated", "slopes has ", slopes_.size(), " values, but u has ",
@@ -111,15 +111,15 @@ class tabulated {
     return {u_.data(), values_.data(), slopes_.data(), static_cast<index_t>(u_.size())};
   }
   template <class V>
-  V operator()(V at) const {
+  INFALIGN_KEYED V operator()(V at) const {
     return ref()(at);
   }
   template <class V>
-  V derivative(V at) const {
+  INFALIGN_KEYED V derivative(V at) const {
     return ref().derivative(at);
   }
   /// The points inside: the curvature jumps there.
-  [[nodiscard]] std::vector<double> kinks() const { return {u_.begin() + 1, u_.end() - 1}; }
+  [[nodiscard]] INFALIGN_KEYED std::vector<double> kinks() const { return {u_.begin() + 1, u_.end() - 1}; }
   [[nodiscard]] std::string name() const { return ref().name(); }
 
  private:
@@ -140,7 +140,7 @@ class tabulated {
   }
 
   /// Inside, the harmonic mean of the secants on both sides; at the ends, that of a parabola held monotone.
-  [[nodiscard]] std::vector<double> monotone_slopes() const {
+  [[nodiscard]] INFALIGN_KEYED std::vector<double> monotone_slopes() const {
     const std::size_t n = u_.size();
     std::vector<double> width(n - 1), secant(n - 1), slope(n);
     for (std::size_t i = 0; i + 1 < n; ++i) {
@@ -156,7 +156,7 @@ class tabulated {
     slope.back() = n == 2 ? secant[0] : end_slope(width[n - 2], width[n - 3], secant[n - 2], secant[n - 3]);
     return slope;
   }
-  static double end_slope(double h0, double h1, double d0, double d1) {
+  INFALIGN_KEYED static double end_slope(double h0, double h1, double d0, double d1) {
     const double parabola = ((2 * h0 + h1) * d0 - h0 * d1) / (h0 + h1);
     return std::clamp(parabola, 0.0, 3 * d0);
   }

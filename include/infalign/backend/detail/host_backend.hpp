@@ -16,7 +16,7 @@
 namespace infalign::detail {
 
 /// The executor, scratch memory, and how work is cut into tasks. It depends on no template parameter, so it is compiled once.
-class host_execution {
+class INFALIGN_KEYED host_execution {
  public:
   using memory_space = host_memory;
 

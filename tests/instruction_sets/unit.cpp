@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls of many algorithms, compiled for several instruction sets, each under a NAME of its own.
+#include <cstdint>
+#include <infalign/infalign.hpp>
+#include <vector>
+
+#include "library.hpp"
+
+using namespace infalign;
+
+double NAME(const std::vector<float>& references, const std::vector<float>& rewards) {
+  const index_t prompts = 4, k = static_cast<index_t>(references.size()) / prompts,
+                m = static_cast<index_t>(rewards.size()) / prompts;
+  std::vector<float> calibrated(rewards.size()), left_out(rewards.size()), gradient(rewards.size()), kl(4);
+  std::vector<double> win_rate(4);
+  const std::vector<float> advantages(4, 1.0f), of_rollouts(2, 1.0f);
+  const std::vector<std::int32_t> ids(4, 0);
+  const std::vector<index_t> offsets{0, 2, 4};
+  const rows<const float> z(references.data(), prompts, k), y(rewards.data(), prompts, m);
+  const rows<float> u(calibrated.data(), prompts, m), v(left_out.data(), prompts, m), g(gradient.data(), prompts, m);
+  token_statistics<float> statistics;
+  statistics.kl = kl;
+  double sum = 0;
+  const auto all = [&](auto on) {
+    for (const auto algorithm : {rank_algorithm::counting, rank_algorithm::sorting}) calibrate(on, z, y, u, {{}, algorithm});
+    calibrate_transform(on, z, y, exponential(3), u);
+    calibrate_leave_one_out(on, y, v);
+    procedure_win_rate(on, y, z, best_of(2), win_rate);
+    const estimate e = summarize(on, win_rate, win_rate_range);
+    leave_one_out_advantage(on, y, u);
+    policy_gradient(on, reinforce{}, token_logits<float>{y, y, ids}, advantages, {.kl = kl_weight(0.1)}, statistics, g);
+    sequence_policy_gradient(on, token_logits<float>{y, y, ids}, offsets, of_rollouts, {.kl = kl_weight(0.1)}, statistics, g);
+    apply(on, parse_transform("normal_quantile"), std::vector<float>{0.1f, 0.5f},
+          left_out.size() > 2 ? span<float>(left_out.data(), 2) : span<float>());
+    const calibrator fitted(on, z);
+    sum += e.value + e.interval(0.95).low + gradient[0] + calibrated[0] + fitted[0].cdf(0.0f);
+  };
+  const std::vector<float> quantiles{0.25f, 0.5f};
+  sum += mean_transformed({quantiles.data(), 1, 2}, parse_transform("identity"), best_of(2)).value;
+  all(simd());
+  all(scalar());
+  return sum;
+}
