@@ -70,7 +70,7 @@ class Device:
             milliseconds, calls = passed / calls, 2 * calls
         return milliseconds
 
-    def copy_bandwidth(self, rounds):
+    def copy_bandwidth(self, rounds, _arrays):
         return 2e3 * 4 * self.source.numel() / min(self.milliseconds(lambda: self.target.copy_(self.source), True) for _ in range(rounds))
 
     def extra_bytes(self, run, allocated):

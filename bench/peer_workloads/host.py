@@ -57,13 +57,15 @@ class Device:
             calls += 1
         return 1e3 * (time.perf_counter() - start) / calls
 
-    def copy_bandwidth(self, rounds):
+    def copy_bandwidth(self, rounds, arrays):
+        """Of a copy from the first to the second of `arrays`, or of 64 MB if there are none."""
+        source, target = arrays or (self.source, self.target)
         copies = []
-        for _ in range(rounds):
+        for _ in range(3 * rounds):
             start = time.perf_counter()
-            self.library.copy(self.source, self.target, self.source.size)
+            self.library.copy(source, target, source.nbytes // 4)
             copies.append(time.perf_counter() - start)
-        return 2 * self.source.nbytes / min(copies)
+        return 2 * source.nbytes / min(copies)
 
     @staticmethod
     def extra_bytes(run, allocated):
@@ -154,7 +156,7 @@ def transform(library):
     yield Workload(f"exponential transform {n}", {
         "infalign": ours(True), "infalign unchecked": ours(False), "NumPy": numpy_run, "PyTorch": eager,
         "PyTorch compiled": lambda: compiled(tensor).numpy(), "JAX": lambda: np.asarray(jitted(array).block_until_ready())},
-        8 * n, 2e-6)
+        8 * n, 2e-6, copied=(u, out))
 
 
 def win_rate(library):
@@ -254,4 +256,4 @@ def objective(library):
             "infalign": ours(True), "infalign unchecked": ours(False), "PyTorch": backward(torch_loss),
             "PyTorch compiled": backward(torch.compile(torch_loss)),
             "JAX": lambda f=jitted, x=j_logits, b=j_base: np.asarray(jax.block_until_ready(f(x, b))[1])},
-            4 * (3 if with_base else 2) * tokens * vocabulary, 1e-5)
+            4 * (3 if with_base else 2) * tokens * vocabulary, 1e-5, copied=(logits, gradient))

@@ -8,11 +8,11 @@ class Workload:
     """`runs`: implementation → function without arguments that returns its result. `bytes`: what must be moved at least.
     `records`, for work of many seconds on files: how many are read; such work is timed call by call, in at most three rounds.
     `before` is called before every round of an implementation, untimed. `allocated`: implementation → bytes of its result, where it
-    makes a new one in every call."""
+    makes a new one in every call. `copied`: the two arrays of `infalign` between which a plain copy is timed, if there are two."""
 
-    def __init__(self, name, runs, bytes_moved, tolerance, records=None, before=None, allocated=None):
+    def __init__(self, name, runs, bytes_moved, tolerance, records=None, before=None, allocated=None, copied=None):
         self.name, self.runs, self.bytes, self.tolerance, self.records = name, runs, bytes_moved, tolerance, records
-        self.before, self.allocated = before or (lambda: None), allocated or {}
+        self.before, self.allocated, self.copied = before or (lambda: None), allocated or {}, copied
 
 
 def expect_agreement(device, workload):
@@ -42,7 +42,7 @@ def compare(device, workload, rounds):
     """Checks, times and prints; returns the figures."""
     expect_agreement(device, workload)
     milliseconds = time_in_turn(device, workload, rounds)
-    bandwidth = device.copy_bandwidth(rounds)
+    bandwidth = device.copy_bandwidth(rounds, workload.copied)
     extra = {name: device.extra_bytes(run, workload.allocated.get(name, 0)) for name, run in workload.runs.items()}
     print(f"\n{workload.name}")
     for name, value in milliseconds.items():
@@ -54,4 +54,5 @@ def compare(device, workload, rounds):
     best = min(value for name, value in milliseconds.items() if not name.startswith("infalign"))
     print(f"  best alternative / infalign: {best / milliseconds['infalign']:.1f}", flush=True)
     return {"name": workload.name, "bytes": workload.bytes, "milliseconds": milliseconds, "extra_bytes": extra,
-            "copy_bytes_per_second": bandwidth}
+            "copy_bytes_per_second": bandwidth,
+            "share_of_copy": workload.bytes / milliseconds["infalign"] * 1e3 / bandwidth}

@@ -15,6 +15,7 @@
 #include "infalign/backend/detail/host_backend.hpp"
 #include "infalign/backend/detail/simd_math.hpp"
 #include "infalign/backend/detail/simd_storage.hpp"
+#include "infalign/backend/simd_forward.hpp"
 #include "infalign/core/math.hpp"
 
 namespace infalign {
@@ -145,7 +146,7 @@ struct INFALIGN_KEYED simd_tail : simd_lanes<T, Arch> {
 
 /// The lanes of one register.
 template <class Arch>
-struct INFALIGN_KEYED simd_team {
+struct simd_team {
   template <class T>
   using vec = xsimd::batch<T, Arch>;
   template <class T>
@@ -209,8 +210,8 @@ struct INFALIGN_KEYED simd_team {
 
 /// Backend of SIMD registers on host memory, on the calling thread or by an executor. See `backend.hpp` for the meaning of its
 /// members.
-template <class Arch = xsimd::default_arch>
-class INFALIGN_KEYED basic_simd : public detail::host_backend<basic_simd<Arch>> {
+template <class Arch>
+class basic_simd : public detail::host_backend<basic_simd<Arch>> {
  public:
   using team_type = simd_team<Arch>;
   basic_simd() = default;
@@ -225,7 +226,7 @@ class INFALIGN_KEYED basic_simd : public detail::host_backend<basic_simd<Arch>> 
 };
 
 /// For the instruction set that the including translation unit is compiled for.
-using simd = basic_simd<>;
+using simd = basic_simd<xsimd::default_arch>;
 
 static_assert(backend<simd>);
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/simd_forward.hpp"
 #include "infalign/core/config.hpp"
 
 namespace infalign {
@@ -18,8 +19,6 @@ enum class rank_algorithm {
   sorting     ///< sort the references, then search: O((k + m)·log k), a sorted copy in scratch memory
 };
 
-template <class Arch>
-class INFALIGN_KEYED basic_simd;
 template <class Resource, class LaunchModel>
 class cuda;
 

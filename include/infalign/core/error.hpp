@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "infalign/core/config.hpp"
+
 namespace infalign {
 
 /// Base of every exception that the library throws on its own account (allocation failures stay `std::bad_alloc`).

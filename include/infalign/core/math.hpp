@@ -76,19 +76,38 @@ struct lane<V> {
 }  // namespace detail
 
 namespace detail {
-/// The exponential of lanes. A backend specialises it where it has a better one than `exp` of their type.
+/// The exponential of lanes. A backend specialises it where it has a better one than `exp` of their type. `bounded`: for x of at most
+/// 88; what is greater gives some number.
 template <class V>
 struct lane_exp {
   INFALIGN_HD static V of(const V& x) {
     using std::exp;
     return exp(x);
   }
+  INFALIGN_HD static V bounded(const V& x) { return of(x); }
 };
-/// `e^x` as exact as `exp` and as fast as the lanes allow, for formulas of the library: 0 below -87.3 for lanes of `float` that are
-/// SIMD registers, infinite above 88.3.
+/// `e^x` as exact as `exp` and as fast as the lanes allow, for formulas of the library. In SIMD registers of `float` it is 0 below
+/// -87.68 and infinite above 88.38.
 template <class V>
 INFALIGN_HD V natural_exp(const V& x) {
   return lane_exp<V>::of(x);
+}
+template <class V>
+INFALIGN_HD V natural_exp_bounded(const V& x) {
+  return lane_exp<V>::bounded(x);
+}
+/// The natural logarithm of lanes, likewise.
+template <class V>
+struct lane_log {
+  INFALIGN_HD static V of(const V& x) {
+    using std::log;
+    return log(x);
+  }
+};
+/// `log x` as exact as `log` and as fast as the lanes allow, for formulas of the library.
+template <class V>
+INFALIGN_HD V natural_log(const V& x) {
+  return lane_log<V>::of(x);
 }
 }  // namespace detail
 

@@ -45,14 +45,13 @@ INFALIGN_HD V normal_extreme(V r) {
 /// Source: Wichura, Algorithm AS 241, Applied Statistics 37 (1988), routine PPND16.
 template <class V>
 INFALIGN_HD V standard_normal_quantile(V u) {
-  using std::log;
   using std::sqrt;
   const V q = u - constant<V>(0.5);
   const V tail = select(q < constant<V>(0), u, constant<V>(1) - u);
   // A batch computes both formulas for all lanes. Where the central one is used, the other gets an argument that it is defined
   // for.
   const auto central = q * q <= constant<V>(0.180625);
-  const V r = sqrt(-log(select(central, constant<V>(0.5), tail)));
+  const V r = sqrt(-detail::natural_log(V(select(central, constant<V>(0.5), tail))));
   const V far =
       select(r <= constant<V>(5), detail::normal_middle(r - constant<V>(1.6)), detail::normal_extreme(r - constant<V>(5)));
   const V signed_far = select(q < constant<V>(0), -far, far);

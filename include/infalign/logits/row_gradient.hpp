@@ -79,7 +79,7 @@ INFALIGN_HOT INFALIGN_HD void write_gradient_row(Team& team, const L* row, const
       return at.load(kept) * share;
     });
   else
-    write([log_p = formula.log_p](auto, const V& l) { return natural_exp(V(log_p(l))); });
+    write([log_p = formula.log_p](auto, const V& l) { return natural_exp_bounded(V(log_p(l))); });
   if (token < 0) return;
   // The sampled token is computed anew from its saved logit, so that it is rounded once, also for gradients of 16 bits.
   // Its own term is `w·(p - 1)`, which for a token that is nearly certain is a small difference.

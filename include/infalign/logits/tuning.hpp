@@ -4,10 +4,9 @@
 /// always works.
 #pragma once
 
-namespace infalign {
+#include "infalign/backend/simd_forward.hpp"
 
-template <class Arch>
-struct INFALIGN_KEYED simd_team;
+namespace infalign {
 
 /// Whether it is cheaper to write the exponentials of a row and read them back than to compute them twice.
 ///

@@ -16,6 +16,7 @@ struct apply_formula {
   Transform transform;
   template <class At>
   INFALIGN_HD void operator()(At at) const {
+    prefetch(at, in);
     at.store(out, transform(at.load(in)));
   }
 };

@@ -17,8 +17,7 @@ struct logarithm {
 
   template <class V>
   INFALIGN_HD V operator()(V u) const {
-    using std::log;
-    return log(u);
+    return detail::natural_log(u);
   }
   template <class V>
   INFALIGN_HD V derivative(V u) const {

@@ -37,9 +37,10 @@ struct power {
  private:
   template <class V>
   INFALIGN_HD static V raised(V u, double p, V at_zero) {
-    using std::log;
     const auto positive = u > constant<V>(0);
-    return select(positive, V(detail::natural_exp(constant<V>(p) * log(select(positive, u, constant<V>(1))))), at_zero);
+    return select(positive,
+                  V(detail::natural_exp(constant<V>(p) * detail::natural_log(V(select(positive, u, constant<V>(1)))))),
+                  at_zero);
   }
 };
 

@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <xsimd/xsimd.hpp>
 
 #include "infalign/core/math.hpp"
@@ -22,23 +23,23 @@ xsimd::batch<To, Arch> simd_bits(const xsimd::batch<From, Arch>& from) {
     return xsimd::bitwise_cast<xsimd::batch<To, Arch>>(from);
 }
 
-/// `e^x` for lanes of `float`, with a relative error below 1e-7, in about 15 instructions where xsimd 8.1 takes 22.
+/// `e^x` for lanes of `float`, with a relative error below 1e-7, in 13 instructions where xsimd 8.1 takes 22.
 ///
 /// `x = n·ln 2 + r` with an integer n and `|r| <= ln 2 / 2`, and `e^x = 2^n·e^r`. Adding a large number rounds to an integer, and
 /// leaves it, with the bias of an exponent, in the lowest bits of the sum. `e^r` is the polynomial of degree 6 with the smallest
-/// largest relative error (3e-9), found by linear programming. Exponents from 128 on give infinity; below the smallest normal
-/// number, -87.3365, the result is 0. NaN stays NaN.
+/// largest relative error (3e-9), found by linear programming. For n = -127 the bits of the power of two are those of 0, for n = 128
+/// those of infinity: so the result is 0 below -126.5·ln 2 and infinite above 127.5·ln 2. NaN stays NaN.
 template <class Arch>
 struct lane_exp<xsimd::batch<float, Arch>> {
   using V = xsimd::batch<float, Arch>;
 
-  static V of(const V& x) {
-    const V lowest(-87.33654f), highest(89.0f);
-    const V bounded = xsimd::min(highest, xsimd::max(lowest, x));  // in this order, NaN passes
-    const V rounder(12582912.0f + 127.0f);                         // 1.5·2^23, and the bias
-    const V sum = xsimd::fma(bounded, V(1.44269504088896341f), rounder);
+  static V of(const V& x) { return bounded(xsimd::min(V(88.7f), x)); }  // in this order, NaN passes
+  static V bounded(const V& x) {
+    const V clamped = xsimd::max(V(-88.0f), x);
+    const V rounder(12582912.0f + 127.0f);  // 1.5·2^23, and the bias
+    const V sum = xsimd::fma(clamped, V(1.44269504088896341f), rounder);
     const V n = sum - rounder;
-    V r = xsimd::fma(n, V(-0.693359375f), bounded);  // ln 2 in two parts: n times the first is exact
+    V r = xsimd::fma(n, V(-0.693359375f), clamped);  // ln 2 in two parts: n times the first is exact
     r = xsimd::fma(n, V(2.12194440e-4f), r);
     V p = xsimd::fma(V(0.0013820944586768746f), r, V(0.008368683978915215f));
     p = xsimd::fma(p, r, V(0.04166826605796814f));
@@ -46,8 +47,45 @@ struct lane_exp<xsimd::batch<float, Arch>> {
     p = xsimd::fma(p, r, V(0.4999999403953552f));
     p = xsimd::fma(p, r, V(1.0f));
     p = xsimd::fma(p, r, V(1.0f));
-    const V power = simd_bits<float>(simd_bits<std::int32_t>(sum) << 23);
-    return xsimd::select(x < lowest, V(0.0f), p * power);
+    return p * simd_bits<float>(simd_bits<std::int32_t>(sum) << 23);
+  }
+};
+
+/// `log x` for lanes of `float`, with a relative error below 2e-7, in about 20 instructions.
+///
+/// `x = 2^n·(1 + f)` with `1 + f` between √½ and √2: `log x = n·ln 2 + f - f²/2 + f³·P(f)`, where P is the polynomial of degree 7 with
+/// the smallest largest relative error of the whole (6e-9). What is not a positive normal number goes to xsimd, which is rare there.
+template <class Arch>
+struct lane_log<xsimd::batch<float, Arch>> {
+  using V = xsimd::batch<float, Arch>;
+  using integers = xsimd::batch<std::int32_t, Arch>;
+
+  static V of(const V& x) {
+    constexpr float smallest = std::numeric_limits<float>::min(), largest = std::numeric_limits<float>::max();
+    if (!xsimd::all((x >= V(smallest)) & (x <= V(largest)))) return of_any(x);
+    const integers bits = simd_bits<std::int32_t>(x);
+    const integers exponent = (bits - integers(0x3f3504f3)) >> 23;  // of √½; the shift keeps the sign
+    const V f = simd_bits<float>(bits - (exponent << 23)) - V(1.0f);
+    const V n = xsimd::to_float(exponent);
+    const V square = f * f;
+    V p = xsimd::fma(V(-0.07636362314224243f), f, V(0.12762142717838287f));
+    p = xsimd::fma(p, f, V(-0.13159598410129547f));
+    p = xsimd::fma(p, f, V(0.14201585948467255f));
+    p = xsimd::fma(p, f, V(-0.1662341058254242f));
+    p = xsimd::fma(p, f, V(0.2000124156475067f));
+    p = xsimd::fma(p, f, V(-0.2500081956386566f));
+    p = xsimd::fma(p, f, V(0.3333333134651184f));
+    V rest = xsimd::fma(square * f, p, n * V(-2.12194440e-4f));
+    rest = xsimd::fma(square, V(-0.5f), rest);
+    return xsimd::fma(n, V(0.693359375f), f + rest);
+  }
+
+ private:
+  /// With subnormal numbers scaled up, which some of xsimd's logarithms take for 0 or NaN.
+  static V of_any(const V& x) {
+    const auto subnormal = (x > V(0.0f)) & (x < V(std::numeric_limits<float>::min()));
+    const V logarithm = xsimd::log(xsimd::select(subnormal, x * V(0x1.0p23f), x));
+    return xsimd::select(subnormal, logarithm - V(15.9423847f), logarithm);
   }
 };
 

@@ -24,14 +24,13 @@ INFALIGN_HD double chunk_maximum(Team& team, const L* values, index_t n) {
   return team.maximum(max(max(top[0], top[1]), max(top[2], top[3])));
 }
 
-/// `e^x - 1 - x`, given `x` of a size below 1/8. The remainder of the Taylor series is below the rounding of the type.
+/// `e^x - 1 - x`, given `x` of a size below 1/8, and its square. The remainder of the Taylor series is below the rounding of the type.
 template <class V>
-INFALIGN_HD V exp_remainder(V x) {
-  const V x2 = x * x;
+INFALIGN_HD V exp_remainder(V x, V squared) {
   if constexpr (std::same_as<typename lane<V>::type, double>)
-    return x2 * polynomial(x, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5);
+    return squared * polynomial(x, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5);
   else
-    return x2 * polynomial(x, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5);
+    return squared * polynomial(x, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5);
 }
 
 /// What one chunk adds to the sums of a row, and its largest logits.
@@ -100,17 +99,16 @@ struct divergence_sums {
   }
 
   /// Where `e^d` is 0 (a masked logit, or one far below the maximum), `e^d·x` is left out, since 0·inf would be NaN.
-  template <class At>
-  INFALIGN_HD void add(const At& at, const V& l, const V& e, const V& b) {
-    const V base_e = natural_exp(V(b - base_zero));
+  INFALIGN_HD void add(const V& l, const V& e, const V& b) {
+    const V base_e = natural_exp_bounded(V(b - base_zero));
     const V x = ratio(l, b);
-    const V weighted = e * x;
-    const auto present = e > V(0);
-    const auto small = x * x < V(0.015625);
+    const V weighted = e * select(e > V(0), x, V(0));
     base_top = max(base_top, b);
     base_sum = base_sum + base_e;
-    weighted_ratio = at.add_where(weighted_ratio, present, weighted);
-    divergence = divergence + select(small, e * exp_remainder(x), base_e * base_scale - select(present, e + weighted, V(0)));
+    weighted_ratio = weighted_ratio + weighted;
+    const V squared = x * x;
+    divergence =
+        divergence + select(squared < V(1.0 / 64), e * exp_remainder(x, squared), base_e * base_scale - (e + weighted));
   }
   template <class Team>
   INFALIGN_HD void finish(Team& team, chunk_sums& s) const {
@@ -135,14 +133,14 @@ INFALIGN_HOT INFALIGN_HD chunk_sums sum_chunk(Team& team, const L* row, const L*
     prefetch(at, row);
     const V l = at.load(row, -infinity<T>);
     const V d = l - zero;
-    const V e = natural_exp(d);
+    const V e = natural_exp_bounded(d);
     top = max(top, l);
     if (keep != nullptr) at.store(keep, e);
     sum = sum + e;
     if constexpr (Terms::entropy) entropy.add(at, e, d);
     if constexpr (Terms::kl) {
       prefetch(at, base);
-      divergences.add(at, l, e, at.load(base, -infinity<T>));
+      divergences.add(l, e, at.load(base, -infinity<T>));
     }
   });
   chunk_sums s;
