@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <concepts>
 #include <cstdint>
 #include <type_traits>
@@ -44,7 +45,10 @@ struct INFALIGN_KEYED simd_counts {
   using integer = xsimd::as_integer_t<T>;
   static constexpr bool masks_are_integers = requires(typename vec_mask::register_type mask) { static_cast<bool>(mask); };
 
-  static vec as_register(const vec_mask& mask) { return vec(static_cast<typename vec::register_type>(mask)); }
+  /// The mask as lanes of the vec. On some architectures its register is of another type, of the same size.
+  static vec as_register(const vec_mask& mask) {
+    return vec(std::bit_cast<typename vec::register_type>(static_cast<typename vec_mask::register_type>(mask)));
+  }
 
   static vec add(const vec& counts, const vec_mask& where) {
     if constexpr (masks_are_integers)
