@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <new>
 #include <vector>
 
 #include "support/call_data.hpp"
@@ -71,8 +72,28 @@ void check_every_backend() {
 
 #else
 
+/// Whichever allocation fails, the backend and what it was given are as before: the next run is right.
+template <template <class> class Calls, class Backend, class T>
+void check_failing_allocations(const call_results& expected) {
+  bool failed = true;
+  for (long k = 0; failed; ++k) {
+    CAPTURE(k);
+    Backend on;
+    Calls<configuration<T, Backend>> calls;
+    fail_allocation(k);
+    try {
+      calls.run(on);
+      failed = false;
+    } catch (const std::bad_alloc&) {
+    }
+    fail_allocation(-1);
+    calls.run(on);
+    CHECK(calls.results() == expected);
+  }
+}
+
 /// The smallest backend that the concept allows computes what plain loops do; so does SIMD, in any number of threads to the bit;
-/// and no call allocates once the largest has been seen.
+/// no call allocates once the largest has been seen; and an allocation that fails does no harm.
 template <template <class> class Calls, class T>
 void check_every_backend() {
   const call_results expected = results_on<Calls, configuration<T, scalar>>(scalar());
@@ -98,6 +119,8 @@ void check_every_backend() {
   };
   check_allocations(simd(), Calls<configuration<T, simd>>());
   check_allocations(scalar(), Calls<configuration<T, scalar>>());
+  check_failing_allocations<Calls, simd, T>(on_one_thread);
+  check_failing_allocations<Calls, scalar, T>(expected);
 }
 
 #endif

@@ -19,9 +19,11 @@
 
 namespace {
 std::atomic<long> calls{0};
+std::atomic<long> until_failure{-1};
 
 void* counted(std::size_t bytes, std::size_t alignment) {
   ++calls;
+  if (until_failure >= 0 && until_failure-- == 0) throw std::bad_alloc();
   void* const memory = std::aligned_alloc(alignment, (std::max<std::size_t>(bytes, 1) + alignment - 1) / alignment * alignment);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
@@ -52,8 +54,12 @@ void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
 long infalign::test::allocations() {
   return calls;
 }
+void infalign::test::fail_allocation(long further) {
+  until_failure = further;
+}
 #else
 long infalign::test::allocations() {
   return -1;
 }
+void infalign::test::fail_allocation(long) {}
 #endif
