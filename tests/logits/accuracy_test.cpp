@@ -93,12 +93,19 @@ struct known_row {
   [[nodiscard]] std::int32_t unlikely() const { return static_cast<std::int32_t>(how.columns / 3); }
 
   /// The terms of entry `j` by their magnitudes, without `p`.
-  [[nodiscard]] double unit(std::size_t j, const row_coefficients& c) const {
-    const long double offset = far ? truth.depth(j) + truth.base_depth(j) + mean_depth
+  [[nodiscard]] double unit(std::size_t j, const row_coefficients& c, long double late) const {
+    const long double offset = far ? truth.depth(j) + truth.base_depth(j) + mean_depth + 2 * late
                                    : std::abs(top_ratio) + std::abs(top_ratio + mean_ratio) + std::sqrt(2 * truth.kl);
     const long double of_kl = std::abs(truth.log_ratio(j) + truth.kl) + offset;
     const long double of_entropy = 1 + std::abs(truth.log_prob(j) + truth.entropy);
     return static_cast<double>(std::abs(c.score) + c.kl * of_kl + c.entropy * of_entropy);
+  }
+  /// How far the largest logit lies above the first chunk, from which logits are measured unless that is more than 32.
+  [[nodiscard]] long double late(index_t chunk) const {
+    long double first = -infalign::infinity<long double>;
+    for (std::size_t j = 0; j < rows.policy.size() && j < static_cast<std::size_t>(chunk); ++j)
+      first = std::max(first, -truth.depth(j));
+    return std::min(-first, 32.0L);
   }
   /// What is lost of differences of offsets, which are taken in double, and of the truth's logarithms.
   [[nodiscard]] double small_parts() const { return static_cast<double>(0x1p-52L * std::abs(top_ratio) + 0x1p-58L); }
@@ -167,14 +174,15 @@ template <class C, class L>
 double gradient_error(const known_row<L>& row, const std::vector<compute_t<L>>& got, std::int32_t token,
                       const row_coefficients& c) {
   using bounds = row_bounds<C, L>;
+  const long double late = row.late(C::backend::team_type::template chunk<compute_t<L>>());
   double worst = 0;
   for (std::size_t j = 0; j < got.size(); ++j) {
     const long double exact = row.truth.gradient(j, static_cast<std::size_t>(token), c);
     const double p = static_cast<double>(row.truth.probability(j));
     double allowed = bounds::gradient_rounding(static_cast<double>(exact), 0);
     if (p > 0) {
-      const double unit = row.unit(j, c);
-      allowed = bounds::gradient(static_cast<double>(row.truth.depth(j)), p * unit, row.plateau) +
+      const double unit = row.unit(j, c, late);
+      allowed = bounds::gradient(static_cast<double>(row.truth.depth(j) + late), p * unit, row.plateau) +
                 bounds::gradient_rounding(static_cast<double>(exact), 1 + unit) + p * c.kl * row.small_parts();
     }
     const double error = difference(static_cast<double>(got[j]), exact);

@@ -129,12 +129,13 @@ bool wants_entropy(const objective_weights& weights, const token_statistics<T, S
 /// - A logit of -inf is a masked token: its probability and gradient are 0. If it was sampled all the same, its gradient is
 ///   `-scale·w`. NaN logits give NaN in their row alone. Where the KL is infinite, its gradient is NaN.
 /// - NaN in `old_log_prob` gives NaN in its row.
-/// - Error of an entry, with `s` and `ε` of `compute_token_statistics` and `D_j = max l - l_j`, besides its rounding to `G`: at
-///   most `2·(s + ε·D_j)·scale·p_j·[|w| + β·(|log p_j - log q_j - KL| + o_j) + η·(1 + |log p_j + H|)]`. On `simd`, `2·s` is 6e-6 … 1e-5
-///   for logits of `float` or 16 bits and 1e-14 … 2e-14 for `double`; on `scalar` it is 3e-14; `cuda` is not measured.
-///   `o_j` is what the offsets cost: `|max l - max b| + |E_p[l - b]| + √(2·KL)`, or if the largest logits of the rows are more
-///   than 8 apart, `D_j`, the same of the base policy, and their means under `p`; then differences of the offsets themselves are rounded
-///   in double (`2⁻⁵²·β·p_j·|max l - max b|`). Probabilities below the smallest normal number of the lanes may become 0.
+/// - Error of an entry, with `s` and `ε` of `compute_token_statistics`, besides its rounding to `G`: at most
+///   `2·(s + ε·D_j)·scale·p_j·[|w| + β·(|log p_j - log q_j - KL| + o_j) + η·(1 + |log p_j + H|)]`. `D_j` is `max l - l_j`; if the
+///   largest logit lies behind the first chunk, it is up to 32 more. On `simd`, `2·s` is 6e-6 … 1e-5 for logits of `float` or 16
+///   bits and 1e-14 … 2e-14 for `double`, on `scalar` 3e-14; `cuda` is not measured.
+///   `o_j` is what offsets cost: `|max l - max b| + |E_p[l - b]| + √(2·KL)`. If the largest logits of the rows are more than 8 apart,
+///   it is `D_j`, the same of the base policy, and their means under `p`, and `2⁻⁵²·scale·β·p_j·|max l - max b|` is added to the error.
+///   Probabilities below the smallest normal number of the lanes may become 0.
 /// - Cost: each logit is read once from memory, each gradient written once. Scratch: on `simd` a row of `float` for each
 ///   task, if the gradient replaces logits or has 16 bits. Sums of `float` logits are taken
 ///   in registers over chunks of 4,096 and in `double` across them. Deterministic; equal for every number of threads.
