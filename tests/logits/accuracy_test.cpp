@@ -352,3 +352,18 @@ TEST_CASE_TEMPLATE("entropies and KL of policies that are nearly certain", C, IN
                         .lift = lift,
                         .lifted = 999});
 }
+
+TEST_CASE_TEMPLATE("policies that are nearly certain of a token of a later chunk, and whose bases lie elsewhere", C,
+                   INFALIGN_CONFIGURATIONS) {
+  if (longest < 12'289) return;
+  for (const double lift : {25.0, 30.0, 45.0})
+    for (const std::int64_t reach : {reaches[0], reaches[1]})
+      for (const double moved : {0.0, 16.0})
+        check_types<C>({.columns = 12'289,
+                        .spread = normal,
+                        .noise = millionth,
+                        .reach = reach,
+                        .base_offset = moved,
+                        .lift = lift,
+                        .lifted = 12'288});
+}
