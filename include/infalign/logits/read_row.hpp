@@ -47,9 +47,10 @@ INFALIGN_HD inline void add_chunk(row_state& state, const chunk_sums& s) {
 /// The mean of `x` so far, if it is so large next to the KL that the KL would be a small difference of large numbers; else 0.
 INFALIGN_HD inline double excess_of_ratio(const row_state& state) {
   row_statistics s{};
+  s.shift = state.policy.shift;
   finish_kl(state, s);
   const double mean = state.weighted_ratio / state.policy.sum;
-  return mean * mean > 64 * s.kl && mean * mean > 1e-12 ? mean : 0;
+  return mean * mean > 16 * s.kl && mean * mean > 1e-12 ? mean : 0;
 }
 
 }  // namespace detail

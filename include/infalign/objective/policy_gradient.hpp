@@ -160,6 +160,13 @@ bool wants_entropy(const objective_weights& weights, const token_statistics<T, S
 ///   | `old_log_prob` and log π(a) are -inf               | -inf            | finite       | clipped: NaN, 0 if A = 0 | NaN, finite if A = 0 |
 ///
 ///   `old_log_prob` of NaN or +inf is an error.
+/// - Error of an entry, with `s` and `ε` of `compute_token_statistics`, besides its rounding to `G`: at most
+///   `2·(s + ε·D_j)·scale·p_j·[|w| + β·(|log p_j - log q_j - KL| + o_j) + η·(1 + |log p_j + H|)]`. `D_j` is `max l - l_j`; if the
+///   largest logit lies behind the first chunk, it is up to 32 more. On `simd`, `2·s` is 6e-6 … 1e-5 for logits of `float` or 16
+///   bits and 1e-14 … 2e-14 for `double`, on `scalar` 3e-14; `cuda` is not measured.
+///   `o_j` is what offsets cost: `|max l - max b| + |E_p[l - b]| + √(2·KL)`. If the largest logits of the rows are more than 8 apart,
+///   it is `D_j`, the same of the base policy, and their means under `p`, and `2⁻⁵²·scale·β·p_j·|max l - max b|` is added to the error.
+///   Probabilities below the smallest normal number of the lanes may become 0.
 /// - Cost: each logit is read once from memory, each gradient written once. Scratch: on `simd` a row of `float` for each
 ///   task, if the gradient replaces logits or has 16 bits. Sums of `float` logits are taken
 ///   in registers over chunks of 4,096 and in `double` across them. Deterministic; equal for every number of threads.

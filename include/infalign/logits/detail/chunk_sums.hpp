@@ -28,7 +28,8 @@ INFALIGN_HD double chunk_maximum(Team& team, const L* values, index_t n) {
 template <class V>
 INFALIGN_HD V exp_remainder(V x, V squared) {
   if constexpr (std::same_as<typename lane<V>::type, double>)
-    return squared * polynomial(x, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5);
+    return squared *
+           polynomial(x, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5);
   else
     return squared * polynomial(x, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5);
 }
