@@ -47,6 +47,37 @@ void policy_gradient(benchmark::State& state) {
   p.report(state, 2);
 }
 
+/// Logits and gradient in other types: `policy_gradient/bfloat16` and `/half` have half of the bytes of `/float` an element.
+template <class L, class G = L>
+void policy_gradient_of(benchmark::State& state) {
+  const problem p(state);
+  std::vector<L> logits;
+  for (const float l : p.logits) logits.emplace_back(l);
+  std::vector<G> gradient(logits.size());
+  std::vector<float> loss(p.advantages.size());
+  infalign::simd on;
+  const infalign::clipped_surrogate clip(0.2, 0.2);
+  const infalign::token_logits<L> batch{{logits.data(), p.tokens, p.vocabulary}, {}, p.ids};
+  bench::measure(state, [&] {
+    infalign::policy_gradient(
+        on, clip, batch, infalign::token_data(p.advantages, p.old_log_prob), {.scale = 1.0 / static_cast<double>(p.tokens)},
+        infalign::token_statistics<float>{loss, {}, {}, {}}, rows<G>(gradient.data(), p.tokens, p.vocabulary));
+  });
+  bench::report(state, p.tokens, static_cast<index_t>(sizeof(L) + sizeof(G)) * p.tokens * p.vocabulary);
+}
+
+void policy_gradient_kl(benchmark::State& state) {
+  problem p(state);
+  infalign::simd on;
+  const infalign::clipped_surrogate clip(0.2, 0.2);
+  bench::measure(state, [&] {
+    infalign::policy_gradient(on, clip, p.batch(true), infalign::token_data(p.advantages, p.old_log_prob),
+                              {.kl = infalign::kl_weight(0.1), .scale = 1.0 / static_cast<double>(p.tokens)},
+                              infalign::token_statistics<float>{p.loss, {}, p.kl, {}}, p.out());
+  });
+  p.report(state, 3);
+}
+
 void policy_gradient_kl_entropy(benchmark::State& state) {
   problem p(state);
   infalign::simd on;
@@ -95,6 +126,20 @@ void memcpy_limit(benchmark::State& state) {
 }
 
 BENCHMARK(policy_gradient)->Args({512, 32'768})->Args({128, 131'072})->Args({4096, 1000})->Unit(benchmark::kMillisecond);
+BENCHMARK(policy_gradient_of<float>)->Name("policy_gradient_of/float")->Args({128, 32'768})->Unit(benchmark::kMillisecond);
+BENCHMARK(policy_gradient_of<infalign::bfloat16>)
+    ->Name("policy_gradient_of/bfloat16")
+    ->Args({128, 32'768})
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK(policy_gradient_of<infalign::half>)
+    ->Name("policy_gradient_of/half")
+    ->Args({128, 32'768})
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK(policy_gradient_of<infalign::half, float>)
+    ->Name("policy_gradient_of/half_to_float")
+    ->Args({128, 32'768})
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK(policy_gradient_kl)->Args({512, 32'768})->Unit(benchmark::kMillisecond);
 BENCHMARK(policy_gradient_kl_entropy)->Args({512, 32'768})->Unit(benchmark::kMillisecond);
 BENCHMARK(token_statistics)->Args({512, 32'768})->Unit(benchmark::kMillisecond);
 BENCHMARK(eigen_policy_gradient)->Args({512, 32'768})->Args({128, 131'072})->Args({4096, 1000})->Unit(benchmark::kMillisecond);

@@ -29,6 +29,15 @@ void apply(benchmark::State& state, Transform transform) {
   p.report(state);
 }
 
+/// Without the look for values outside [0, 1].
+template <class Transform>
+void apply_unchecked(benchmark::State& state, Transform transform) {
+  problem p(state);
+  auto on = infalign::simd().unchecked();
+  bench::measure(state, [&] { infalign::apply(on, transform, std::as_const(p.u), p.out); });
+  p.report(state);
+}
+
 template <class Formula>
 void std_loop(benchmark::State& state, Formula formula) {
   problem p(state);
@@ -77,6 +86,9 @@ BENCHMARK_CAPTURE(apply, logarithm, infalign::logarithm())->Arg(in_cache)->Arg(i
 BENCHMARK_CAPTURE(apply, power, infalign::power(3))->Arg(in_cache)->Arg(in_memory);
 BENCHMARK_CAPTURE(apply, normal_quantile, infalign::normal_quantile())->Arg(in_cache)->Arg(in_memory);
 BENCHMARK_CAPTURE(apply, tabulated, square_root())->Arg(in_cache)->Arg(in_memory);
+BENCHMARK_CAPTURE(apply_unchecked, exponential, infalign::exponential(10))->Arg(in_cache)->Arg(in_memory);
+BENCHMARK_CAPTURE(apply_unchecked, logarithm, infalign::logarithm())->Arg(in_cache)->Arg(in_memory);
+BENCHMARK_CAPTURE(apply_unchecked, normal_quantile, infalign::normal_quantile())->Arg(in_cache)->Arg(in_memory);
 BENCHMARK_CAPTURE(std_loop, exponential, [](float u) { return std::exp(10 * u); })->Arg(in_cache)->Arg(in_memory);
 BENCHMARK_CAPTURE(std_loop, logarithm, [](float u) { return std::log(u); })->Arg(in_cache)->Arg(in_memory);
 BENCHMARK(eigen_exponential)->Arg(in_cache)->Arg(in_memory);
