@@ -26,22 +26,22 @@ enum class place { apart, over_policy, over_base };
 
 /// REINFORCE or the clipped surrogate, chosen while the program runs, so that kernels are compiled once for both.
 struct chosen_loss {
-  bool clipped;
-  clipped_surrogate surrogate;
+  bool clipped = false;
+  clipped_surrogate surrogate{0, 0};
   loss_value operator()(const token_row& row) const { return clipped ? surrogate(row) : reinforce{}(row); }
 };
 
 /// What an input says, in values that every logit type of the run holds exactly.
 struct objective_case {
-  int type;
-  call what;
-  place target;
-  bool has_base;
-  bool has_old;
-  bool wants_entropy;
+  int type = 0;
+  call what = call::statistics;
+  place target = place::apart;
+  bool has_base = false;
+  bool has_old = false;
+  bool wants_entropy = false;
   chosen_loss loss;
-  index_t columns;
-  index_t padding;
+  index_t columns = 1;
+  index_t padding = 0;
   std::vector<index_t> rollout_offsets{0};
   objective_weights weights;
   std::vector<std::int32_t> tokens;
@@ -109,16 +109,13 @@ objective_case decode(input& in) {
   static constexpr double old_values[] = {-1, 0, -inf, -1e4, -3, -700, 5, nan};
   static constexpr double betas[] = {0, 0.125, 1, 1e3}, etas[] = {0, 0.0625, 1, 100}, scales[] = {1, 0, 0.25, -1, 1e3, inf};
   const int head = in.byte();
-  objective_case c{.type = head & 3,
-                   .what = static_cast<call>((head >> 2) % 3),
-                   .target = static_cast<place>((head >> 4) % 3),
-                   .has_base = false,
-                   .has_old = false,
-                   .wants_entropy = false,
-                   .loss = {in.flag(), clipped_surrogate(in.below(3) * 0.25, in.below(3) * 0.5)},
-                   .columns = 1,
-                   .padding = 0,
-                   .weights = {}};
+  objective_case c;
+  c.type = head & 3;
+  c.what = static_cast<call>((head >> 2) % 3);
+  c.target = static_cast<place>((head >> 4) % 3);
+  c.loss.clipped = in.flag();
+  const double low = in.below(3) * 0.25, high = in.below(3) * 0.5;
+  c.loss.surrogate = clipped_surrogate(low, high);
   const int options = in.byte();
   c.has_base = (options & 3) != 0;
   c.has_old = (options & 4) != 0;
