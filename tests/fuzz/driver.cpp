@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// Runs a fuzz target without libFuzzer: on the files of its corpus, then on inputs that follow from a fixed seed. Half of these are
-/// bytes at random, half are files of the corpus with a few changes.
+/// bytes at random, half are files of the corpus with a few changes. The input that ends the target is printed, to be kept by
+/// `echo BYTES | xxd -r -p >FILE`.
 ///
 ///     objective_fuzz CORPUS NUMBER
 #include <algorithm>
+#include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -73,17 +76,28 @@ class generator {
   std::mt19937_64 engine_{1};
 };
 
+const bytes* current = nullptr;
+
+void print_current(int) {
+  std::fputs("the input: ", stderr);
+  for (const std::uint8_t b : *current) std::fprintf(stderr, "%02x", b);
+  std::fputc('\n', stderr);
+}
+
+void run(const bytes& input) {
+  current = &input;
+  LLVMFuzzerTestOneInput(input.data(), input.size());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 3) return std::cerr << "usage: " << argv[0] << " CORPUS NUMBER\n", 2;
   const std::vector<bytes> corpus = files_of(argv[1]);
-  for (const bytes& input : corpus) LLVMFuzzerTestOneInput(input.data(), input.size());
+  std::signal(SIGABRT, print_current);
+  for (const bytes& input : corpus) run(input);
   generator inputs(corpus);
   const long number = std::stol(argv[2]);
-  for (long i = 0; i < number; ++i) {
-    const bytes input = inputs.next();
-    LLVMFuzzerTestOneInput(input.data(), input.size());
-  }
+  for (long i = 0; i < number; ++i) run(inputs.next());
   std::cout << corpus.size() << " files and " << number << " other inputs\n";
 }

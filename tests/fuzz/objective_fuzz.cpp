@@ -283,11 +283,15 @@ row_sizes sizes_of(const objective_case& c, index_t t, double weight, const roun
         present ? p * ratio : p * (1 + ratio);  // what is lost is missing in the normaliser too
     (present ? s.entropy.size : s.entropy.lost) += present ? p * log_p : p * (1 + log_p);
   });
-  // Across chunks, log-ratios are measured from a centre about as large as the offset between the rows. It is one double, and where
-  // it has to move, the sums in the lanes say where to.
+  // Across chunks, log-ratios are measured from a centre that may be as large as any logit. It is one double, and where it has to
+  // move, the sums in the lanes say where to.
   constexpr index_t smallest_chunk = 2048;
   if (has_ratio && c.columns > smallest_chunk) {
-    s.kl.lost += (r.computed < 1e-9 ? 0x1p-50 : 0x1p-44) * (std::abs(top) + std::abs(base_top));
+    double farthest = 0;
+    for (const double* row : {l, b})
+      for (index_t j = 0; j < c.columns; ++j)
+        if (std::abs(row[j]) < inf) farthest = std::max(farthest, std::abs(row[j]));
+    s.kl.lost += (r.computed < 1e-9 ? 0x1p-46 : 0x1p-42) * farthest;
     // Where the policy has next to nothing in the chunks before, the KL comes from two normalisers and is not exact near 0.
     if (!(*std::max_element(l, l + smallest_chunk) > top - 600)) s.kl.lost += r.computed;
   }
