@@ -45,12 +45,18 @@ INFALIGN_HD inline void finish_entropy(const row_state& row, row_statistics& s) 
   s.mean_logit = t - below_top;
 }
 
+/// `d - log(1 + d)` for `|d| <= 1/2`, without cancellation next to 0.
+INFALIGN_HD inline double log1p_remainder(double d) {
+  using std::log1p;
+  if (d > 1.0 / 64 || d < -1.0 / 64) return d - log1p(d);
+  return d * d * polynomial(d, 1.0 / 10, -1.0 / 9, 1.0 / 8, -1.0 / 7, 1.0 / 6, -1.0 / 5, 1.0 / 4, -1.0 / 3, 1.0 / 2);
+}
+
 /// With `M = Σ e^d·x / Σ e^d` and `D = Σ (e^d·e^x - e^d) / Σ e^d`: `KL = log(1 + D) - M`. `D - M` is the divergence, a mean of
 /// terms of one sign, so for policies that are close to each other `KL = (D - M) - (D - log(1 + D))` is exact. If they are not,
 /// the logarithm comes from the two sums.
 INFALIGN_HD inline void finish_kl(const row_state& row, row_statistics& s) {
   using std::log;
-  using std::log1p;
   const double mean = row.weighted_ratio / row.policy.sum;
   const double apart = row.divergence / row.policy.sum;
   const double d = mean + apart;
@@ -59,7 +65,7 @@ INFALIGN_HD inline void finish_kl(const row_state& row, row_statistics& s) {
   s.token_base_logit = row.token_base_logit;
   s.mean_log_ratio = (row.centre - (s.shift - s.base_shift)) - mean;
   const bool close = d >= -0.5 && d <= 0.5;
-  const double kl = close ? apart - (d - log1p(d)) : s.mean_log_ratio + (s.base_log_sum - log(row.policy.sum));
+  const double kl = close ? apart - log1p_remainder(d) : s.mean_log_ratio + (s.base_log_sum - log(row.policy.sum));
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();  // nothing was read of the base policy
   s.kl = !(row.base.sum > 0) ? nan : kl < 0 ? 0 : kl;
 }
