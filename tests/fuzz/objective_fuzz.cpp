@@ -262,11 +262,15 @@ row_sizes sizes_of(const objective_case& c, index_t t, double weight, const roun
   if (!s.defined) return s;
   const double log_prob = (l[c.tokens[static_cast<std::size_t>(t)]] - top) - log_sum;
   if (log_prob > -inf) s.log_prob.size += std::abs(log_prob);
-  s.kl.lost = r.least_present * static_cast<double>(c.columns);  // of the base, in which small probabilities vanish too
+  s.kl.lost += r.least_present * static_cast<double>(c.columns);  // of the base, in which small probabilities vanish too
   const auto for_each_term = [&](auto&& use) {
     for (index_t j = 0; j < c.columns; ++j) {
       const double log_p = (l[j] - top) - log_sum, p = std::exp(log_p);
-      if (p == 0) continue;
+      if (p == 0) {
+        // Next to nothing: whether the KL is infinite for it, depends on the shift that it is measured from.
+        if (log_p > -800 && has_ratio && b[j] == -inf) s.kl.lost = inf;
+        continue;
+      }
       const double ratio = !has_ratio ? 0 : log_p - ((b[j] - base_top) - base_log_sum);
       // The ratio is the difference of these two, which are rounded.
       const double apart = has_ratio ? std::abs(l[j] - top) + std::abs(b[j] - base_top) + 8 : 0;
@@ -291,7 +295,8 @@ row_sizes sizes_of(const objective_case& c, index_t t, double weight, const roun
     for (const double* row : {l, b})
       for (index_t j = 0; j < c.columns; ++j)
         if (std::abs(row[j]) < inf) farthest = std::max(farthest, std::abs(row[j]));
-    s.kl.lost += (r.computed < 1e-9 ? 0x1p-46 : 0x1p-42) * farthest;
+    const bool is_double = r.computed < 1e-9;
+    s.kl.lost += farthest > 1e9 && !is_double ? inf : (is_double ? 0x1p-46 : 0x1p-42) * farthest;
     // Where the policy has next to nothing in the chunks before, the KL comes from two normalisers and is not exact near 0.
     if (!(*std::max_element(l, l + smallest_chunk) > top - 600)) s.kl.lost += r.computed;
   }
