@@ -80,9 +80,11 @@ INFALIGN_HD inline double binomial_probability(index_t n, double q, index_t k) {
   using std::pow;
   using std::sqrt;
   if (k < 0 || k > n) return 0;
+  if (q <= 0) return k == 0 ? 1 : 0;
+  if (q >= 1) return k == n ? 1 : 0;
   const auto size = static_cast<double>(n);
   const auto hits = static_cast<double>(k);
-  if (n <= 1000 || k == 0 || k == n || q <= 0 || q >= 1) {
+  if (n <= 1000 || k == 0 || k == n) {
     double choose = 1;
     const index_t factors = k < n - k ? k : n - k;
     for (index_t i = 1; i <= factors; ++i) choose *= static_cast<double>(n - factors + i) / static_cast<double>(i);

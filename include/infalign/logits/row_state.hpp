@@ -102,18 +102,20 @@ struct row_state {
       weighted_ratio = factor > 0 ? factor * weighted_ratio : 0;  // both may be infinite
       divergence = factor > 0 ? factor * divergence : 0;
     }
-    // Until now there was no `e^d` to measure the base by.
-    if (!had_mass && has_mass() && base.sum > 0) divergence = base.sum * base_scale();
+    // Until now there was no `e^d` to measure the base by, or it was so small that the divergence left its range.
+    const bool is_lost = !had_mass || factor == 0 || !(divergence - divergence == 0);
+    if (is_lost && has_mass() && base.sum > 0) divergence = base.sum * base_scale() - policy.sum - weighted_ratio;
   }
 
   /// Measures `x` from another centre.
   INFALIGN_HD void recentre(double to) {
+    using std::exp;
     using std::expm1;
     const double moved = to - centre;
     centre = to;
     if (moved == 0 || !has_mass()) return;
     const double growth = expm1(moved);
-    divergence += growth * (divergence + weighted_ratio) + (growth - moved) * policy.sum;
+    divergence = exp(moved) * divergence + growth * weighted_ratio + (growth - moved) * policy.sum;
     weighted_ratio += moved * policy.sum;
   }
 

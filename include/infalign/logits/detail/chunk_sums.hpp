@@ -95,8 +95,8 @@ struct divergence_sums {
         base_zero(constant<V>(state.base.origin())),
         base_scale(0) {
     const double scale = state.base_scale();
-    constexpr double largest = 1e30;  // what is larger has left the range in which the divergence is used
-    base_scale = constant<V>(scale < largest ? scale : largest);
+    constexpr double largest = 1e30;  // with a larger one the divergence is left out: see finish_kl
+    base_scale = constant<V>(scale < largest ? scale : infinity<double>);
   }
 
   /// Where `e^d` is 0 (a masked logit, or one far below the maximum), `e^d·x` is left out, since 0·inf would be NaN.
