@@ -5,6 +5,7 @@
 #include <string>
 
 #include "infalign/core/config.hpp"
+#include "infalign/core/math.hpp"
 #include "infalign/core/names.hpp"
 
 namespace infalign {

@@ -24,7 +24,8 @@ INFALIGN_HD double chunk_maximum(Team& team, const L* values, index_t n) {
   return team.maximum(max(max(top[0], top[1]), max(top[2], top[3])));
 }
 
-/// `e^x - 1 - x`, given `x` of a size below 1/8, and its square. The remainder of the Taylor series is below the rounding of the type.
+/// `e^x - 1 - x`, given `x` of a size below 1/8, and its square. Of the Taylor series the first term left out is 7e-7 of the whole for
+/// `float`, 4e-16 for `double`.
 template <class V>
 INFALIGN_HD V exp_remainder(V x, V squared) {
   if constexpr (std::same_as<typename lane<V>::type, double>)
