@@ -52,7 +52,6 @@ struct is_not_finite {
   const T* values;
   template <class At>
   INFALIGN_HD auto operator()(At at) const {
-    prefetch(at, values);
     return not_finite(at.load(values));
   }
 };
@@ -63,7 +62,6 @@ struct is_nan_or_infinite {
   const T* values;
   template <class At>
   INFALIGN_HD auto operator()(At at) const {
-    prefetch(at, values);
     const auto v = at.load(values);
     using V = std::remove_cv_t<decltype(v)>;
     return !(v < V(infinity<compute_t<T>>));
@@ -75,7 +73,6 @@ struct is_negative_or_not_finite {
   const T* values;
   template <class At>
   INFALIGN_HD auto operator()(At at) const {
-    prefetch(at, values);
     const auto v = at.load(values);
     return (v < decltype(v + v)(0)) | not_finite(v);
   }
@@ -88,7 +85,6 @@ struct outside_range {
   T highest;
   template <class At>
   INFALIGN_HD auto operator()(At at) const {
-    prefetch(at, values);
     const auto v = at.load(values);
     using V = std::remove_cv_t<decltype(v)>;
     return !((v >= V(lowest)) & (v <= V(highest)));
