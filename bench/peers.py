@@ -90,7 +90,7 @@ def run_workers(options):
     runs = [run for of_setting in found.values() for run in of_setting]
     print(f"{runs[0]['machine']}; {options.processes} processes for each setting of the allocator, fastest and slowest of them")
     for w, workload in enumerate(runs[0]["workloads"]):
-        print(f"\n{workload['name']}: infalign takes "
+        print(f"\n{workload['name']}: infalign reaches "
               f"{spread([100 * run['workloads'][w]['share_of_copy'] for run in runs], 0)} % of the speed of a copy between its arrays")
         for peer in workload["milliseconds"]:
             cells = []
