@@ -3,9 +3,11 @@
 /// Executors: a host backend uses more than one core by an executor that the user hands in.
 ///
 /// An executor is any copyable callable `run(tasks, task)` that calls `task(i)` once for each `i` in `[0, tasks)`, in any order
-/// and on any threads, and returns when all have returned. Tasks do not throw. If the executor throws, no task may be running any more; the exception
-/// passes on to the caller of the algorithm, what was to be written is then unspecified, and everything else, the backend included,
-/// is as before. With OpenMP:
+/// and on any threads, and returns when all have returned. Tasks do not throw.
+/// If the executor throws, the exception passes on to the caller of the algorithm. No task may be running then. What was to be written
+/// is unspecified; everything else, the backend included, is as before.
+///
+/// With OpenMP:
 /// \code
 /// auto openmp = [](std::size_t tasks, auto&& task) {
 ///   #pragma omp parallel for schedule(dynamic)

@@ -80,8 +80,8 @@ concept has_count_where = requires(const At& at, const V& v) {
 }  // namespace contract
 
 namespace detail {
-/// In loops that read from memory once and compute so much that the processor does not look far enough ahead by itself. Measured
-/// on Sapphire Rapids: loss and gradient of 512 x 32,768 logits take 7.1 ms instead of 11.4, their KL 12 instead of 39.
+/// For loops that read from memory once. Where they compute much, the processor does not look far enough ahead by itself. Measured on
+/// Sapphire Rapids with AVX-512, 512 x 32,768 logits: loss and gradient take 10 ms instead of 11.5, the KL alone 11 instead of 25.
 template <class At, class T>
 INFALIGN_HD void prefetch([[maybe_unused]] const At& at, [[maybe_unused]] const T* p) {
   if constexpr (requires { at.prefetch(p); }) at.prefetch(p);

@@ -13,111 +13,11 @@
 #include <string_view>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/detail/predicates.hpp"
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
 
 namespace infalign::detail {
-
-struct decreasing_offset {
-  const index_t* offsets;
-  template <class At>
-  INFALIGN_HD auto operator()(At at) const {
-    return at.load(offsets + 1) < at.load(offsets);
-  }
-};
-
-template <class G>
-struct smaller_than {
-  G groups;
-  index_t bound;
-  template <class At>
-  INFALIGN_HD auto operator()(At at) const {
-    const auto sizes = shape<G>::sizes(at, groups);
-    return sizes < decltype(at.load(static_cast<const index_t*>(nullptr)))(bound);
-  }
-};
-
-template <class G, class H>
-struct different_sizes {
-  G a;
-  H b;
-  template <class At>
-  INFALIGN_HD auto operator()(At at) const {
-    return !(shape<G>::sizes(at, a) == shape<H>::sizes(at, b));
-  }
-};
-
-template <class T>
-struct is_not_finite {
-  const T* values;
-  template <class At>
-  INFALIGN_HD auto operator()(At at) const {
-    return not_finite(at.load(values));
-  }
-};
-
-/// NaN or +inf. For log-probabilities: 0 has the logarithm -inf.
-template <class T>
-struct is_nan_or_infinite {
-  const T* values;
-  template <class At>
-  INFALIGN_HD auto operator()(At at) const {
-    const auto v = at.load(values);
-    using V = std::remove_cv_t<decltype(v)>;
-    return !(v < V(infinity<compute_t<T>>));
-  }
-};
-
-template <class T>
-struct is_negative_or_not_finite {
-  const T* values;
-  template <class At>
-  INFALIGN_HD auto operator()(At at) const {
-    const auto v = at.load(values);
-    return (v < decltype(v + v)(0)) | not_finite(v);
-  }
-};
-
-template <class T>
-struct outside_range {
-  const T* values;
-  T lowest;
-  T highest;
-  template <class At>
-  INFALIGN_HD auto operator()(At at) const {
-    const auto v = at.load(values);
-    using V = std::remove_cv_t<decltype(v)>;
-    return !((v >= V(lowest)) & (v <= V(highest)));
-  }
-};
-
-/// The number of values in each row for which the predicate `Offends` is true.
-/// Precondition: the predicate is false for 0, because the tail of a load is padded with 0.
-template <template <class> class Offends, class T, class Space>
-struct offending_rows_kernel {
-  rows<T, Space> groups;
-  double* count;
-  template <class Team>
-  INFALIGN_HD void operator()(Team& team, index_t g) const {
-    using Value = std::remove_cv_t<T>;
-    using V = typename Team::template vec<compute_t<Value>>;
-    V found(0);
-    const Offends<Value> offends{groups[g].data()};
-    team.template loop<compute_t<Value>>(groups.columns(),
-                                         [&](auto at, auto) { found = at.add_where(found, offends(at), V(1)); });
-    const double total = team.sum(found);
-    team.once([&] { count[g] = total; });
-  }
-};
-
-struct is_positive {
-  const double* values;
-  template <class At>
-  INFALIGN_HD auto operator()(At at) const {
-    const auto v = at.load(values);
-    return v > decltype(v + v)(0);
-  }
-};
 
 /// `values` can be what it says: its size is not negative, and there is memory behind it.
 template <class T, class Space>

@@ -47,7 +47,6 @@ INFALIGN_HD inline void add_chunk(row_state& state, const chunk_sums& s) {
 /// The mean of `x` so far, if it is so large next to the KL that the KL would be a small difference of large numbers; else 0.
 INFALIGN_HD inline double excess_of_ratio(const row_state& state) {
   row_statistics s{};
-  s.shift = state.policy.shift;
   finish_kl(state, s);
   const double mean = state.weighted_ratio / state.policy.sum;
   return mean * mean > 16 * s.kl && mean * mean > 1e-12 ? mean : 0;
@@ -73,8 +72,8 @@ INFALIGN_NOINLINE INFALIGN_HD row_state read_row(Team& team, const L* row, const
       shifted_sum policy = state.policy, of_base = state.base;
       policy.raise_to(top);
       of_base.raise_to(base_top);
-      state.centre =
-          policy.origin() - of_base.origin();  // the largest logits of both are the same token's, more often than not
+      // More often than not, the largest logits of both are the same token's.
+      state.centre = policy.origin() - of_base.origin();
     }
     state.raise_to(top, base_top);
   };

@@ -26,9 +26,9 @@ namespace detail {
 /// Whether a row has a gradient. It has none if the row has no distribution (a NaN or +inf among its logits, or -inf alone), if a
 /// coefficient is not finite, or if the KL is infinite and counts.
 INFALIGN_HD inline bool has_gradient(const row_statistics& s, const row_coefficients& c) {
-  const auto is_finite = [](double x) { return x - x == 0; };
-  return is_finite(s.shift) && is_finite(s.log_sum) && is_finite(c.score) && is_finite(c.kl) && is_finite(c.entropy) &&
-         (c.kl == 0 || is_finite(s.kl));
+  const bool has_distribution = !not_finite(s.shift) && !not_finite(s.log_sum);
+  const bool has_coefficients = !not_finite(c.score) && !not_finite(c.kl) && !not_finite(c.entropy);
+  return has_distribution && has_coefficients && (c.kl == 0 || !not_finite(s.kl));
 }
 
 /// The gradient but for the term of the sampled token, for scalars or batches, with its constants at hand. It is 0 where p is

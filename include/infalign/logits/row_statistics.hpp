@@ -63,7 +63,7 @@ INFALIGN_HD inline void finish_kl(const row_state& row, row_statistics& s) {
   s.base_shift = row.base.shift;
   s.base_log_sum = log(row.base.sum);
   s.token_base_logit = row.token_base_logit;
-  s.mean_log_ratio = (row.centre - (s.shift - s.base_shift)) - mean;
+  s.mean_log_ratio = (row.centre - (row.policy.shift - s.base_shift)) - mean;
   const bool close = d >= -0.5 && d <= 0.5;
   const double kl = close ? apart - log1p_remainder(d) : s.mean_log_ratio + (s.base_log_sum - log(row.policy.sum));
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();  // nothing was read of the base policy
@@ -75,8 +75,7 @@ INFALIGN_HD inline void finish_kl(const row_state& row, row_statistics& s) {
 /// The statistics of a row from the state of all its columns. In none of the sums is a number as large as the logits may be. KL
 /// and entropy are cut off at 0. `terms` must have been read.
 ///
-/// Errors in terms of the rounding `ε` of the sums (2⁻²⁴ for `float` logits, 2⁻⁵³ for `double` ones and on `scalar`): see
-/// `compute_token_statistics`.
+/// `compute_token_statistics` states the errors.
 INFALIGN_HD inline row_statistics statistics_of(const row_state& row, logit_terms terms) {
   using std::log;
   row_statistics s{row.policy.shift, log(row.policy.sum), 0, 0, row.token_logit, 0, 0, 0, 0, 0};

@@ -97,6 +97,10 @@ void sequence_policy_gradient(B&& on, const Loss& loss, const token_logits<L, Sp
   expects<shape_error>(data.advantages.size() == rollouts.size(), function, "advantages has ", data.advantages.size(),
                        " values, but there are ", rollouts.size(), " rollouts");
   detail::check_objective<Loss>(on, function, batch, data, weights, statistics, gradient);
+  detail::expects_apart(function, "gradient", gradient, "rollout_offsets", offsets);
+  detail::for_each_wanted(statistics, [&](std::string_view name, const auto& values) {
+    detail::expects_apart(function, name, values, "rollout_offsets", offsets);
+  });
 
   const bool entropy = detail::wants_entropy<Loss>(weights, statistics);
   const index_t tokens = batch.tokens.size();

@@ -43,7 +43,7 @@ class INFALIGN_KEYED host_execution {
     };
     run_tasks(tasks, task_ref(piece));
   }
-  /// How many tasks may run at the same time, at most: with an executor all of them, so there are few. See `run_in_rooms`.
+  /// How many rooms `run_in_rooms` needs: one for each task where an executor may run them all at once, else one for all.
   [[nodiscard]] index_t most_at_once(index_t n, index_t cost) const {
     constexpr index_t most_rooms = 64;
     return executor_ ? std::min(most_rooms, task_count(n, cost)) : 1;

@@ -51,7 +51,7 @@ struct lane_exp<xsimd::batch<float, Arch>> {
   }
 };
 
-/// `log x` for lanes of `float`, with a relative error below 2e-7, in about 20 instructions.
+/// `log x` for lanes of `float`, with a relative error below 1e-7, in about 20 instructions.
 ///
 /// `x = 2^n·(1 + f)` with `1 + f` between √½ and √2: `log x = n·ln 2 + f - f²/2 + f³·P(f)`, where P is the polynomial of degree 7 with
 /// the smallest largest relative error of the whole (6e-9). What is not a positive normal number goes to xsimd, which is rare there.
