@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <sstream>
 #include <string>
@@ -366,4 +367,46 @@ TEST_CASE_TEMPLATE("policies that are nearly certain of a token of a later chunk
                         .base_offset = moved,
                         .lift = lift,
                         .lifted = 12'288});
+}
+
+namespace {
+
+/// Columns `[first, last)` of a row have one value.
+struct patch {
+  index_t first;
+  index_t last;
+  double value;
+};
+template <class T>
+void put(std::vector<T>& row, std::initializer_list<patch> patches) {
+  for (const patch& p : patches) std::fill(row.begin() + p.first, row.begin() + p.last, static_cast<T>(p.value));
+}
+
+template <class C>
+void check_kl_of_patches(std::initializer_list<patch> of_both, std::initializer_list<patch> of_base) {
+  using T = typename C::value;
+  test::row_pair<T> rows({.columns = 9000, .spread = normal, .offset = -290, .base_offset = -290});
+  put(rows.policy, of_both);
+  put(rows.base, of_both);
+  put(rows.base, of_base);
+  const test::exact_row truth(rows.policy, rows.base);
+  const double kl = row_on_backend<C, T>(rows, 0).statistics().kl;
+  CAPTURE(truth.kl);
+  CHECK(difference(kl, truth.kl) <= row_bounds<C, T>::kl(static_cast<double>(truth.kl), false, false));
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("a base with mass in chunks that are read before the policy has any", C, INFALIGN_CONFIGURATIONS) {
+  if (longest < 9000) return;
+  // The centre that suits one chunk is far off for the next.
+  for (const double low : {-65504.0, -1e4, -746.0, -330.0}) {
+    CAPTURE(low);
+    for (const double height : {31.0, 33.0, 36.0}) {
+      CAPTURE(height);
+      check_kl_of_patches<C>({{1355, 1590, 0}, {5785, 5855, 40}}, {{1342, 1429, low}, {1590, 1701, height}});
+      check_kl_of_patches<C>({{6155, 7431, 0}, {8431, 8555, 40}}, {{1445, 1686, height}, {6432, 6587, low}});
+      check_kl_of_patches<C>({{8500, 8680, 40}}, {{100, 110, height}, {4200, 4300, low}});
+    }
+  }
 }

@@ -109,14 +109,21 @@ struct row_state {
 
   /// Measures `x` from another centre.
   INFALIGN_HD void recentre(double to) {
+    using std::abs;
     using std::exp;
     using std::expm1;
     const double moved = to - centre;
     centre = to;
     if (moved == 0 || !has_mass()) return;
     const double growth = expm1(moved);
-    divergence = exp(moved) * divergence + growth * weighted_ratio + (growth - moved) * policy.sum;
+    const double grown = exp(moved) * divergence, of_ratio = growth * weighted_ratio, of_mass = (growth - moved) * policy.sum;
     weighted_ratio += moved * policy.sum;
+    divergence = grown + of_ratio + of_mass;
+    // After a long way, what the base has where the policy has next to nothing would be a small rest of large numbers, or be out of
+    // range. The sums themselves still know it. After a short one, they would be the large numbers.
+    const double of_base = base.sum * base_scale();
+    if (!(abs(grown) + abs(of_ratio) + abs(of_mass) <= of_base + policy.sum + abs(weighted_ratio)))
+      divergence = of_base - policy.sum - weighted_ratio;
   }
 
   /// Adds what was read of other columns of the same row.
