@@ -12,6 +12,7 @@
 #include "commands.hpp"
 #include "failure.hpp"
 #include "infalign/backend/simd.hpp"
+#include "infalign/statistics/sign_flip.hpp"
 #include "infalign/statistics/summarize.hpp"
 #include "output_file.hpp"
 #include "shared_options.hpp"
@@ -32,15 +33,7 @@ struct comparison {
   infalign::estimate policy;
   infalign::estimate baseline;
   infalign::estimate difference;
-
-  /// Two-sided p-value of the normal test: `P(|Z| >= |difference| / standard error)`. NaN for a single prompt, whose error is
-  /// unknown.
-  [[nodiscard]] double p_value() const {
-    const double error = difference.standard_error;
-    if (std::isinf(error)) return std::nan("");
-    if (error == 0) return difference.value == 0 ? 1 : 0;
-    return std::erfc(std::abs(difference.value) / error / std::sqrt(2.0));
-  }
+  double p_value;  ///< NaN for a single prompt, of which the test says nothing
 };
 
 /// Every prompt of `table` must be in `other`.
@@ -63,7 +56,8 @@ comparison compare(const reward_table& policy, const reward_table& baseline, con
   infalign::simd on;
   return {infalign::summarize(on, wins, infalign::win_rate_range),
           infalign::summarize(on, baseline_wins, infalign::win_rate_range),
-          infalign::summarize(on, difference, infalign::win_rate_difference_range)};
+          infalign::summarize(on, difference, infalign::win_rate_difference_range),
+          difference.size() > 1 ? infalign::sign_flip_p_value(difference) : std::nan("")};
 }
 
 std::string report(const compare_options& chosen, const comparison& found) {
@@ -77,16 +71,18 @@ std::string report(const compare_options& chosen, const comparison& found) {
         .add("baseline", side(found.baseline))
         .add("difference", found.difference.value);
     add_error(all, found.difference, chosen.level);
-    return all.add("level", chosen.level).add("p_value", found.p_value()).text() + '\n';
+    return all.add("level", chosen.level).add("p_value", found.p_value).text() + '\n';
   }
   text_table table({"", "win rate", "s.e.", fmt::format("{:g} % interval", 100 * chosen.level)});
   const auto row = [&](const std::string& name, const infalign::estimate& e) {
-    table.add({name, fmt::format("{:.4f}", e.value), fmt::format("{:.4f}", e.standard_error), interval_text(e, chosen.level)});
+    table.add({name, fmt::format("{:.4f}", e.value), error_text(e), interval_text(e, chosen.level)});
   };
   row(chosen.policy, found.policy);
   row(chosen.baseline, found.baseline);
   row("difference", found.difference);
-  return table.text() + fmt::format("{} prompts, two-sided p-value {:.3g}\n", found.difference.count, found.p_value());
+  const long long prompts = found.difference.count;
+  return table.text() + (prompts > 1 ? fmt::format("{} prompts, two-sided p-value {:.3g}\n", prompts, found.p_value)
+                                     : "1 prompt, no p-value\n");
 }
 
 void run(const compare_options& chosen) {
@@ -101,8 +97,10 @@ void run(const compare_options& chosen) {
 
 constexpr const char* explanation =
     "Both policies are measured against the same reference samples of the same prompts, as `infalign win-rate` does; the\n"
-    "difference is policy minus baseline, its error that of the per-prompt differences. The interval and the two-sided\n"
-    "p-value are normal. Both files must hold the same prompts.\n"
+    "difference is policy minus baseline, its error that of the per-prompt differences. The two-sided p-value is the share of\n"
+    "choices of their signs that give a sum as far from 0: exact for up to 20 differences, by 99,999 random choices above. It\n"
+    "asks whether the policies differ at all. The interval asks by how much, and allows for prompts that were not seen, so it\n"
+    "may hold 0 where the p-value is small. Both files must hold the same prompts.\n"
     "\n";
 
 constexpr const char* examples =

@@ -47,7 +47,7 @@ std::string report(const win_rate_options& chosen, const procedures& served, con
   text_table table(
       {"procedure", "reference", "prompts", "win rate", "s.e.", fmt::format("{:g} % interval", 100 * chosen.level)});
   table.add({served.policy.name(), served.reference.name(), std::to_string(mean.count), fmt::format("{:.4f}", mean.value),
-             fmt::format("{:.4f}", mean.standard_error), interval_text(mean, chosen.level)});
+             error_text(mean), interval_text(mean, chosen.level)});
   return table.text();
 }
 
@@ -69,8 +69,10 @@ constexpr const char* explanation =
     "Records, one a line: {\"prompt_id\": string or integer, \"reward\": x} or {\"prompt_id\": …, \"rewards\": [x, …]}; the "
     "rewards\n"
     "of a prompt may be spread over any number of records. The estimate of a prompt is unbiased, ties count one half. The\n"
-    "prompt is the unit of sampling: the standard error is that of a mean over prompts, the interval a normal one, and both\n"
-    "are null in JSON if there is one prompt. Prompts that only the reference has are left out.\n"
+    "prompt is the unit of sampling: the standard error is that of a mean over prompts. The interval is Student's, with a few\n"
+    "pseudo-prompts that were won or lost for what was not seen: it stays within 0 … 1, and it has a width even if all "
+    "prompts\n"
+    "were won. With one prompt neither is known (null in JSON). Prompts that only the reference has are left out.\n"
     "\n";
 
 constexpr const char* examples =

@@ -87,12 +87,17 @@ void check_level(double level) {
 void add_error(json_object& to, const infalign::estimate& of, double level) {
   const auto interval = of.interval(level);
   to.add("standard_error", of.standard_error)
-      .add_raw("confidence_interval", fmt::format("[{}, {}]", number(interval.low), number(interval.high)));
+      .add_raw("confidence_interval",
+               of.count < 2 ? "null" : fmt::format("[{}, {}]", number(interval.low), number(interval.high)));
+}
+
+std::string error_text(const infalign::estimate& of) {
+  return of.count < 2 ? "–" : fmt::format("{:.4f}", of.standard_error);
 }
 
 std::string interval_text(const infalign::estimate& of, double level) {
   const auto interval = of.interval(level);
-  return fmt::format("{:.4f} … {:.4f}", interval.low, interval.high);
+  return of.count < 2 ? "–" : fmt::format("{:.4f} … {:.4f}", interval.low, interval.high);
 }
 
 }  // namespace command

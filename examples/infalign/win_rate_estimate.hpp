@@ -33,7 +33,8 @@ void check_level(double level);
 /// "standard_error" and "confidence_interval"; null where there is one prompt only.
 void add_error(json_object& to, const infalign::estimate& of, double level);
 
-/// A table's cells: an estimate with its interval, "0.8500  0.8400 … 0.8600".
+/// Cells of a table: a standard error, "0.0123", and an interval, "0.8400 … 0.8600". A dash where there is one prompt only.
+std::string error_text(const infalign::estimate& of);
 std::string interval_text(const infalign::estimate& of, double level);
 
 }  // namespace command

@@ -33,6 +33,7 @@
 #include "infalign/procedure/procedure.hpp"
 #include "infalign/procedure/procedures.hpp"
 #include "infalign/statistics/estimate.hpp"
+#include "infalign/statistics/sign_flip.hpp"
 #include "infalign/statistics/summarize.hpp"
 #include "infalign/statistics/summary.hpp"
 #include "infalign/transform/any_transform.hpp"

@@ -6,9 +6,11 @@
 #include <map>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "command/run_command.hpp"
+#include "infalign/statistics/sign_flip.hpp"
 
 using namespace infalign::test;
 
@@ -68,7 +70,25 @@ mean_and_error summary(const std::vector<double>& values) {
   return {mean, std::sqrt(squares / (n - 1) / n)};
 }
 
-constexpr double z95 = 1.959963984540054, z99 = 2.5758293035489004;  // scipy.stats.norm.ppf(0.975), ppf(0.995)
+/// Quantiles of the normal distribution, and of Student's with 39 degrees of freedom, by scipy.stats.
+struct quantiles {
+  double z, t;
+};
+constexpr quantiles at_95{1.959963984540054, 2.022690920036761}, at_99{2.5758293035489004, 2.707913183517662};
+
+/// The interval by its definition, from a list with the pseudo-values in it: `z²` of them, each counted by its share.
+std::pair<double, double> interval(const std::vector<double>& values, double lowest, double highest, const quantiles& q) {
+  double size = 0, mean = 0, squares = 0;
+  const auto each = [&](auto&& use) {
+    for (const double v : values) use(v, 1.0);
+    for (const double end : {lowest, highest}) use(end, q.z * q.z / 2);
+  };
+  each([&](double v, double share) { size += share, mean += share * v; });
+  mean /= size;
+  each([&](double v, double share) { squares += share * (v - mean) * (v - mean); });
+  const double half = q.t * std::sqrt(squares / (size - 1) / size);
+  return {std::max(lowest, mean - half), std::min(highest, mean + half)};
+}
 
 struct three_files {
   work_directory work;
@@ -101,7 +121,7 @@ std::vector<double> values_of(const std::map<std::string, double>& wins) {
 
 TEST_CASE("win-rate is the mean over all subsets, with the error of a mean over prompts") {
   const three_files files(1);
-  const auto check = [&](const std::string& options, const std::map<std::string, double>& wins, double z) {
+  const auto check = [&](const std::string& options, const std::map<std::string, double>& wins, const quantiles& q) {
     const outcome done =
         files.work.infalign("win-rate --policy a.jsonl --reference r.jsonl --json --per-prompt rows.jsonl " + options);
     CHECK(done.code == 0);
@@ -112,8 +132,9 @@ TEST_CASE("win-rate is the mean over all subsets, with the error of a mean over 
     CHECK(found.number("prompts") == 40);
     CHECK(found.number("win_rate") == doctest::Approx(mean).epsilon(1e-13));
     CHECK(found.number("standard_error") == doctest::Approx(error).epsilon(1e-12));
-    CHECK(found.numbers("confidence_interval")[0] == doctest::Approx(mean - z * error).epsilon(1e-12));
-    CHECK(found.numbers("confidence_interval")[1] == doctest::Approx(mean + z * error).epsilon(1e-12));
+    const auto [low, high] = interval(values_of(wins), 0, 1, q);
+    CHECK(found.numbers("confidence_interval")[0] == doctest::Approx(low).epsilon(1e-12));
+    CHECK(found.numbers("confidence_interval")[1] == doctest::Approx(high).epsilon(1e-12));
     const auto rows = lines_of(files.work.read("rows.jsonl"));
     CHECK(rows.size() == 40);
     for (const std::string& line : rows) {
@@ -121,10 +142,10 @@ TEST_CASE("win-rate is the mean over all subsets, with the error of a mean over 
       CHECK(row.number("win_rate") == doctest::Approx(wins.at(simdjson::minify(row["prompt_id"]))).epsilon(1e-13));
     }
   };
-  check("--procedure best_of:2", files.wins(files.a, 2, true, 2), z95);
-  check("--procedure best_of:3 --reference-procedure standard", files.wins(files.a, 3, true, 1), z95);
-  check("--procedure worst_of:3 --level 0.99", files.wins(files.a, 3, false, 3), z99);
-  check("--procedure standard", files.wins(files.a, 1, true, 1), z95);
+  check("--procedure best_of:2", files.wins(files.a, 2, true, 2), at_95);
+  check("--procedure best_of:3 --reference-procedure standard", files.wins(files.a, 3, true, 1), at_95);
+  check("--procedure worst_of:3 --level 0.99", files.wins(files.a, 3, false, 3), at_99);
+  check("--procedure standard", files.wins(files.a, 1, true, 1), at_95);
 }
 
 TEST_CASE("win-rate with as many samples for every prompt, and with one prompt") {
@@ -141,7 +162,14 @@ TEST_CASE("win-rate with as many samples for every prompt, and with one prompt")
   const json_document found(one.out);
   CHECK(found.number("win_rate") == doctest::Approx(first).epsilon(1e-14));
   CHECK(found["standard_error"].is_null());  // one prompt says nothing of its error
-  CHECK(simdjson::minify(found["confidence_interval"]) == "[null,null]");
+  CHECK(found["confidence_interval"].is_null());
+  const std::string table =
+      work.shell("head -n 1 a.jsonl | \"$infalign\" win-rate --reference r.jsonl --procedure best_of:2 --policy -").out;
+  CHECK(lines_of(table)[1].find("     –              –") != std::string::npos);
+  const std::string compare = "compare --policy one.jsonl --baseline one.jsonl --reference r.jsonl --procedure best_of:2 ";
+  work.shell("head -n 1 a.jsonl > one.jsonl");
+  CHECK(json_document(work.infalign(compare + "--json").out)["p_value"].is_null());
+  CHECK(work.infalign(compare).out.find("1 prompt, no p-value") != std::string::npos);
 }
 
 TEST_CASE("compare pairs by prompt") {
@@ -160,9 +188,12 @@ TEST_CASE("compare pairs by prompt") {
   CHECK(double(found["baseline"]["win_rate"]) == doctest::Approx(summary(values_of(b)).mean).epsilon(1e-13));
   CHECK(found.number("difference") == doctest::Approx(mean).epsilon(1e-12));
   CHECK(found.number("standard_error") == doctest::Approx(error).epsilon(1e-12));
-  CHECK(found.numbers("confidence_interval")[0] == doctest::Approx(mean - z99 * error).epsilon(1e-11));
+  CHECK(found.numbers("confidence_interval")[0] == doctest::Approx(interval(difference, -1, 1, at_99).first).epsilon(1e-11));
   CHECK(found.number("level") == 0.99);
-  CHECK(found.number("p_value") == doctest::Approx(std::erfc(std::abs(mean) / error / std::sqrt(2.0))).epsilon(1e-11));
+  // By random signs, which fall on differences in another order here.
+  const double p = infalign::sign_flip_p_value(difference);
+  CHECK(std::abs(found.number("p_value") - p) <= 6 * std::sqrt(p / 1e5));
+  CHECK(p > 0.001);
 
   const std::string table =
       files.work.infalign("compare --policy a.jsonl --baseline b.jsonl --reference r.jsonl --procedure best_of:2").out;
