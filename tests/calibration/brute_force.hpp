@@ -22,7 +22,7 @@ inline double tie_share(const tie_rule& ties, index_t position) {
     case tie_rule::kind::below: return 0;
     case tie_rule::kind::at_or_below: return 1;
     case tie_rule::kind::randomized:
-      return philox4x32(static_cast<std::uint64_t>(position), 0, ties.seed).word[0] / 4294967296.0;
+      return (philox4x32(ties.first + static_cast<std::uint64_t>(position), 0, ties.seed).word[0] + 0.5) / 4294967296.0;
   }
   return -1;
 }

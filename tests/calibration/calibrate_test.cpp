@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "calibration/brute_force.hpp"
+#include "infalign/transform/normal_quantile.hpp"
 #include "support/configurations.hpp"
 #include "support/samples.hpp"
 
@@ -296,4 +297,24 @@ TEST_CASE_TEMPLATE("a randomised share belongs to a position, whatever the shape
   CHECK(same_bits(one.host(), expected));
   CHECK(same_bits(two.host(), expected));
   CHECK(same_bits(three.host(), expected));
+  // The last four as a batch of their own, which begins at position 2.
+  typename C::template array<double> rest(4, -9.0);
+  typename C::template array<T> last(4, T(1));
+  infalign::calibrate(on, z.rows(1, 6), last.rows(1, 4), rest.rows(1, 4), {tie_rule::randomized(9, 2)});
+  CHECK(same_bits(rest.host(), std::vector<double>(expected.begin() + 2, expected.end())));
+}
+
+TEST_CASE_TEMPLATE("a randomised share that is nearly 1 is stored below 1", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  // Seed 5 has a share above 1 - 2^-25 at this position, which a float would round to 1, and a normal quantile make infinite.
+  const tie_rule ties = tie_rule::randomized(5, 27'565'711);
+  REQUIRE(tie_share(ties, 0) > 1 - 0x1.0p-25);
+  typename C::backend on = C::make_backend();
+  typename C::template array<T> z(3, T(1)), y(1, T(1)), u(1, T(-9));
+  for (const auto algorithm : {infalign::rank_algorithm::counting, infalign::rank_algorithm::sorting}) {
+    infalign::calibrate_transform(on, z.rows(1, 3), y.rows(1, 1), infalign::normal_quantile(), u.rows(1, 1), {ties, algorithm});
+    CHECK(std::isfinite(static_cast<double>(u.host()[0])));
+    infalign::calibrate(on, z.rows(1, 3), y.rows(1, 1), u.rows(1, 1), {ties, algorithm});
+    CHECK(u.host()[0] < T(1));
+  }
 }

@@ -13,10 +13,17 @@
 using namespace infalign;
 using infalign::test::message_of;
 
-TEST_CASE("the standard error is that of a proportion") {
-  CHECK(calibration_standard_error(0.5, 100) == doctest::Approx(0.05).epsilon(1e-15));
-  CHECK(calibration_standard_error(0.1, 400) == doctest::Approx(0.015).epsilon(1e-15));
-  CHECK(calibration_standard_error(0, 7) == 0);
+TEST_CASE("the standard error is half of Wilson's interval") {
+  // Its ends solve (u - q)² = q(1 - q)/K, a quadratic equation in q.
+  for (const double u : {0.0, 0.02, 0.1, 0.5, 0.75, 1.0})
+    for (const index_t references : {1, 2, 7, 100, 5000}) {
+      const auto k = static_cast<double>(references);
+      const double a = 1 + 1 / k, b = -(2 * u + 1 / k), c = u * u;
+      const double width = std::sqrt(b * b - 4 * a * c) / a;
+      CHECK(calibration_standard_error(u, references) == doctest::Approx(width / 2).epsilon(1e-12));
+    }
+  CHECK(calibration_standard_error(0, 25) == doctest::Approx(1.0 / 52).epsilon(1e-15));
+  CHECK(calibration_standard_error(0.5, 1'000'000) == doctest::Approx(0.0005).epsilon(1e-6));
   CHECK(message_of<domain_error>([] { (void)calibration_standard_error(1.5, 7); }) ==
         "calibration_standard_error: u is 1.5, must be in [0, 1]");
   CHECK(message_of<domain_error>([] { (void)calibration_standard_error(0.5, 0); }) ==
@@ -29,7 +36,7 @@ TEST_CASE_TEMPLATE("the standard error of every value takes the references of it
   typename C::template array<T> u(std::vector<T>{0, 0.5, 1, 0.25, 0.5}), z(9), out(5, T(-9));
   typename C::template array<index_t> u_offsets(std::vector<index_t>{0, 3, 5}), z_offsets(std::vector<index_t>{0, 4, 9});
   calibration_standard_error(on, u.ragged(u_offsets), z.ragged(z_offsets), out.ragged(u_offsets));
-  const double expected[] = {0, 0.25, 0, std::sqrt(0.1875 / 5), std::sqrt(0.25 / 5)};
+  const double expected[] = {0.1, std::sqrt(1.25) / 5, 0.1, std::sqrt(5 * 0.1875 + 0.25) / 6, std::sqrt(1.5) / 6};
   for (std::size_t i = 0; i < 5; ++i) CHECK(static_cast<double>(out.host()[i]) == doctest::Approx(expected[i]).epsilon(1e-6));
 }
 
@@ -70,7 +77,7 @@ TEST_CASE("counts of references are the smallest that do") {
     CHECK(calibration_standard_error(0.5, single) <= error);
     if (single > 1) CHECK(calibration_standard_error(0.5, single - 1) > error);
   }
-  CHECK(references_for_standard_error(0.05) == 100);
+  CHECK(references_for_standard_error(0.05) == 99);
   CHECK(message_of<domain_error>([] { (void)references_for_band(0, 0.95); }) ==
         "references_for_band: error is 0, must be in (0, 1]");
   CHECK(message_of<domain_error>([] { (void)references_for_band(0.1, 1); }) ==

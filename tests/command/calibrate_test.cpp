@@ -17,6 +17,11 @@ using namespace infalign::test;
 
 namespace {
 
+/// Half the width of Wilson's interval of one standard error to either side.
+double wilson(double u, double k) {
+  return std::sqrt(u * (1 - u) / k + 1 / (4 * k * k)) / (1 + 1 / k);
+}
+
 std::string shortest(double value) {
   std::ostringstream text;
   text.precision(17);
@@ -93,7 +98,7 @@ void check_output(const random_files& files, const std::string& output, const st
       const double expected = quantile(references, rewards[k], share(position++));
       CHECK(u[k] == doctest::Approx(expected).epsilon(1e-15));
       CHECK(phi[k] == transform(u[k]));
-      CHECK(error[k] == doctest::Approx(std::sqrt(u[k] * (1 - u[k]) / static_cast<double>(references.size()))).epsilon(1e-14));
+      CHECK(error[k] == doctest::Approx(wilson(u[k], static_cast<double>(references.size()))).epsilon(1e-14));
     }
   }
 }
@@ -124,7 +129,7 @@ TEST_CASE("calibrate equals counting, by every tie rule and transform") {
       files, run("--ties at_or_below"), [](std::size_t) { return 1.0; }, same);
   check_output(
       files, run("--ties randomized:5"),
-      [](std::size_t position) { return infalign::philox4x32(position, 0, 5).word[0] * 0x1.0p-32; }, same);
+      [](std::size_t position) { return (infalign::philox4x32(position, 0, 5).word[0] + 0.5) * 0x1.0p-32; }, same);
   CHECK(work.names() == std::vector<std::string>{"out.jsonl", "p.jsonl", "r.jsonl"});
 }
 
@@ -137,7 +142,7 @@ TEST_CASE("leave-one-out ranks a reference among the others") {
   const auto lines = lines_of(done.out);
   REQUIRE(lines.size() == 3);
   CHECK(json_document(lines[0]).numbers("calibrated_reward") == std::vector<double>{1, 0, 1.5 / 3, 1.5 / 3});
-  CHECK(json_document(lines[0]).numbers("standard_error")[2] == doctest::Approx(std::sqrt(0.25 / 3)).epsilon(1e-15));
+  CHECK(json_document(lines[0]).numbers("standard_error")[2] == doctest::Approx(0.25).epsilon(1e-15));
   CHECK(json_document(lines[1]).number("calibrated_reward") == 1);
   CHECK(json_document(lines[2]).number("calibrated_reward") == 0);
 }
@@ -149,8 +154,9 @@ TEST_CASE("standard input and output, CRLF, blank lines, a byte order mark, no l
   work.write("p.jsonl", "\n{ \"prompt_id\" : \"\\u0061\" , \"reward\" : 2.5 } \r\n\n{\"prompt_id\":\"b\",\"reward\":1E0}");
   const std::string expected =
       "{ \"prompt_id\" : \"\\u0061\" , \"reward\" : 2.5 "
-      ",\"calibrated_reward\":0.5,\"transformed_reward\":0.5,\"standard_error\":0.25} \r\n"
-      "{\"prompt_id\":\"b\",\"reward\":1E0,\"calibrated_reward\":0.5,\"transformed_reward\":0.5,\"standard_error\":0.5}\n";
+      ",\"calibrated_reward\":0.5,\"transformed_reward\":0.5,\"standard_error\":0.223606797749979} \r\n"
+      "{\"prompt_id\":\"b\",\"reward\":1E0,\"calibrated_reward\":0.5,\"transformed_reward\":0.5,\"standard_error\":0."
+      "3535533905932738}\n";
   CHECK(work.infalign("calibrate --reference r.jsonl --rollouts p.jsonl").out == expected);
   CHECK(work.infalign("calibrate --reference r.jsonl --rollouts - --output - < p.jsonl").out == expected);
   CHECK(work.shell("cat r.jsonl | \"$infalign\" calibrate --reference - --rollouts p.jsonl --output p.jsonl").code == 0);

@@ -87,7 +87,8 @@ class prompt_cdf {
     INFALIGN_HD double operator()(X x) const {
       if (x != x) return static_cast<double>(x);
       const value_ranks ranks = ranks_among_sorted(of.sorted_, of.references_, x);
-      return static_cast<double>(ranks.below + ranks.at_or_below) / static_cast<double>(2 * of.references_);
+      const double u = static_cast<double>(ranks.below + ranks.at_or_below) / static_cast<double>(2 * of.references_);
+      return static_cast<double>(detail::stored_share<X>(u));
     }
   };
   struct inverse {

@@ -149,7 +149,7 @@ struct count_kernel {
     team.items(Block, [&](index_t b) {
       const double self = leave_one_out ? weight.at(first + b) : 0.0;
       const index_t position = rewards.offset(g) + first + b;
-      result[first + b] = static_cast<typename Out::value_type>(count.value(sums + b * C, total, self, position));
+      result[first + b] = stored_share<typename Out::value_type>(count.value(sums + b * C, total, self, position));
     });
   }
 };
@@ -176,7 +176,7 @@ struct search_kernel {
       double counts[Count::components];
       count.from_ranks(counts, ranks_among_sorted(group.data(), group.size(), x));
       const double u = count.value(counts, static_cast<double>(group.size()), self, rewards.offset(g) + j);
-      result[j] = static_cast<typename Out::value_type>(u);
+      result[j] = stored_share<typename Out::value_type>(u);
     });
   }
 };

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cmath>
+#include <concepts>
 #include <utility>
 
 #include "infalign/calibration/tie_rule.hpp"
@@ -74,6 +75,7 @@ struct at_or_below_count {
 struct randomized_count {
   static constexpr int components = 2;
   std::uint64_t seed;
+  std::uint64_t first;
   template <class At, class V, class W>
   INFALIGN_HD static void add(At at, V* count, V reference, V x, W weight) {
     count[0] = add_weight(at, count[0], reference < x, weight);
@@ -84,12 +86,23 @@ struct randomized_count {
     count[1] = static_cast<double>(ranks.at_or_below);
   }
   [[nodiscard]] INFALIGN_HD double value(const double* count, double total, double self, index_t position) const {
-    // The share has 32 bits, so that for up to 2^20 references the numerator is exact.
-    const double share = philox4x32(static_cast<std::uint64_t>(position), 0, seed).word[0] * 0x1.0p-32;
+    // The share has 33 bits, so that for up to 2^20 references the numerator is exact. It is neither 0 nor 1, where transforms may
+    // be infinite.
+    const double share = (philox4x32(first + static_cast<std::uint64_t>(position), 0, seed).word[0] + 0.5) * 0x1.0p-32;
     using std::fma;  // every compiler and device rounds it once
     return fma(share, count[1] - count[0] - self, count[0]) / (total - self);
   }
 };
+
+/// A calibrated reward in the type that it is stored in. Below 1 it stays below 1, where a transform may be infinite.
+template <class T>
+INFALIGN_HD T stored_share(double u) {
+  if constexpr (std::same_as<T, float>) {
+    constexpr double largest = 1 - 0x1.0p-24;
+    if (u < 1 && u > largest) return static_cast<float>(largest);
+  }
+  return static_cast<T>(u);
+}
 
 /// Calls `use` with the counting formula of a tie rule.
 template <class Use>
@@ -97,7 +110,7 @@ decltype(auto) with_tie_count(const tie_rule& ties, Use&& use) {
   switch (ties.rule) {
     case tie_rule::kind::below: return use(below_count{});
     case tie_rule::kind::at_or_below: return use(at_or_below_count{});
-    case tie_rule::kind::randomized: return use(randomized_count{ties.seed});
+    case tie_rule::kind::randomized: return use(randomized_count{ties.seed, ties.first});
     case tie_rule::kind::mid_rank: break;
   }
   return use(mid_rank_count{});
