@@ -72,6 +72,20 @@ TEST_CASE_TEMPLATE("the standard win rate is the Mann-Whitney statistic", C, INF
   CHECK(std::abs(out.host()[0] - static_cast<double>(twice_wins) / static_cast<double>(2 * m * k)) <= 1e-14);
 }
 
+TEST_CASE_TEMPLATE("more base samples than a float lane counts exactly", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  // Counts are carried over to double after 2^22 samples. The last three decide.
+  const index_t k = (index_t{1} << 22) + 3;
+  std::vector<T> base(static_cast<std::size_t>(k), T(1));
+  base[static_cast<std::size_t>(k - 1)] = base[static_cast<std::size_t>(k - 2)] = T(3);
+  base[static_cast<std::size_t>(k - 3)] = T(2);
+  typename C::template array<T> y(std::vector<T>{2}), z(base);
+  typename C::template array<double> out(1, -1.0);
+  infalign::standard_win_rate(on, y.rows(1, 1), z.rows(1, k), out.span());
+  CHECK(out.host()[0] == doctest::Approx((static_cast<double>(k - 3) + 0.5) / static_cast<double>(k)).epsilon(1e-15));
+}
+
 TEST_CASE_TEMPLATE("a million samples and as large an N", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   typename C::backend on = C::make_backend();

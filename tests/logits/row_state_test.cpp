@@ -71,6 +71,19 @@ TEST_CASE("a row read in parts and merged is the row, whatever the parts and the
   }
 }
 
+TEST_CASE("shards of policies that are close to each other keep the digits of a small KL") {
+  const std::size_t v = 900;
+  const auto policy = test::normal_values<double>(v, 1);
+  auto base = test::normal_values<double>(v, 2);
+  for (std::size_t j = 0; j < v; ++j) base[j] = policy[j] + 1e-5 * base[j];
+  const double whole = infalign::statistics_of(state_of(policy, base, 0, v, 5), all_terms::value).kl;
+  CHECK(whole < 1e-10);
+  CHECK(whole == doctest::Approx(static_cast<double>(test::kl(test::wide(policy), test::wide(base)))).epsilon(1e-4));
+  row_state merged;
+  for (std::size_t begin = 0; begin < v; begin += 100) merged.merge(state_of(policy, base, begin, begin + 100, 5));
+  CHECK(infalign::statistics_of(merged, all_terms::value).kl == doctest::Approx(whole).epsilon(1e-10));
+}
+
 TEST_CASE("a fresh state is the neutral element of merging") {
   const auto policy = test::normal_values<double>(50, 1), base = test::normal_values<double>(50, 2);
   const row_state state = state_of(policy, base, 0, 50, 7);

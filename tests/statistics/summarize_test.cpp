@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -46,6 +47,18 @@ TEST_CASE_TEMPLATE("nearly equal values keep their digits", C, INFALIGN_CONFIGUR
   const auto result = summarize(on, x.span());
   CHECK(result.value == static_cast<double>(large));
   CHECK(result.standard_error == doctest::Approx(static_cast<double>(d) / std::sqrt(3.0)).epsilon(1e-12));
+}
+
+TEST_CASE_TEMPLATE("what lies behind the values is not looked at", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  for (const index_t n : {1, 7, 1000, 1024, 1500}) {
+    std::vector<T> values(static_cast<std::size_t>(n) + 40, std::numeric_limits<T>::quiet_NaN());
+    std::fill_n(values.begin(), n, T(0.5));
+    typename C::template array<T> x(values);
+    const auto all = x.span();
+    CHECK(summarize(on, decltype(all)(all.data(), n)).value == 0.5);
+  }
 }
 
 TEST_CASE_TEMPLATE("one value has no known error, equal values have none", C, INFALIGN_CONFIGURATIONS) {

@@ -165,6 +165,15 @@ TEST_CASE("one transform for an unknown number of samples") {
   CHECK(named("minimax").worst_regret == worst_best);
   CHECK(named("minimax").worst_regret - table.least_worst_regret <= 1e-3);
   CHECK(std::abs(table.minimax.win_rate(scenarios[1].played) - named("minimax").win_rate[1]) <= 1e-13);
+  // The bound is what its prior says it is: the mean regret of that prior's own optimum.
+  std::vector<matchup::outcome> weighted;
+  for (std::size_t i = 0; i < scenarios.size(); ++i)
+    if (table.least_favourable_prior[i] > 0) weighted.push_back({table.least_favourable_prior[i], scenarios[i].played});
+  const optimal_transform response = optimal_at_kl(matchup::mixture(weighted), kl_budget(1)).value();
+  double bound = 0;
+  for (std::size_t i = 0; i < scenarios.size(); ++i)
+    bound += table.least_favourable_prior[i] * (table.best_win_rate[i] - response.win_rate(scenarios[i].played));
+  CHECK(std::abs(bound - table.least_worst_regret) <= 1e-9);
   // The identity loses nothing to N = 1 and what the tradeoff says to N = 16.
   CHECK(named("identity").regret[0] <= 1e-11);
 }

@@ -84,6 +84,8 @@ TEST_CASE("the logarithm gives the best-of-n policy") {
     CHECK(close(policy.win_rate(best_of(5), best_of(5)), n / (n + 1), 1e-12));
   }
   CHECK(tilted_density(logarithm{}, kl_weight(0.5)).log_density(0) == -infinity<double>);
+  // Far below what the pieces of the density cover.
+  CHECK(close(tilted_density(logarithm{}, kl_weight(0.25)).log_density(1e-60), std::log(5) + 4 * std::log(1e-60), 1e-12));
 }
 
 TEST_CASE("the identity gives a truncated exponential") {
