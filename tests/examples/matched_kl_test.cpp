@@ -59,7 +59,8 @@ TEST_CASE("the mean is the point of the broken line through the frontier") {
                                         run_of("a", mean_and_spread(1.0, 0.2), mean_and_spread(0.76, 0.03))};
   const auto points = align::frontier(runs, "a");
   const std::pair<double, double> line[] = {{0.2, 0.6}, {0.25, 0.625}, {0.4, 0.7}, {0.7, 0.73}, {1.0, 0.76}};
-  for (const auto& [kl, expected] : line) {
+  for (const auto& [at, expected] : line) {
+    const double kl = at;  // CAPTURE is a lambda, and clang before 16 captures no structured binding
     CAPTURE(kl);
     const std::vector<double> found = align::win_rate_at(points, 1, kl);
     CHECK((found[0] + found[1] + found[2]) / 3 == doctest::Approx(expected).epsilon(1e-14));

@@ -263,8 +263,9 @@ row_sizes sizes_of(const objective_case& c, index_t t, double weight, const roun
     for (index_t j = 0; j < c.columns; ++j) sum += std::exp(row[j] - top);
     return std::pair(top, std::log(sum));
   };
-  const auto [top, log_sum] = log_normalizer(l);
-  const auto [base_top, base_log_sum] = b != nullptr ? log_normalizer(b) : std::pair(0.0, 0.0);
+  // Named one by one: lambdas capture them, and clang before 16 captures no structured binding.
+  const auto of = log_normalizer(l), of_base = b != nullptr ? log_normalizer(b) : std::pair(0.0, 0.0);
+  const double top = of.first, log_sum = of.second, base_top = of_base.first, base_log_sum = of_base.second;
   row_sizes s;
   s.defined = log_sum - log_sum == 0;
   s.base_defined = base_log_sum - base_log_sum == 0;
