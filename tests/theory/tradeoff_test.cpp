@@ -3,9 +3,12 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string>
+#include <tuple>
+#include <vector>
 
 #include "infalign/procedure/any_procedure.hpp"
 #include "infalign/transform/any_transform.hpp"
@@ -37,6 +40,52 @@ void check_row(const std::string& procedure, const std::string& transform, const
   CHECK(std::abs(by_kl->kl - expected.kl) <= 1e-12 * expected.kl);
   CHECK(std::abs(by_kl->inference_win_rate - expected.inference_win_rate) <= 1e-9);
   CHECK(std::abs(by_kl->standard_win_rate - expected.standard_win_rate) <= 1e-9);
+}
+
+/// Climbs the win rate at a fixed KL, over densities that are constant on cells of u: the policy is replaced by the tilt of its
+/// own first variation `-∫_v^1 k(F, u) du` until it wins no more. For a W that is convex in the policy, no step goes down. KL is
+/// exact, and so is W up to Gauss's rule in each cell: nothing that it returns can exceed the best policy.
+double ascent(const matchup& played, double kl, const any_transform& start) {
+  constexpr std::size_t cells = 2000;
+  constexpr double h = 1.0 / cells;
+  const matchup::pair& pair = played.pairs().front();
+  std::vector<double> tilt(cells), density(cells), slope(cells);
+  for (std::size_t i = 0; i < cells; ++i) tilt[i] = start((static_cast<double>(i) + 0.5) * h);
+  const auto kl_at = [&](double sharpness) {
+    const double top = *std::max_element(tilt.begin(), tilt.end());
+    double mass = 0, mean = 0;
+    for (std::size_t i = 0; i < cells; ++i) {
+      const double exponent = sharpness * (tilt[i] - top);
+      density[i] = std::exp(exponent);
+      mass += h * density[i];
+      mean += h * density[i] * exponent;
+    }
+    for (double& d : density) d /= mass;
+    return mean / mass - std::log(mass);
+  };
+  double win_rate = 0;
+  for (int round = 0; round < 200; ++round) {
+    double low = 1e-6, high = 1e9;
+    for (int i = 0; i < 50; ++i) {
+      const double middle = std::sqrt(low * high);
+      (kl_at(middle) < kl ? low : high) = middle;
+    }
+    kl_at(low);
+    double below = 0, lost = 0;
+    for (std::size_t i = 0; i < cells; ++i) {
+      const auto low_end = static_cast<double>(i);
+      for (const auto& [at, weight] :
+           {std::pair{0.5 - std::sqrt(0.15), 5.0 / 18}, std::pair{0.5, 8.0 / 18}, std::pair{0.5 + std::sqrt(0.15), 5.0 / 18}})
+        lost += h * weight * pair.policy.distortion(below + at * h * density[i]) * pair.base.density((low_end + at) * h);
+      slope[i] = h * played.slope(below + 0.5 * h * density[i], (low_end + 0.5) * h);
+      below = std::min(1.0, below + h * density[i]);
+    }
+    if (std::abs(1 - lost - win_rate) < 1e-9) break;
+    win_rate = 1 - lost;
+    tilt[cells - 1] = 0;
+    for (std::size_t i = cells - 1; i > 0; --i) tilt[i - 1] = tilt[i] - 0.5 * (slope[i] + slope[i - 1]);
+  }
+  return win_rate;
 }
 
 }  // namespace
@@ -94,6 +143,86 @@ TEST_CASE("a KL within a jump of the optimum's is out of reach, not another KL")
   const matchup played(worst_of(8), best_of(16));
   CHECK_FALSE(optimal_at_kl(played, kl_budget(1)).has_value());
   CHECK(optimal_at_kl(played, kl_budget(5)).has_value());
+}
+
+TEST_CASE("the best policy within a budget: the optimum where there is one") {
+  for (const char* procedure : {"best_of:4", "worst_of:4"}) {
+    const matchup played(parse_procedure(procedure));
+    const budget_optimum best = optimal_within(played, kl_budget(1));
+    REQUIRE(best.found);
+    CHECK(best.found->win_rate() == optimal_at_kl(played, kl_budget(1))->win_rate());
+    CHECK(best.bound == best.found->win_rate());
+    CHECK(best.bound_proved == played.concave());
+  }
+}
+
+TEST_CASE("within a jump: the best policy of the KL by ascent, and the bound by the optima on both sides") {
+  struct gap {
+    const char* policy;
+    const char* base;
+    double kl;
+  };
+  // The last one lies next to the point where two stationary points meet.
+  for (const gap& g :
+       {gap{"worst_of:8", "best_of:8", 1}, gap{"worst_of:4", "best_of:4", 0.2}, gap{"worst_of:2", "best_of:64", 2},
+        gap{"worst_of:8", "best_of:2", 0.2}, gap{"worst_of:64", "order_statistic:2:5", 0.2}}) {
+    CAPTURE(g.policy);
+    CAPTURE(g.base);
+    const matchup played(parse_procedure(g.policy), parse_procedure(g.base));
+    REQUIRE_FALSE(optimal_at_kl(played, kl_budget(g.kl)));
+    const budget_optimum best = optimal_within(played, kl_budget(g.kl));
+    REQUIRE(best.found);
+    CHECK(best.found->proof() == optimality::within_bound);
+    CHECK_FALSE(best.bound_proved);
+    CHECK(std::abs(best.found->kl() - g.kl) <= 1e-9 * g.kl);
+    // Training with its transform at its β gives that policy.
+    const tradeoff_point trained = tradeoff_at(played, *best.found, kl_weight(best.found->beta()));
+    CHECK(std::abs(trained.kl - g.kl) <= 1e-8);
+    CHECK(std::abs(trained.inference_win_rate - best.found->win_rate()) <= 1e-8);
+    double climbed = 0;
+    for (const char* start : {"exponential:10", "exponential:-10"})
+      climbed = std::max(climbed, ascent(played, g.kl, parse_transform(start)));
+    CHECK(climbed <= best.found->win_rate() + 1e-8);
+    CHECK(climbed >= best.found->win_rate() - 1e-4);
+    // The line between the optima on both sides of the jump.
+    double low = 1e-3, high = 10;
+    for (int i = 0; i < 60; ++i) {
+      const double middle = std::sqrt(low * high);
+      (optimal_transform(played, kl_weight(middle)).kl() > g.kl ? low : high) = middle;
+    }
+    const optimal_transform above(played, kl_weight(low)), below(played, kl_weight(high));
+    const double share = (g.kl - below.kl()) / (above.kl() - below.kl());
+    CHECK(std::abs(best.bound - (below.win_rate() + share * (above.win_rate() - below.win_rate()))) <= 1e-8);
+    CHECK(best.found->win_rate() < best.bound);
+  }
+}
+
+TEST_CASE("where beta becomes too small: an optimum of less KL, and a bound") {
+  const matchup played(parse_procedure("best_of:64"), parse_procedure("standard"));
+  const budget_optimum best = optimal_within(played, kl_budget(3.5));
+  REQUIRE(best.found);
+  CHECK(best.found->proof() == optimality::proved_global);
+  CHECK(best.found->kl() < 3.5);
+  CHECK(best.bound_proved);
+  CHECK(best.bound >= best.found->win_rate());
+  CHECK(best.bound <= best.found->win_rate() + 1e-8);
+  CHECK(frontier(played, exponential(10), {kl_budget(3.5)}).front()->inference_win_rate <= best.bound);
+  // Nothing can be solved: a win rate of 1 is a bound.
+  const budget_optimum none = optimal_within(matchup(parse_procedure("best_of:1000000000")), kl_budget(1));
+  CHECK_FALSE(none.found);
+  CHECK(none.bound == 1);
+  CHECK(none.bound_proved);
+}
+
+TEST_CASE("steep optima have a KL that is met") {
+  // KL changes by more than β to the power -5 here.
+  for (const auto& [policy, base, kl] : {std::tuple{"best_of_random:1=.5,8=.5", "best_of:64", 3.5},
+                                         std::tuple{"order_statistic:2:5", "best_of_random:1=.5,8=.5", 0.5}}) {
+    const std::optional<optimal_transform> optimum =
+        optimal_at_kl(matchup(parse_procedure(policy), parse_procedure(base)), kl_budget(kl));
+    REQUIRE(optimum);
+    CHECK(std::abs(optimum->kl() - kl) <= 1e-12 * kl);
+  }
 }
 
 TEST_CASE("tradeoff: bad input") {

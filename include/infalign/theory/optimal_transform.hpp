@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cmath>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,7 +20,8 @@ namespace infalign {
 
 namespace detail {
 class shooting;
-}
+class budget_search;
+}  // namespace detail
 
 /// Thrown where no solution was found: the problem is too stiff to be solved in `double`.
 struct optimum_not_found : error {
@@ -28,8 +30,10 @@ struct optimum_not_found : error {
 
 /// What is known about an optimum.
 enum class optimality {
-  proved_global,         ///< `W - β·KL` is concave, so that no other policy does better
-  best_stationary_point  ///< the best of all stationary points that a scan of the solutions found
+  proved_global,          ///< `W - β·KL` is concave, so that no other policy does better
+  best_stationary_point,  ///< the best of all stationary points that a scan of the solutions found
+  /// A policy within a KL budget that no β has the optimum for: `optimal_within` bounds how much more there may be.
+  within_bound
 };
 
 /// The transform whose policy `f ∝ e^{Φ*/β}` maximises `W - β·KL` for a matchup, together with that policy:
@@ -85,6 +89,8 @@ class optimal_transform {
   [[nodiscard]] tabulated table(double tolerance = 1e-6) const;
 
  private:
+  friend class detail::budget_search;
+
   struct value {
     const optimal_transform& of;
     double operator()(double u) const { return of.beta_ * (of.log_density(u) - of.top_); }
@@ -119,17 +125,41 @@ class optimal_transform {
 
   /// The sign changes on a logarithmic grid of `f(1)`. One interval is enough where there is only one solution.
   [[nodiscard]] std::vector<bracket> brackets(int intervals) const;
+  /// The sign changes between ascending values of `log f(1)`. There are none if `shoot` gave up on the way.
+  [[nodiscard]] static std::vector<bracket> sign_changes(detail::shooting& shoot, const std::vector<double>& heights,
+                                                         double tolerance);
+  /// A value y of `f(1)`, by how much it misses, and the derivative of that.
+  struct shot {
+    double y;
+    double value;
+    double slope;
+  };
+  /// Two sign changes between shots that miss on the same side, if the miss turns towards 0 from both: where the tangents meet
+  /// is tried, until they meet before they reach 0.
+  static void find_pair(detail::shooting& shoot, shot low, shot high, std::vector<bracket>& found);
+
+  /// Every stationary point with `log f(1) <= highest`, by ascending `f(1)`. Beside a linear grid, the scan has a logarithmic
+  /// one, as two of them come close to `f(1) = 1` for small β. None if some of them could not be solved.
+  [[nodiscard]] static std::optional<std::vector<optimal_transform>> stationary_points_below(const matchup& played, double beta,
+                                                                                             double highest);
 
   /// Newton's method on `B(1) - 1`, from the upper end of the bracket, where that function is nearly linear. The bracket is
   /// halved instead if a step would leave it, or if two steps in a row are as large as a quarter of it. Early shots are rough
   /// and cheap; their tolerance falls with the square of the step. Ends when a step from an exact shot changes y by at most
   /// 1e-9, and shoots once more. Leaves the solution in `shoot`; returns false if that gave up.
   bool solve(detail::shooting& shoot, bracket in) const;
+  /// The policy of a bracket; none if the problem is too stiff there.
+  [[nodiscard]] std::optional<detail::density_curve> solution(const bracket& in) const;
   void keep_better(const bracket& in);
+  void take(detail::density_curve curve, double win_rate);
 
   /// Appends points up to `to`. Intervals are halved until the cubic through both ends is right at three points between them.
   void append(std::vector<double>& u, std::vector<double>& values, std::vector<double>& slopes, const point& to, double error,
               int depth) const;
+
+  /// One that is not solved yet.
+  optimal_transform(matchup played, double beta)
+      : played_(std::move(played)), beta_(beta), optimality_(optimality::within_bound) {}
 
   matchup played_;
   double beta_;

@@ -40,8 +40,31 @@ template <class Transform>
 
 /// The optimum at a given KL rather than at a given β. There is none in two cases. Where `W - β·KL` is not concave, the KL of
 /// the optimum can jump as β changes, and no β has a KL inside the jump. And for large N at a large KL, β would be below 1e-9,
-/// or so small that the problem is too stiff. Cost: 5 to 10 solutions of the optimum, more where there is none.
+/// or so small that the problem is too stiff. `optimal_within` has an answer there. Cost: 5 to 10 solutions of the optimum, some 20
+/// where there is none.
 [[nodiscard]] std::optional<optimal_transform> optimal_at_kl(const matchup& played, kl_budget kl);
+
+/// The best policy that was found within a KL budget, and what is known of better ones.
+struct budget_optimum {
+  /// None where not even a larger β could be solved for.
+  std::optional<optimal_transform> found;
+  double bound;  ///< no policy within the budget wins more; `found->win_rate()` where `optimal_at_kl` has an optimum
+  /// Whether that is proved. Otherwise it holds if the scan for stationary points has missed none that is better.
+  bool bound_proved;
+};
+
+/// The best policy with `KL <= κ`, also where `optimal_at_kl` has none.
+///
+/// Where the KL of the optimum jumps over κ, the policy is a stationary point of `W - β·KL` with a KL of κ, as the best policy of
+/// that KL must be; if there are several, it is one of them. Its `proof()` is `optimality::within_bound`. It maximises `E[Φ(C)] - β·KL` for its own Φ like any other optimal
+/// transform, so that it is trained in the same way. Where β becomes too small to solve for, the policy is an optimum of a
+/// smaller KL.
+///
+/// The bound is that of Lagrange, `min over β of max(W - β·KL) + β·κ`. No single policy attains it inside a jump. Two policies
+/// do on average over prompts: those on both sides of the jump, each on a part of the prompts, with a mean KL of κ.
+///
+/// Cost: that of `optimal_at_kl`, and inside a jump about 20 scans for stationary points, some 100 ms in all. Source: derived.
+[[nodiscard]] budget_optimum optimal_within(const matchup& played, kl_budget kl);
 
 namespace detail {
 inline tradeoff_point point_on(const density_curve& curve, double beta, const matchup& played) {

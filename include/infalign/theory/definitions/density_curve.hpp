@@ -85,7 +85,7 @@ INFALIGN_INLINE double density_curve::win_rate(const matchup& played) const {
       int halvings = 1000;
       sum += pair.probability * area(pair, panel, panel.low, panel.high, 0, halvings);
     }
-  return sum;
+  return std::clamp(sum, 0.0, 1.0);  // rounding may have left the range
 }
 
 INFALIGN_INLINE double density_curve::value(double u, chebyshev::values curve_panel::*what) const {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,7 +21,6 @@ INFALIGN_INLINE optimal_transform::optimal_transform(matchup played, kl_weight b
   optimality_ = concave ? optimality::proved_global : optimality::best_stationary_point;
   for (const bracket& in : brackets(concave ? 1 : 32)) keep_better(in);
   if (found_ == 0) not_found();
-  top_ = curve_.panels().back().log_density.back();
 }
 
 INFALIGN_INLINE tabulated optimal_transform::table(double tolerance) const {
@@ -54,15 +54,49 @@ INFALIGN_INLINE std::vector<optimal_transform::bracket> optimal_transform::brack
   // The bound above may be too low, as a peak of g_base between the points of the grid is higher than those points.
   while (top < stiffest && shoot(std::exp(top), 1e-6).value < 0) top += 1;
   if (intervals == 1) return {{1 / 1.01, std::exp(top), true}};
+  std::vector<double> heights;
+  for (int i = 1; i <= intervals; ++i) heights.push_back(top * i / intervals);
+  return sign_changes(shoot, heights, 1e-6);
+}
+
+INFALIGN_INLINE std::vector<optimal_transform::bracket> optimal_transform::sign_changes(detail::shooting& shoot,
+                                                                                        const std::vector<double>& heights,
+                                                                                        double tolerance) {
   std::vector<bracket> found;
-  bool above = false;  // B(1) <= 1 for f(1) = 1, since the density rises to its upper end
-  for (int i = 1; i <= intervals; ++i) {
-    const bool next = shoot(std::exp(top * i / intervals), 1e-6).value > 0;
-    if (next != above) found.push_back({std::exp(top * (i - 1) / intervals) / 1.01, std::exp(top * i / intervals), next});
-    above = next;
+  const auto at = [&](double y) {
+    const detail::shooting::miss miss = shoot(y, tolerance);
+    return shot{y, miss.value, miss.slope};
+  };
+  shot before = at(1);
+  before.value = std::min(before.value, 0.0);  // B(1) <= 1 for f(1) = 1, since the density rises to its upper end
+  for (const double height : heights) {
+    const double y = std::exp(height);
+    const shot next = at(y);
+    const bool above = next.value > 0;
+    if (above != (before.value > 0))
+      found.push_back({before.y / 1.01, y, above});
+    else
+      find_pair(shoot, before, next, found);
+    before = next;
   }
   // A scan that gave up may have missed the best solution, so that none of what it found may be used.
   return shoot.gave_up() ? std::vector<bracket>{} : found;
+}
+
+INFALIGN_INLINE void optimal_transform::find_pair(detail::shooting& shoot, shot low, shot high, std::vector<bracket>& found) {
+  const bool above = low.value > 0;
+  const double sign = above ? 1 : -1;
+  for (int i = 0; i < 40 && sign * low.slope < 0 && sign * high.slope > 0; ++i) {
+    const double y = (high.value - low.value + low.slope * low.y - high.slope * high.y) / (low.slope - high.slope);
+    if (!(y > low.y && y < high.y && sign * (low.value + low.slope * (y - low.y)) < 0)) return;
+    const detail::shooting::miss miss = shoot(y, 1e-12);
+    if (sign * miss.value < 0) {
+      found.push_back({low.y, y, !above});
+      found.push_back({y, high.y, above});
+      return;
+    }
+    (sign * miss.slope < 0 ? low : high) = {y, miss.value, miss.slope};
+  }
 }
 
 INFALIGN_INLINE bool optimal_transform::solve(detail::shooting& shoot, bracket in) const {
@@ -85,17 +119,53 @@ INFALIGN_INLINE bool optimal_transform::solve(detail::shooting& shoot, bracket i
   return !shoot.gave_up();
 }
 
-INFALIGN_INLINE void optimal_transform::keep_better(const bracket& in) {
+INFALIGN_INLINE std::optional<detail::density_curve> optimal_transform::solution(const bracket& in) const {
   detail::shooting shoot(played_, beta_);
   // Rejects a bracket whose shot did not converge, or whose last Newton step in log f(1) exceeds 1e-6.
-  if (!solve(shoot, in) || !(std::abs(shoot.missing_step()) <= 1e-6)) return;
+  if (!solve(shoot, in) || !(std::abs(shoot.missing_step()) <= 1e-6)) return std::nullopt;
   detail::density_curve curve = shoot.curve();
-  if (!(std::abs(curve.panels().front().above.front() - 1) < 1e-9)) return;
-  const double win_rate = curve.win_rate(played_);
+  if (!(std::abs(curve.panels().front().above.front() - 1) < 1e-9)) return std::nullopt;
+  return curve;
+}
+
+INFALIGN_INLINE void optimal_transform::keep_better(const bracket& in) {
+  std::optional<detail::density_curve> curve = solution(in);
+  if (!curve) return;
+  const double win_rate = curve->win_rate(played_);
   ++found_;
-  if (found_ > 1 && win_rate - beta_ * curve.kl() <= win_rate_ - beta_ * curve_.kl()) return;
+  if (found_ > 1 && win_rate - beta_ * curve->kl() <= win_rate_ - beta_ * curve_.kl()) return;
+  take(*std::move(curve), win_rate);
+}
+
+INFALIGN_INLINE void optimal_transform::take(detail::density_curve curve, double win_rate) {
   curve_ = std::move(curve);
   win_rate_ = win_rate;
+  top_ = curve_.panels().back().log_density.back();
+}
+
+INFALIGN_INLINE std::optional<std::vector<optimal_transform>> optimal_transform::stationary_points_below(const matchup& played,
+                                                                                                         double beta,
+                                                                                                         double highest) {
+  optimal_transform point(played, beta);
+  std::vector<double> heights;
+  for (int i = 1; i <= 32; ++i) {
+    heights.push_back(highest * i / 32);
+    heights.push_back(highest * std::exp2(-0.5 * i));
+  }
+  std::sort(heights.begin(), heights.end());
+  detail::shooting shoot(point.played_, beta);
+  const std::vector<bracket> found = sign_changes(shoot, heights, 1e-12);
+  if (shoot.gave_up()) return std::nullopt;
+  point.found_ = static_cast<index_t>(found.size());
+  std::vector<optimal_transform> all;
+  for (const bracket& in : found) {
+    std::optional<detail::density_curve> curve = point.solution(in);
+    if (!curve) return std::nullopt;
+    const double win_rate = curve->win_rate(point.played_);
+    point.take(*std::move(curve), win_rate);
+    all.push_back(point);
+  }
+  return all;
 }
 
 INFALIGN_INLINE void optimal_transform::append(std::vector<double>& u, std::vector<double>& values, std::vector<double>& slopes,
