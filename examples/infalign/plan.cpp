@@ -56,16 +56,6 @@ std::vector<infalign::kl_budget> chosen_budgets(const std::vector<double>& kls) 
   return budgets;
 }
 
-/// Whether some transform reaches the KL, but the optimum was not found.
-bool lacks_optimum(const infalign::plan_section& section) {
-  bool any = false;
-  for (const infalign::plan_row& row : section.rows) {
-    if (row.reached && row.transform == "optimal") return false;
-    any = any || row.reached;
-  }
-  return any;
-}
-
 /// A plan without any row is no plan.
 void expect_rows(const infalign::plan_table& plan, bool by_kl) {
   double least = plan.sections.front().wanted;
@@ -78,8 +68,8 @@ void expect_rows(const infalign::plan_table& plan, bool by_kl) {
   fail("no optimum is found at beta {}", number(least));
 }
 
-std::string json_row(const infalign::plan_row& row, double wanted, bool by_kl) {
-  const double none = std::nan("");
+std::string json_row(const infalign::plan_row& row, const infalign::plan_section& section, bool by_kl) {
+  const double none = std::nan(""), wanted = section.wanted;
   const infalign::tradeoff_point reached =
       row.reached.value_or(infalign::tradeoff_point{by_kl ? none : wanted, by_kl ? wanted : none, none, none});
   return json_object()
@@ -90,42 +80,73 @@ std::string json_row(const infalign::plan_row& row, double wanted, bool by_kl) {
       .add("standard_win_rate", reached.standard_win_rate)
       .add("price", row.price)
       .add("price_is_bound", row.price_is_bound)
+      .add("bound", section.bound)
+      .add("bound_proved", section.bound_proved)
       .text();
+}
+
+std::string name_of(infalign::optimality proof) {
+  if (proof == infalign::optimality::proved_global) return "proved_global";
+  return proof == infalign::optimality::best_stationary_point ? "best_stationary_point" : "within_bound";
 }
 
 std::string report_json(const infalign::plan_table& plan, const procedures& served, bool by_kl) {
   std::string rows;
   for (const infalign::plan_section& section : plan.sections)
-    for (const infalign::plan_row& row : section.rows)
-      rows += (rows.empty() ? "" : ", ") + json_row(row, section.wanted, by_kl);
+    for (const infalign::plan_row& row : section.rows) rows += (rows.empty() ? "" : ", ") + json_row(row, section, by_kl);
   const bool none = plan.recommended.empty();
-  const bool proved = plan.proof == infalign::optimality::proved_global;
   return json_object()
              .add("procedure", served.policy.name())
              .add("reference_procedure", served.reference.name())
              .add_raw("rows", "[" + rows + "]")
              .add_raw("recommended", none ? "null" : json_string(plan.recommended))
              .add("price", none ? std::nan("") : plan.price)
-             .add("optimum", std::string(proved ? "proved_global" : "best_stationary_point"))
+             .add("price_is_bound", plan.price_is_bound)
+             .add("optimum", name_of(plan.proof))
              .text() +
          '\n';
+}
+
+/// Whether a price is more than 0 in the table.
+bool shows(double price) {
+  return std::round(price * 1e4) > 0;
+}
+
+/// What the row `optimal` is where it is no optimum of this KL, or is missing.
+std::string footnote(const infalign::plan_section& section, bool by_kl) {
+  const std::string where = fmt::format("at {} {:g} ", by_kl ? "KL" : "beta", section.wanted);
+  const auto optimal = std::find_if(section.rows.begin(), section.rows.end(),
+                                    [](const infalign::plan_row& row) { return row.transform == "optimal"; });
+  if (section.proof != infalign::optimality::within_bound || !section.rows.front().reached) return "";
+  if (!optimal->reached) return where + "no optimum is found: prices there are against a win rate of 1, which bounds it\n";
+  if (shows(optimal->price))
+    return where + fmt::format(
+                       "no beta leads to an optimum: optimal is the best policy found, and prices there are against a win rate"
+                       " of {:.4f}, which bounds it\n",
+                       section.bound);
+  return where + "optimal spends less, as the rest would gain next to nothing\n";
+}
+
+std::string recommendation(const infalign::plan_table& plan) {
+  if (plan.recommended.empty()) return "none, as no row is as good as any other at every KL";
+  if (plan.price_is_bound && shows(plan.price))
+    return fmt::format("{} (as good as any row; at most {:.4f} more is possible)", plan.recommended, plan.price);
+  if (plan.recommended == "optimal") return plan.recommended;
+  return fmt::format("{} (at most {:.4f} below the optimum)", plan.recommended, plan.price);
 }
 
 /// Remarks below the table, on how far its prices and its recommendation are proved.
 std::string footnotes(const infalign::plan_table& plan, bool by_kl) {
   std::string text;
-  for (const infalign::plan_section& section : plan.sections)
-    if (lacks_optimum(section))
-      text += fmt::format("at {} {:g} no optimum is found: prices there are against a win rate of 1, which bounds it\n",
-                          by_kl ? "KL" : "beta", section.wanted);
-  if (plan.recommended.empty())
-    text += "recommended: none, as no transform has all of the KLs\n";
-  else if (plan.recommended == "optimal")
-    text += "recommended: optimal\n";
-  else
-    text += fmt::format("recommended: {} (at most {:.4f} below the optimum)\n", plan.recommended, plan.price);
-  if (plan.proof != infalign::optimality::proved_global)
-    text += "optimal is the best of the stationary points found; that there is no better one is not proved\n";
+  bool proved = true;
+  for (const infalign::plan_section& section : plan.sections) {
+    text += footnote(section, by_kl);
+    proved = proved && section.bound_proved;
+  }
+  text += "recommended: " + recommendation(plan) + '\n';
+  if (!proved)
+    text += fmt::format("optimal is the best of the stationary points found; that there is no better one is not proved{}\n",
+                        plan.price_is_bound ? ", nor are bounds" : "");
   return text;
 }
 
@@ -168,9 +189,11 @@ constexpr const char* explanation =
     "What the policy that maximises E[transform of the calibrated reward] - beta·KL wins against the base policy, for rewards\n"
     "without ties: then KL and win rates depend on the transform and beta alone. `optimal` is the transform that no other\n"
     "beats; price is what a row wins less at its KL (with --beta: has less of win rate - beta·KL). Where no beta gives a\n"
-    "transform the wanted KL, its row has none (null in JSON); where no optimum is found, prices are against a\n"
-    "win rate of 1, which bounds it (price_is_bound in JSON). Recommended is the customary transform that is within\n"
-    "0.001 of the optimum everywhere, or else the optimum.\n"
+    "transform the wanted KL, its row has none (null in JSON). Where no beta leads to an optimum of the KL, optimal is the "
+    "best\n"
+    "policy found within it, and prices are against a win rate that none exceeds (price_is_bound and bound in JSON).\n"
+    "Recommended is a transform that is within 0.001 of what can be gained of the best row everywhere, or else optimal; of\n"
+    "transforms whose prices are alike, the first.\n"
     "\n";
 
 constexpr const char* examples =

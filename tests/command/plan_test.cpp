@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <map>
 #include <set>
 #include <string>
@@ -174,17 +175,60 @@ TEST_CASE("a KL that a transform cannot have") {
     }
 }
 
+TEST_CASE("a KL inside a jump of the optimum's: the best policy found, and a bound") {
+  const work_directory work;
+  const std::string options = "plan --procedure worst_of:8 --reference-procedure best_of:8 --transform identity --kl ";
+  const json_document found(work.infalign(options + "1,3.5 --json").out);
+  double bound = 0, best = 0;
+  for (const simdjson::dom::element r : found["rows"].get_array()) {
+    const bool inside = double(r["kl"]) < 2;
+    CHECK(r["price_is_bound"].get_bool().value() == inside);
+    CHECK_FALSE(r["bound_proved"].get_bool().value());
+    CHECK(double(r["price"]) == doctest::Approx(double(r["bound"]) - double(r["inference_win_rate"])));
+    if (!inside || r["transform"].get_string().value() != "optimal") continue;
+    bound = r["bound"];
+    best = r["inference_win_rate"];
+  }
+  CHECK(best < bound);
+  CHECK(bound < 1);
+  CHECK(found["optimum"].get_string().value() == "within_bound");
+  CHECK(found["recommended"].get_string().value() == "optimal");
+  CHECK(double(found["price"]) == doctest::Approx(bound - best));
+  CHECK(found["price_is_bound"].get_bool().value());
+  char digits[2][8];
+  std::snprintf(digits[0], sizeof digits[0], "%.4f", bound);
+  std::snprintf(digits[1], sizeof digits[1], "%.4f", bound - best);
+  const std::string table = work.infalign(options + "1,3.5").out;
+  CHECK(
+      table.find("\nat KL 1 no beta leads to an optimum: optimal is the best policy found, and prices there are against a win "
+                 "rate of " +
+                 std::string(digits[0]) + ", which bounds it\nrecommended: optimal (as good as any row; at most " + digits[1] +
+                 " more is possible)\noptimal is the best of the stationary points found; that there is no better one is not "
+                 "proved, nor are bounds\n") != std::string::npos);
+}
+
+TEST_CASE("a KL that is more than the optimum can spend") {
+  const work_directory work;
+  const std::string footnote = "\nat KL 5 optimal spends less, as the rest would gain next to nothing\n";
+  const std::string plan = "plan --procedure worst_of:8 --transform identity --kl ";
+  CHECK(work.infalign(plan + "1,5").out.find(footnote) != std::string::npos);
+  CHECK(work.infalign(plan + "1").out.find("spends less") == std::string::npos);
+  const json_document found(work.infalign(plan + "5 --json").out);
+  CHECK(found["recommended"].get_string().value() == "identity");
+  CHECK(double(found["price"]) < 1e-8);
+}
+
 TEST_CASE("a KL at which no optimum is found") {
   const work_directory work;
-  const std::string footnote = "at KL 5 no optimum is found: prices there are against a win rate of 1, which bounds it\n";
-  const std::string plan = "plan --procedure worst_of:8 --transform identity --kl ";
-  CHECK(work.infalign(plan + "1,5").out.find('\n' + footnote) != std::string::npos);
-  CHECK(work.infalign(plan + "1").out.find("no optimum") == std::string::npos);
-  const json_document found(work.infalign(plan + "1,5 --json").out);
+  const std::string plan = "plan --procedure best_of:1000000000 --transform identity --kl 1";
+  CHECK(
+      work.infalign(plan).out.find("\nat KL 1 no optimum is found: prices there are against a win rate of 1, which bounds it\n"
+                                   "recommended: identity (as good as any row; at most ") != std::string::npos);
+  const json_document found(work.infalign(plan + " --json").out);
   for (const simdjson::dom::element r : found["rows"].get_array()) {
-    const bool asked_too_much = double(r["kl"]) > 2;
-    CHECK(r["price_is_bound"].get_bool().value() == asked_too_much);
-    if (!asked_too_much) continue;
+    CHECK(r["price_is_bound"].get_bool().value());
+    CHECK(double(r["bound"]) == 1);
+    CHECK(r["bound_proved"].get_bool().value());
     if (r["transform"].get_string().value() == "optimal")
       CHECK(r["price"].is_null());
     else
@@ -192,10 +236,19 @@ TEST_CASE("a KL at which no optimum is found") {
   }
 }
 
+TEST_CASE("transforms of which none is the best everywhere") {
+  const work_directory work;
+  // The clamped identity has no KL above log 2, and there is no optimum for so many samples.
+  const std::string plan = "plan --procedure best_of:1000000000 --transform clamped:0:0.5:identity --kl 0.5,1";
+  CHECK(work.infalign(plan).out.find("\nrecommended: none, as no row is as good as any other at every KL\n") !=
+        std::string::npos);
+  CHECK(json_document(work.infalign(plan + " --json").out)["recommended"].is_null());
+}
+
 TEST_CASE("a KL that nothing reaches is an error") {
   const work_directory work;
   const auto check = [&](const std::string& options, const std::string& kl) {
-    const outcome failed = work.infalign("plan --procedure best_of:4 --plot x.svg --kl " + options);
+    const outcome failed = work.infalign("plan --procedure best_of:1000000000 --plot x.svg --kl " + options);
     CHECK(failed.code == 1);
     CHECK(failed.out.empty());
     CHECK(failed.err == "infalign: no transform reaches a KL of " + kl + ", and no optimum is found there\n");

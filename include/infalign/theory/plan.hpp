@@ -22,14 +22,14 @@ namespace infalign {
 
 /// What one transform reaches in a plan.
 struct plan_row {
-  std::string transform;                  ///< its name, `optimal` for the optimum
+  std::string transform;                  ///< its name, `optimal` for the best policy found (`optimal_within`)
   std::optional<tradeoff_point> reached;  ///< none where no β gives it the wanted KL
   double largest_kl;                      ///< what `β -> 0` leads to; infinite unless the transform has a flat top
-  /// How much more the optimum reaches: in win rate at the same KL, or in `W - β·KL` at the same β. For example, 0.02 at a KL
-  /// budget means that this transform gives away two points of win rate. NaN if the transform does not reach the KL.
+  /// How much more is possible: in win rate within the same KL, or in `W - β·KL` at the same β. For example, 0.02 at a KL
+  /// budget means that this transform gives away two points of win rate. It is counted from `plan_section::bound`. NaN if the
+  /// transform does not reach the KL.
   double price;
-  /// Whether `price` is only an upper bound, because no optimum was found (`optimal_at_kl` gave none, or `optimum_not_found`
-  /// was thrown). The optimum then counts as a win rate of 1 at a KL of 0, which nothing exceeds.
+  /// Whether `price` is only an upper bound, because the row `optimal` does not attain `plan_section::bound`.
   bool price_is_bound;
 };
 
@@ -39,25 +39,40 @@ struct plan_section {
   /// Sorted by price, rounded to ten decimals, the lowest first. Transforms that do not reach the KL come last. Rows of equal
   /// price keep the order in which the transforms were given, followed by the optimum.
   std::vector<plan_row> rows;
+  /// No policy exceeds this win rate within the KL, or this `W - β·KL` at the β: what the optimum has, or the bound of
+  /// `optimal_within` where no β has an optimum of that KL, or 1 where nothing better is known.
+  double bound;
+  /// Whether `bound` is proved. Otherwise it holds if the scan for stationary points has missed none that is better.
+  bool bound_proved;
+  double gain;  ///< by how much the best row exceeds the base policy, which has a KL of 0
+  /// What is known of the row `optimal`: `within_bound` if it does not attain `bound`.
+  optimality proof;
 };
 
 struct plan_table {
   std::vector<plan_section> sections;
-  /// What to train with. Each given transform is judged by its largest price over all sections. The one with the smallest is
-  /// recommended if that price is at most `forgo`; otherwise `optimal` is. If some section has no optimum, `forgo` does not
-  /// count: the best transform that reaches every section is recommended, or none (an empty name).
+  /// What to train with: the name of a row, or empty. It is a given transform that stays, in every section, within the share
+  /// `forgo` of what can be gained of the best row. If there are several, it is the one of the smallest largest price; of those
+  /// whose prices are alike to four decimals, the one given first. If there is none, it is `optimal`, provided that no row
+  /// exceeds it by more than that in any section. Differences below 1e-8 of what the best row has, or 1e-12, count as rounding.
   std::string recommended;
   /// The largest price of what is recommended: 0 for the optimum, NaN if nothing is recommended.
   double price;
-  /// `proved_global` if that is known of the optimum of every section.
-  optimality proof;
+  bool price_is_bound;  ///< whether some price of it is an upper bound only
+  optimality proof;     ///< the weakest of all sections
 };
 
 /// Ranks transforms, and the optimum, at each KL budget, with the β, KL, inference-time and standard win rate of each. `forgo`
-/// is the win rate that you would give up in order to train with a transform in closed form instead of the optimum's table.
+/// is the share of what can be gained that you would give up in order to train with a transform in closed form instead of the
+/// optimum's table. What can be gained at a budget is the best row's win rate less that of the base policy. List simple
+/// transforms first: where two are as good, the first is recommended.
 ///
-/// Cost: about 1 ms a transform and budget. Errors: `shape_error` without a budget; `domain_error` for `forgo` outside [0, 1].
-/// Source: derived; the transforms are those of InfAlign (arXiv 2412.19792).
+/// Where no β has an optimum of the KL, the row `optimal` is the best policy that `optimal_within` finds, and prices are upper
+/// bounds. The recommendation is then the best row, which nothing in the table exceeds; how much more is possible is at most its
+/// price.
+///
+/// Cost: about 1 ms a transform and budget, and what `optimal_within` costs a budget. Errors: `shape_error` without a budget;
+/// `domain_error` for `forgo` outside [0, 1]. Source: derived; the transforms are those of InfAlign (arXiv 2412.19792).
 [[nodiscard]] plan_table plan(const matchup& played, const std::vector<kl_budget>& budgets,
                               const std::vector<any_transform>& transforms = customary_transforms(), double forgo = 1e-3);
 

@@ -25,12 +25,25 @@ INFALIGN_INLINE void rank(std::vector<plan_row>& rows) {
     return std::round(a.price * 1e10) < std::round(b.price * 1e10);
   });
 }
-/// `best` is the optimum's `W - β·KL`, if an optimum was found.
-INFALIGN_INLINE plan_row row_of(std::string name, std::optional<tradeoff_point> reached, double largest_kl,
-                                std::optional<double> best, double beta) {
-  const double price =
-      reached ? std::max(0.0, best.value_or(1) - (reached->inference_win_rate - beta * reached->kl)) : std::nan("");
-  return {std::move(name), reached, largest_kl, price, !best};
+/// What a row has of what is maximised: win rate, less `β·KL` at a β.
+INFALIGN_INLINE double value_of(const tradeoff_point& point, double beta) {
+  return point.inference_win_rate - beta * point.kl;
+}
+
+/// Fills in prices and the gain, once all rows are there and the bound is known. β is 0 at a KL budget.
+INFALIGN_INLINE void settle(plan_section& section, const matchup& played, double beta) {
+  const density_curve base(chart{chart::kind::distance}, {curve_panel{-1, 0}});
+  double best = base.win_rate(played);
+  section.gain = -best;
+  for (plan_row& row : section.rows) {
+    row.price_is_bound = section.proof == optimality::within_bound;
+    row.price = std::nan("");
+    if (!row.reached) continue;
+    row.price = std::max(0.0, section.bound - value_of(*row.reached, beta));
+    best = std::max(best, value_of(*row.reached, beta));
+  }
+  section.gain += best;
+  rank(section.rows);
 }
 INFALIGN_INLINE std::optional<optimal_transform> optimal_at_beta(const matchup& played, kl_weight beta) {
   try {
@@ -40,27 +53,38 @@ INFALIGN_INLINE std::optional<optimal_transform> optimal_at_beta(const matchup& 
   }
 }
 
-/// Fills in what is recommended.
-INFALIGN_INLINE void recommend(plan_table& plan, double forgo) {
-  const bool optimum = std::all_of(plan.sections.begin(), plan.sections.end(),
-                                   [](const plan_section& section) { return !section.rows.front().price_is_bound; });
-  plan.recommended = optimum ? "optimal" : "";
-  plan.price = optimum ? 0 : std::nan("");
-  if (!optimum) forgo = std::numeric_limits<double>::max();
-  double least = infinity<double>;
-  for (const plan_row& candidate : plan.sections.front().rows) {
-    if (candidate.transform == "optimal") continue;
-    double worst = 0;
-    for (const plan_section& section : plan.sections) {
-      const auto row = std::find_if(section.rows.begin(), section.rows.end(),
-                                    [&](const plan_row& r) { return r.transform == candidate.transform; });
-      worst = std::max(worst, row->reached ? row->price : infinity<double>);
-    }
-    if (worst > forgo || worst >= least) continue;
-    least = worst;
-    plan.recommended = candidate.transform;
-    plan.price = worst;
+/// Whether a row stays within the share `forgo` of what can be gained of the best row, in every section; its largest price.
+INFALIGN_INLINE std::optional<double> price_if_close(const plan_table& plan, const std::string& name, double forgo) {
+  double worst = 0;
+  for (const plan_section& section : plan.sections) {
+    const auto row =
+        std::find_if(section.rows.begin(), section.rows.end(), [&](const plan_row& r) { return r.transform == name; });
+    if (!row->reached) return std::nullopt;
+    const double least = section.rows.front().price;
+    const double rounding = std::max(1e-8 * std::abs(section.bound - least), 1e-12);
+    if (row->price - least > std::max(forgo * section.gain, rounding)) return std::nullopt;
+    worst = std::max(worst, row->price);
   }
+  return worst;
+}
+
+/// Fills in what is recommended, and the summary of all sections.
+INFALIGN_INLINE void recommend(plan_table& plan, const std::vector<any_transform>& transforms, double forgo) {
+  const auto printed = [](double price) { return std::round(price * 1e4); };
+  plan.price = std::nan("");
+  for (const any_transform& transform : transforms) {
+    const std::optional<double> price = price_if_close(plan, transform.name(), forgo);
+    if (!price || (!plan.recommended.empty() && printed(*price) >= printed(plan.price))) continue;
+    plan.recommended = transform.name();
+    plan.price = *price;
+  }
+  if (plan.recommended.empty())
+    if (const std::optional<double> price = price_if_close(plan, "optimal", forgo)) {
+      plan.recommended = "optimal";
+      plan.price = *price;
+    }
+  for (const plan_section& section : plan.sections) plan.proof = std::max(plan.proof, section.proof);
+  plan.price_is_bound = plan.proof == optimality::within_bound;
 }
 
 }  // namespace detail
@@ -69,25 +93,24 @@ INFALIGN_INLINE plan_table plan(const matchup& played, const std::vector<kl_budg
                                 const std::vector<any_transform>& transforms, double forgo) {
   expects<shape_error>(!budgets.empty(), "plan", "budgets is empty");
   expects<domain_error>(forgo >= 0 && forgo <= 1, "plan", "forgo is ", forgo, ", must be in [0, 1]");
-  plan_table plan{{}, {}, 0, optimality::proved_global};
-  std::vector<std::optional<double>> best;
-  for (const kl_budget& budget : budgets) {
-    const std::optional<optimal_transform> optimum = optimal_at_kl(played, budget);
-    const auto reached = optimum ? std::optional(detail::point_of(*optimum)) : std::nullopt;
-    best.push_back(reached ? std::optional(reached->inference_win_rate) : std::nullopt);
-    plan.sections.push_back({budget.value, {}});
-    if (!optimum || optimum->proof() != optimality::proved_global) plan.proof = optimality::best_stationary_point;
-    plan.sections.back().rows.push_back(detail::row_of("optimal", reached, infinity<double>, best.back(), 0));
-  }
+  plan_table plan{{}, {}, 0, false, optimality::proved_global};
+  for (const kl_budget& budget : budgets) plan.sections.push_back({budget.value, {}, 1, true, 0, optimality::within_bound});
   for (const any_transform& transform : transforms) {
     const double largest = detail::tilt_family(transform).largest_kl();
     const std::vector<std::optional<tradeoff_point>> points = frontier(played, transform, budgets);
     for (std::size_t i = 0; i < points.size(); ++i)
-      plan.sections[i].rows.insert(plan.sections[i].rows.end() - 1,
-                                   detail::row_of(transform.name(), points[i], largest, best[i], 0));
+      plan.sections[i].rows.push_back({transform.name(), points[i], largest, 0, false});
   }
-  for (plan_section& section : plan.sections) detail::rank(section.rows);
-  detail::recommend(plan, forgo);
+  for (plan_section& section : plan.sections) {
+    const budget_optimum best = optimal_within(played, kl_budget(section.wanted));
+    section.bound = best.bound;
+    section.bound_proved = best.bound_proved;
+    const auto reached = best.found ? std::optional(detail::point_of(*best.found)) : std::nullopt;
+    if (reached && reached->inference_win_rate == best.bound) section.proof = best.found->proof();
+    section.rows.push_back({"optimal", reached, infinity<double>, 0, false});
+    detail::settle(section, played, 0);
+  }
+  detail::recommend(plan, transforms, forgo);
   return plan;
 }
 
@@ -95,19 +118,22 @@ INFALIGN_INLINE plan_table plan(const matchup& played, kl_weight beta, const std
                                 double forgo) {
   expects<domain_error>(forgo >= 0 && forgo <= 1, "plan", "forgo is ", forgo, ", must be in [0, 1]");
   expects<domain_error>(beta.value > 0, "plan", "beta is ", beta.value, ", must be positive");
-  const std::optional<optimal_transform> optimum = detail::optimal_at_beta(played, beta);
-  const auto reached = optimum ? std::optional(detail::point_of(*optimum)) : std::nullopt;
-  const auto best = optimum ? std::optional(optimum->win_rate() - beta.value * optimum->kl()) : std::nullopt;
-  plan_table plan{{{beta.value, {}}}, {}, 0, optimum ? optimum->proof() : optimality::best_stationary_point};
-  std::vector<plan_row>& rows = plan.sections.front().rows;
+  plan_table plan{{{beta.value, {}, 1, true, 0, optimality::within_bound}}, {}, 0, false, optimality::proved_global};
+  plan_section& section = plan.sections.front();
   for (const any_transform& transform : transforms) {
     detail::tilt_family family(transform);
     const tradeoff_point point = detail::point_on(family.curve(beta.value), beta.value, played);
-    rows.push_back(detail::row_of(transform.name(), point, family.largest_kl(), best, beta.value));
+    section.rows.push_back({transform.name(), point, family.largest_kl(), 0, false});
   }
-  rows.push_back(detail::row_of("optimal", reached, infinity<double>, best, beta.value));
-  detail::rank(rows);
-  detail::recommend(plan, forgo);
+  section.rows.push_back({"optimal", std::nullopt, infinity<double>, 0, false});
+  if (const std::optional<optimal_transform> optimum = detail::optimal_at_beta(played, beta)) {
+    section.rows.back().reached = detail::point_of(*optimum);
+    section.bound = detail::value_of(*section.rows.back().reached, beta.value);
+    section.proof = optimum->proof();
+    section.bound_proved = section.proof == optimality::proved_global;
+  }
+  detail::settle(section, played, beta.value);
+  detail::recommend(plan, transforms, forgo);
   return plan;
 }
 
