@@ -167,7 +167,7 @@ TEST_CASE("win-rate with as many samples for every prompt, and with one prompt")
       work.shell("head -n 1 a.jsonl | \"$infalign\" win-rate --reference r.jsonl --procedure best_of:2 --policy -").out;
   CHECK(lines_of(table)[1].find("     –              –") != std::string::npos);
   const std::string compare = "compare --policy one.jsonl --baseline one.jsonl --reference r.jsonl --procedure best_of:2 ";
-  work.shell("head -n 1 a.jsonl > one.jsonl");
+  CHECK(work.shell("head -n 1 a.jsonl > one.jsonl").code == 0);
   CHECK(json_document(work.infalign(compare + "--json").out)["p_value"].is_null());
   CHECK(work.infalign(compare).out.find("1 prompt, no p-value") != std::string::npos);
 }
