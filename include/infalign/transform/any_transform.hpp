@@ -56,6 +56,9 @@ class any_transform {
   INFALIGN_KEYED V derivative(V u) const {
     return visit([&u](const auto& transform) -> V { return transform.derivative(u); });
   }
+  [[nodiscard]] INFALIGN_KEYED double derivative_near_one(double rest) const {
+    return visit([rest](const auto& transform) { return detail::derivative_at(transform, 1 - rest, rest); });
+  }
   [[nodiscard]] INFALIGN_KEYED std::vector<double> kinks() const {
     return visit([](const auto& transform) { return detail::kinks_of(transform); });
   }

@@ -35,6 +35,9 @@ struct scaled {
   INFALIGN_HD V derivative(V u) const {
     return constant<V>(factor) * inner.derivative(u);
   }
+  [[nodiscard]] INFALIGN_KEYED double derivative_near_one(double rest) const {
+    return factor * detail::derivative_at(inner, 1 - rest, rest);
+  }
   [[nodiscard]] std::vector<double> kinks() const { return detail::kinks_of(inner); }
   [[nodiscard]] std::string name() const { return detail::format_parameter(factor) + "*" + inner.name(); }
   auto ref() const { return scaled<decltype(kernel_form(inner))>(kernel_form(inner), factor); }
@@ -58,6 +61,9 @@ struct shifted {
   template <class V>
   INFALIGN_HD V derivative(V u) const {
     return inner.derivative(u);
+  }
+  [[nodiscard]] INFALIGN_KEYED double derivative_near_one(double rest) const {
+    return detail::derivative_at(inner, 1 - rest, rest);
   }
   [[nodiscard]] std::vector<double> kinks() const { return detail::kinks_of(inner); }
   [[nodiscard]] std::string name() const {
@@ -91,6 +97,9 @@ struct clamped {
   INFALIGN_HD V derivative(V u) const {
     const V inside = bounded(u);
     return select(inside == u, inner.derivative(inside), constant<V>(0));
+  }
+  [[nodiscard]] INFALIGN_KEYED double derivative_near_one(double rest) const {
+    return rest < 1 - upper || rest > 1 - lower ? 0 : detail::derivative_at(inner, 1 - rest, rest);
   }
   /// The bounds, and those of `inner` between them.
   [[nodiscard]] std::vector<double> kinks() const {

@@ -26,6 +26,8 @@ struct normal_quantile {
     const V x = (*this)(u);
     return constant<V>(2.5066282746310005024) * detail::natural_exp(constant<V>(0.5) * x * x);
   }
+  /// The same, by the symmetry of the normal distribution.
+  [[nodiscard]] INFALIGN_KEYED double derivative_near_one(double rest) const { return derivative(rest); }
   [[nodiscard]] std::string name() const { return "normal_quantile"; }
   static normal_quantile read(detail::parameter_reader&) { return {}; }
 };

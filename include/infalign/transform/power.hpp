@@ -29,6 +29,9 @@ struct power {
     const double at_zero = exponent > 1 ? 0.0 : exponent == 1 ? 1.0 : infinity<double>;
     return constant<V>(exponent) * raised(u, exponent - 1, constant<V>(at_zero));
   }
+  [[nodiscard]] INFALIGN_KEYED double derivative_near_one(double rest) const {
+    return exponent * std::exp((exponent - 1) * std::log1p(-rest));
+  }
   [[nodiscard]] std::string name() const { return "power:" + detail::format_parameter(exponent); }
   static power read(detail::parameter_reader& in) { return power(in.real("P")); }
 

@@ -15,6 +15,9 @@
 /// It may have
 /// - `kinks()`: the points of (0,1) at which the derivative or the curvature jumps, as a `std::vector<double>`. Called on the host only.
 ///   The theory ends its intervals of integration there. Default: none; a kink that is not listed costs time, not accuracy.
+/// - `derivative_near_one(rest)`: `Φ'(1 - rest)` in `double`, accurate however small `rest` is. Called on the host only. A transform
+///   that is infinite at 1, or varies there on a scale below 1e-12, needs it for policies that put their mass so close to 1.
+///   Default: `derivative(u)`, for which u is rounded to multiples of 1e-16.
 /// - `ref()`: what is copied into a kernel instead of the transform, for one that owns memory. It stays valid while the transform
 ///   lives. Default: the transform itself.
 /// - `memory_space`: the memory that this kernel form reads. Default: none.
@@ -85,6 +88,14 @@ std::vector<double> kinks_of(const F& transform) {
     return transform.kinks();
   else
     return {};
+}
+
+/// `Φ'(u)` at `u = 1 - rest`.
+template <class F>
+INFALIGN_KEYED double derivative_at(const F& transform, double u, double rest) {
+  if constexpr (requires { transform.derivative_near_one(rest); })
+    if (u > 0.5) return transform.derivative_near_one(rest);
+  return static_cast<double>(transform.derivative(u));
 }
 
 template <class F>
