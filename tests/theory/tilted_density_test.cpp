@@ -62,6 +62,15 @@ struct counted_square {
   [[nodiscard]] std::string name() const { return "square"; }
 };
 
+/// A transform whose derivative is what is given.
+struct of_slope {
+  static constexpr const char* citation = "none: for its derivative";
+  double (*slope)(double);
+  [[nodiscard]] double operator()(double u) const { return u; }
+  [[nodiscard]] double derivative(double u) const { return slope(u); }
+  [[nodiscard]] std::string name() const { return "of_slope"; }
+};
+
 }  // namespace
 
 TEST_CASE("the logarithm gives the best-of-n policy") {
@@ -197,6 +206,96 @@ TEST_CASE("kinks: clamped and tabulated transforms by their pieces") {
   const tilted_density flat(tabulated({0, 1}, {2, 2}), kl_weight(beta));
   CHECK(flat.kl() == doctest::Approx(0).epsilon(1e-15));
   CHECK(close(flat.standard_win_rate(), 0.5, 1e-14));
+}
+
+TEST_CASE("a clamp of what is infinite leaves it infinite at the other end") {
+  struct row {
+    double beta, log_normalizer, kl, mean, win_rate;
+  };
+  // 30-digit quadrature (mpmath) in the normal quantile, best-of-4 on both sides.
+  for (const row& r : {row{0.3, 5.5555589843005418, 5.5555006934014244, 0.99078566722596997, 0.99948616128169827},
+                       row{1, 0.50556424601933015, 0.48561876839680104, 0.7562044653091725, 0.84379233391961058}}) {
+    const tilted_density policy(parse_transform("clamped:0.1:1:normal_quantile"), kl_weight(r.beta));
+    CHECK(close(policy.log_normalizer(), r.log_normalizer, 1e-12));
+    CHECK(close(policy.kl(), r.kl, 1e-12));
+    CHECK(close(policy.standard_win_rate(), r.mean, 1e-12));
+    CHECK(close(policy.win_rate(best_of(4), best_of(4)), r.win_rate, 1e-12));
+  }
+  // Far from the clamp nothing is left of it: all mass is within e^-200 of 1.
+  const tilted_density far(parse_transform("clamped:0.1:1:normal_quantile"), kl_weight(0.05));
+  CHECK(close(far.kl(), 200, 1e-12));
+  CHECK(close(far.log_normalizer(), 200, 1e-12));
+  const tilted_density scaled_up(scaled(clamped(normal_quantile{}, 1e-6, 1), 1e10), kl_weight(1e9));
+  CHECK(close(scaled_up.kl(), 50, 1e-12));
+}
+
+TEST_CASE("transforms that are infinite at 1, or vary only there") {
+  // Φ = -log(1-u): Z = β/(β-1), and 1-u has the density of the best of 1 - 1/β. Given by values of u alone, it ends at 1 - 2^-53.
+  const of_slope pole{[](double u) { return 1 / (1 - u); }};
+  for (const double beta : {2.0, 5.0, 100.0}) {
+    CAPTURE(beta);
+    const double s = 1 / beta;
+    const double rounding = 53 * std::pow(2.0, -53 * (1 - s));
+    CHECK(close(tilted_density(pole, kl_weight(beta)).kl(), std::log1p(-s) + s / (1 - s), rounding + 1e-12));
+  }
+  // The largest of u^P over all is within 1/P of 1. At β = 1: Z = 1 + Σ 1/(k!·(kP + 1)), KL = E[Φ] - log Z.
+  for (const double power_of : {1e3, 1e10, 1e18}) {
+    CAPTURE(power_of);
+    // Of order 1/P: Σ 1/(k!·k) = Ei(1) - γ over the layer for Z - 1, and ∫ (e^x - 1)/x = e - 1 for ∫ Φ·e^Φ.
+    const double rest = 1.3179021514544038 / power_of, mean = 1.7182818284590452 / power_of;
+    CHECK(close(tilted_density(power(power_of), kl_weight(1)).kl(), mean - rest, 4 / power_of + 1e-12));
+  }
+  // Where less than 1e-16 of u is in the layer, what is left of the KL is the square of the rounding error of log Z.
+  CHECK(std::abs(tilted_density(power(1e90), kl_weight(1)).kl()) <= 1e-30);
+}
+
+TEST_CASE("transforms that fall: the largest value may be at 0, or between") {
+  // Φ = -u is the identity from the other end.
+  const tilted_density falling(of_slope{[](double) { return -1.0; }}, kl_weight(0.001));
+  const tilted_density rising(identity{}, kl_weight(0.001));
+  CHECK(close(falling.kl(), rising.kl(), 1e-12));
+  CHECK(close(falling.standard_win_rate(), 1 - rising.standard_win_rate(), 1e-12));
+  // Φ = -(u - ½)²: a normal distribution of variance β/2, cut off 50 standard deviations away.
+  const double beta = 2e-4;
+  const tilted_density peaked(of_slope{[](double u) { return 1 - 2 * u; }}, kl_weight(beta));
+  CHECK(close(peaked.standard_win_rate(), 0.5, 1e-12));
+  CHECK(close(peaked.kl(), -0.5 * (1 + std::log(3.14159265358979323846 * beta)), 1e-12));
+}
+
+TEST_CASE("small beta: right as long as the layer at 1 can be resolved, then an error") {
+  // Φ = u: KL = -1 - log β as β -> 0.
+  for (const double beta : {1e-100, 1e-200, 1e-279}) {
+    CAPTURE(beta);
+    CHECK(close(tilted_density(identity{}, kl_weight(beta)).kl(), -1 - std::log(beta), 1e-12));
+  }
+  CHECK_THROWS_WITH_AS(tilted_density(identity{}, kl_weight(1e-300)),
+                       "tilted_density: beta is 1e-300, too small for identity: the policy would have mass "
+                       "closer to 1 than can be resolved",
+                       domain_error);
+  for (const char* name : {"identity", "logarithm", "exponential:700", "exponential:-10", "power:0.001", "normal_quantile",
+                           "clamped:0.1:1:normal_quantile", "clamped:0.1:0.9:logarithm"}) {
+    CAPTURE(name);
+    CHECK_THROWS_AS(tilted_density(parse_transform(name), kl_weight(1e-309)), domain_error);
+  }
+}
+
+TEST_CASE("transforms that cannot be integrated are named") {
+  const auto of = [](double (*slope)(double)) { return tilted_density(of_slope{slope}, kl_weight(1)); };
+  CHECK_THROWS_WITH_AS(of([](double) { return std::nan(""); }),
+                       doctest::Contains("tilted_density: the derivative of of_slope is nan at u = "), domain_error);
+  CHECK_THROWS_WITH_AS(of([](double u) { return 1 / std::abs(u - 0.5); }),
+                       "tilted_density: the derivative of of_slope is inf at u = 0.5, must be finite", domain_error);
+  CHECK_THROWS_WITH_AS(of([](double u) { return 2 + std::sin(1e9 * u * u); }),
+                       doctest::Contains("tilted_density: of_slope takes more than 20000 pieces to be integrated"),
+                       domain_error);
+  CHECK_THROWS_WITH_AS(tilted_density(exponential(1e-308), kl_weight(1)),
+                       doctest::Contains("tilted_density: the derivative of exponential:1e-308 by the logit is at most "
+                                         "2.4999999999999973e-309, must be 0 or somewhere at least"),
+                       domain_error);
+  std::vector<double> u, values;
+  for (int i = 0; i <= 20'000; ++i) u.push_back(i / 20'000.0), values.push_back(i);
+  CHECK_THROWS_WITH_AS(tilted_density(tabulated(u, values), kl_weight(1)),
+                       "tilted_density: tabulated:20001 has 19999 kinks, the most are 10000", domain_error);
 }
 
 TEST_CASE("kinks of a composition are resolved as those of the same formula written out") {

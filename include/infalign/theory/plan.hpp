@@ -22,12 +22,13 @@ namespace infalign {
 
 /// What one transform reaches in a plan.
 struct plan_row {
-  std::string transform;                  ///< its name, `optimal` for the best policy found (`optimal_within`)
-  std::optional<tradeoff_point> reached;  ///< none where no β gives it the wanted KL
-  double largest_kl;                      ///< what `β -> 0` leads to; infinite unless the transform has a flat top
+  std::string transform;  ///< its name, `optimal` for the best policy found (`optimal_within`)
+  /// None where no β gives the transform the wanted KL, or where the wanted β is too small for it (see `tilted_density`).
+  std::optional<tradeoff_point> reached;
+  double largest_kl;  ///< what `β -> 0` leads to; infinite unless the transform has a flat top
   /// How much more is possible: in win rate within the same KL, or in `W - β·KL` at the same β. For example, 0.02 at a KL
   /// budget means that this transform gives away two points of win rate. It is counted from `plan_section::bound`. NaN if the
-  /// transform does not reach the KL.
+  /// transform reaches nothing.
   double price;
   /// Whether `price` is only an upper bound, because the row `optimal` does not attain `plan_section::bound`.
   bool price_is_bound;

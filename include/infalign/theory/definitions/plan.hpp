@@ -122,7 +122,8 @@ INFALIGN_INLINE plan_table plan(const matchup& played, kl_weight beta, const std
   plan_section& section = plan.sections.front();
   for (const any_transform& transform : transforms) {
     detail::tilt_family family(transform);
-    const tradeoff_point point = detail::point_on(family.curve(beta.value), beta.value, played);
+    std::optional<tradeoff_point> point;
+    if (family.resolves(beta.value)) point = detail::point_on(family.curve(beta.value), beta.value, played);
     section.rows.push_back({transform.name(), point, family.largest_kl(), 0, false});
   }
   section.rows.push_back({"optimal", std::nullopt, infinity<double>, 0, false});

@@ -35,7 +35,15 @@ INFALIGN_INLINE density_curve normal_curve(double beta) {
   return {where, std::move(panels), 0.5 / beta / beta, where.at(0.70710678118654752440 * shift).u};
 }
 
+INFALIGN_INLINE bool tilt_family::resolves(double beta) {
+  const double inner = beta / factor_;
+  if (!(beta >= 1e-300 && inner < infinity<double>)) return false;
+  return quadrature_ ? quadrature_->resolves(inner) : inner >= 1e-150;  // the closed form's KL must be finite
+}
+
 INFALIGN_INLINE double tilt_family::kl(double beta) {
+  expects<domain_error>(resolves(beta), "tilted_density", "beta is ", beta, ", too small for ", name_,
+                        ": the policy would have mass closer to 1 than can be resolved");
   beta_ = beta;
   return quadrature_ ? quadrature_->at(beta / factor_).kl : 0.5 * factor_ / beta * factor_ / beta;
 }
@@ -56,8 +64,10 @@ INFALIGN_INLINE std::optional<double> tilt_family::beta_at(double target) {
   if (target >= largest_kl()) return std::nullopt;
   if (!quadrature_) return beta_ = factor_ / std::sqrt(2 * target);
   const double range = factor_ * quadrature_->range();
-  const double beta = beta_at_kl([this](double at) { return kl(at); }, target, 0.25 * range, 1e-200 * range);
-  if (beta == 0) return std::nullopt;
+  double reached = 0;
+  const auto kl_at = [&](double at) { return reached = resolves(at) ? kl(at) : infinity<double>; };
+  const double beta = beta_at_kl(kl_at, target, 0.25 * range, std::max(1e-300, 1e-280 * range));
+  if (beta == 0 || !(std::abs(reached - target) <= 1e-9 * target)) return std::nullopt;
   return beta;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace infalign::detail {
 
@@ -13,7 +14,7 @@ namespace infalign::detail {
 ///
 /// Ends when KL has a relative error of 1e-14 or β cannot change any more; the last call of `kl` is at the value returned. If
 /// KL jumps over the target, because another of several optima becomes the best, it ends at the jump. Returns 0 if β would fall
-/// below `smallest`.
+/// below `smallest`. An infinite `kl` says that β is too small. At most 100 calls of `kl`.
 template <class Kl>
 double beta_at_kl(Kl&& kl, double target, double start, double smallest) {
   const auto height = [](double k) { return k < 30 ? std::log(std::expm1(k)) : k; };
@@ -30,6 +31,10 @@ double beta_at_kl(Kl&& kl, double target, double start, double smallest) {
     if (excess < 0 && x <= floor) return 0;
     (excess > 0 ? low : high) = x;
     floor_met = floor_met || excess > 0;
+    if (excess > std::numeric_limits<double>::max()) {  // too small a β to be resolved
+      x = 0.5 * (low + high);
+      continue;
+    }
     if (i > 0 && x != x_before) slope = std::clamp((excess - excess_before) / (x - x_before), -50.0, -0.02);
     x_before = x;
     excess_before = excess;

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -23,11 +24,13 @@ density_curve normal_curve(double beta);
 class tilt_family {
  public:
   template <class Transform>
-  explicit tilt_family(const Transform& transform) {
+  explicit tilt_family(const Transform& transform) : name_(transform.name()) {
     take(transform);
   }
 
-  /// KL at β.
+  /// Whether β > 0 is within what can be resolved.
+  [[nodiscard]] bool resolves(double beta);
+  /// KL at β. Errors: `domain_error` unless `resolves(beta)`.
   double kl(double beta);
   /// The density at β.
   [[nodiscard]] density_curve curve(double beta);
@@ -44,7 +47,8 @@ class tilt_family {
     if constexpr (requires { transform.visit([](const auto&) { return false; }); })
       if (transform.visit([]<class Held>(const Held&) { return std::same_as<Held, normal_quantile>; })) return;
     value_ = [transform](double u) { return static_cast<double>(transform(u)); };
-    quadrature_.emplace([transform](double u) { return static_cast<double>(transform.derivative(u)); }, kinks_of(transform));
+    const auto slope = [transform](double u, double rest) { return derivative_at(transform, u, rest); };
+    quadrature_.emplace(transform.name(), slope, kinks_of(transform));
   }
   void take(const normal_quantile&) {}
   template <class Inner>
@@ -61,6 +65,7 @@ class tilt_family {
     if (value_) value_ = [transform](double u) { return static_cast<double>(transform(u)); };
   }
 
+  std::string name_;
   std::function<double(double)> value_;
   std::optional<tilting> quadrature_;
   double factor_ = 1;
