@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <list>
 #include <utility>
 #include <vector>
 
@@ -34,9 +36,10 @@ class shooting {
   shooting(const matchup& played, double beta) : played_(played), beta_(beta), terms_(played.pairs().size()) {}
 
   static constexpr double rounding = 1e-15;
-  /// Panels that are integrated before it gives up, which takes some tenths of a second. A problem that can be solved takes
-  /// some thousands.
-  static constexpr long most_work = 20'000;
+  /// How often it evaluates the equations on a panel before it gives up, which takes about a tenth of a second for one pair of
+  /// procedures, or two seconds if their densities are tails of large binomial distributions. A problem that can be solved takes
+  /// at most some 25,000. This bounds the number of panels as well, of about 1 kB each.
+  static constexpr long most_work = 60'000;
   [[nodiscard]] bool gave_up() const { return work_ > most_work; }
 
   /// Shoots for `f(1) = y` with an error of about `tolerance`. If B exceeds 1 on the way, it stops there and goes on with a
@@ -48,9 +51,9 @@ class shooting {
     scale_ = y;
     state at;
     double left = 0;
-    for (std::size_t k = 0; k < panels_.size() && left == 0;) {
-      if (++work_ > most_work) return last_ = {std::numeric_limits<double>::quiet_NaN(), 1};
-      panel& p = panels_[k];
+    for (auto k = panels_.begin(); k != panels_.end() && left == 0;) {
+      if (gave_up()) return last_ = {std::numeric_limits<double>::quiet_NaN(), 1};
+      panel& p = *k;
       if (!integrate(p, at)) {
         split(k);
         continue;
@@ -58,7 +61,7 @@ class shooting {
       linearise(p, at);
       at = {p.above.back(), p.exponent.back(), p.above_by_scale.back(), p.exponent_by_scale.back()};
       ++k;
-      if (at.above > 1 + overshoot && k < panels_.size()) left = 1 - panels_[k].low;
+      if (at.above > 1 + overshoot && k != panels_.end()) left = 1 - k->low;
     }
     const double density = y * std::exp(at.exponent);
     last_ = {at.above - 1 + left * density, (at.above_by_scale + left * density * (1 + at.exponent_by_scale)) / y};
@@ -152,11 +155,11 @@ class shooting {
     }
     return fresh;
   }
-  void split(std::size_t k) {
-    const double half = 0.5 * panels_[k].width;
-    const double low = panels_[k].low;
-    panels_[k] = make(low, half);
-    panels_.insert(panels_.begin() + static_cast<std::ptrdiff_t>(k) + 1, make(low + half, half));
+  void split(std::list<panel>::iterator k) {
+    const double half = 0.5 * k->width;
+    const double low = k->low;
+    panels_.insert(std::next(k), make(low + half, half));
+    *k = make(low, half);
   }
 
   /// `k(F + by, u)/β` at the points.
@@ -171,7 +174,7 @@ class shooting {
   }
 
   /// Iterates the integral equation on one panel; false if the panel is too wide.
-  [[nodiscard]] bool integrate(panel& p, const state& at) const {
+  [[nodiscard]] bool integrate(panel& p, const state& at) {
     const chebyshev& points = chebyshev::points();
     const double half = 0.5 * p.width;
     predict(p, at);
@@ -181,6 +184,7 @@ class shooting {
       p.above = points.primitive(p.density);
       for (double& b : p.above) b = at.above + half * b;
       p.rate = fall(p, 0);
+      ++work_;
       chebyshev::values next = points.primitive(p.rate);
       const double before = change;
       change = 0;
@@ -217,11 +221,12 @@ class shooting {
 
   /// The derivative of the solution with respect to log y. It only steers Newton's method and the prediction, so a difference
   /// quotient is good enough for the derivative of k.
-  void linearise(panel& p, const state& at) const {
+  void linearise(panel& p, const state& at) {
     const chebyshev& points = chebyshev::points();
     constexpr double difference = 1e-6;
     const double half = 0.5 * p.width;
     chebyshev::values stiffness = fall(p, difference);
+    ++work_;
     for (std::size_t i = 0; i < chebyshev::size; ++i) stiffness[i] = (stiffness[i] - p.rate[i]) / difference;
     p.exponent_by_scale.fill(at.exponent_by_scale);
     double change = 1;
@@ -251,7 +256,7 @@ class shooting {
   double tolerance_ = rounding;
   miss last_ = {0, 1};
   long work_ = 0;
-  std::vector<panel> panels_;
+  std::list<panel> panels_;  // thousands are split one after another
 };
 
 }  // namespace infalign::detail
