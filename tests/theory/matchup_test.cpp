@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "infalign/procedure/any_procedure.hpp"
 #include "support/samples.hpp"
@@ -17,6 +18,12 @@ template <class Procedure>
 struct distortion_alone {
   Procedure procedure;
   [[nodiscard]] double distortion(double q) const { return procedure.distortion(q); }
+};
+
+/// The values of any function as a distortion.
+struct distortion_by {
+  double (*function)(double);
+  [[nodiscard]] double distortion(double q) const { return function(q); }
 };
 
 template <class Procedure>
@@ -40,6 +47,46 @@ TEST_CASE("the density of a procedure that has none") {
   CHECK(largest_error(worst_of(8)) <= 1e-11);
   CHECK(largest_error(order_statistic(3, 7)) <= 1e-11);
   CHECK(largest_error(best_of_poisson(5)) <= 1e-11);
+}
+
+TEST_CASE("a density is taken from values with rounding errors in few steps") {
+  // 1 - (1-q)^N in this form has an error of 1e-16 where it is 1e-10: halving does not make it smaller.
+  static long calls = 0;
+  const matchup numerical(distortion_by{[](double q) { return ++calls, 1 - std::pow(1 - q, 1000); }}, standard{});
+  CHECK(calls <= 20'000);
+  for (const double q : {0.0, 1e-6, 1e-3, 0.01, 0.5, 1.0})
+    CHECK(std::abs(numerical.slope(q, 0.5) - worst_of(1000).density(q)) <= 1e-8 * 1000);
+}
+
+TEST_CASE("distortions that have no density are named") {
+  const auto of = [](double (*function)(double)) { return matchup(distortion_by{function}); };
+  CHECK_THROWS_WITH_AS(of([](double q) { return q < 0.5 ? q : std::numeric_limits<double>::quiet_NaN(); }),
+                       "matchup: the distortion of user-defined is nan at 0.5, must be finite", domain_error);
+  CHECK_THROWS_WITH_AS(
+      of([](double q) { return q + 1e-12 * std::sin(1e13 * q); }),
+      "matchup: the distortion of user-defined takes more than 20000 pieces to be differentiated; give it a density()",
+      domain_error);
+}
+
+TEST_CASE("the largest numbers of samples") {
+  const auto of = [](const char* name) { return matchup(parse_procedure(name)); };
+  for (const char* name : {"best_of:1073741824", "worst_of:1073741824", "order_statistic:2:1073741824", "best_of_poisson:1e9",
+                           "best_of_random:1=0.5,1073741824=0.5"})
+    CHECK_NOTHROW(of(name));
+  CHECK_THROWS_WITH_AS(of("best_of:1000000000000000"),
+                       "matchup: best_of:1000000000000000 draws 1000000000000000 samples, the most are 1073741824",
+                       domain_error);
+  CHECK_THROWS_AS(of("worst_of:1073741825"), domain_error);
+  CHECK_THROWS_AS(of("order_statistic:2:1099511627776"), domain_error);
+  CHECK_THROWS_AS(of("top_of:2:1099511627776"), domain_error);
+  CHECK_THROWS_AS(of("best_of_random:1=0.5,1073741825=0.5"), domain_error);
+  CHECK_THROWS_AS(matchup(standard{}, best_of(index_t{1} << 31)), domain_error);
+  CHECK_THROWS_WITH_AS(
+      of("best_of_poisson:5.6e108"),
+      "matchup: the density of best_of_poisson:5.6e+108 at 1 is 5.6000000000000004e+108, the largest is 1073741824",
+      domain_error);
+  // Infinite at an end, as that of √q, is a matter of shape and not of size.
+  CHECK_NOTHROW(matchup(distortion_by{[](double q) { return std::sqrt(q); }}));
 }
 
 TEST_CASE("the slope of a matchup and of a mixture") {

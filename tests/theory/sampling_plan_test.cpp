@@ -132,4 +132,7 @@ TEST_CASE("bad input is named") {
   CHECK(message([] {
           return plan_sampling(1, {1, 1}, {}, {8, 4});
         }) == "plan_sampling: range.most is 4, less than range.least, 8");
+  CHECK(message([] {
+          return plan_sampling(1e-9, {0, 1}, {}, {1, index_t{1} << 60});
+        }) == "plan_sampling: range.most is 1152921504606846976, must be at most 16777216");
 }

@@ -94,7 +94,7 @@ struct sampling_plan {
 /// the smallest m is taken. Without rounding, the best m is `√(within/between · prompt cost/sample cost)`. If prompts are free,
 /// that is as few samples a prompt as possible.
 /// Source: Cochran, Sampling Techniques (1977), section 10.6. Errors: `domain_error` for components or costs that are negative
-/// or not finite, a sample that costs nothing, an error that is not positive, or an empty range.
+/// or not finite, a sample that costs nothing, an error that is not positive, an empty range, or one that ends above 2^24.
 inline sampling_plan plan_sampling(double error, const variance_components& components, const sampling_costs& costs = {},
                                    const samples_range& range = {}) {
   constexpr const char* function = "plan_sampling";
@@ -110,6 +110,8 @@ inline sampling_plan plan_sampling(double error, const variance_components& comp
   expects<domain_error>(range.least >= 1, function, "range.least is ", range.least, ", must be at least 1");
   expects<domain_error>(range.most >= range.least, function, "range.most is ", range.most, ", less than range.least, ",
                         range.least);
+  constexpr index_t most = index_t{1} << 24;
+  expects<domain_error>(range.most <= most, function, "range.most is ", range.most, ", must be at most ", most);
   sampling_plan best;
   for (index_t m = range.least; m <= range.most; ++m) {
     const double each = costs.prompt + static_cast<double>(m) * costs.sample;
