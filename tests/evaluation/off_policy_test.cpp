@@ -481,3 +481,28 @@ TEST_CASE_TEMPLATE("bad input is named, and nothing is written", C, INFALIGN_CON
   CHECK(two.host() == std::vector<double>(2, -7.0));
   CHECK(three.host() == std::vector<double>(3, -7.0));
 }
+
+TEST_CASE("a prompt whose jackknife would take hours is refused, one without ties is not") {
+  infalign::scalar on;
+  constexpr index_t many = 40'000;
+  std::vector<double> rewards(many);
+  for (index_t i = 0; i < many; ++i) rewards[static_cast<std::size_t>(i)] = static_cast<double>(i) / many;
+  const infalign::rows<const double> prompt(rewards.data(), 1, many);
+  CHECK(test::message_of<infalign::domain_error>(
+            [&] { (void)evaluate_off_policy(on, prompt, kl_weight(1), standard(), standard()); }) ==
+        "evaluate_off_policy: rewards[0] has 40000 distinct values and 40000 distinct ways to leave a sample out, whose "
+        "product must "
+        "be at most 536870912: take fewer samples of it");
+  // Φ = u at β = 1: Z = e - 1, KL = 1/(e - 1) - log(e - 1), the mean of u is 1/(e - 1).
+  const off_policy_evaluation all = evaluate_off_policy(on, prompt, identity(), kl_weight(1), standard(), standard());
+  const double z = std::expm1(1.0);
+  CHECK(std::abs(all.kl.corrected.value - (1 / z - std::log(z))) <= 1e-8);
+  CHECK(std::abs(all.standard_win_rate.corrected.value - 1 / z) <= 1e-8);
+  // Every second value twice: each value is another way.
+  for (std::size_t i = 0; i + 2 < many; i += 3) rewards[i] = rewards[i + 1];
+  CHECK(test::message_of<infalign::domain_error>(
+            [&] { (void)evaluate_off_policy(on, prompt, identity(), kl_weight(1), standard(), standard()); }) ==
+        "evaluate_off_policy: rewards[0] has 26667 distinct values and 26667 distinct ways to leave a sample out, whose "
+        "product must "
+        "be at most 536870912: take fewer samples of it");
+}

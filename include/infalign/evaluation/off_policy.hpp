@@ -101,6 +101,21 @@ void check_off_policy(B& on, std::string_view function, const Rewards& rewards, 
   expects_finite(on, function, "rewards", rewards);
 }
 
+/// Errors: `domain_error` for a prompt that would take hours. `columns` holds three numbers a prompt.
+template <class B, class Groups>
+void expects_few_left_out_steps(B& on, std::string_view function, const Groups& sorted, bool by_rank, double* columns) {
+  const index_t n = sorted.size();
+  double* const ways = columns + n;
+  double* const excess = columns + 2 * n;
+  on.groups(n, sorted.total(), left_out_steps_kernel<Groups>{sorted, by_rank, columns, ways, excess});
+  const index_t g = on.template first<double>(n, is_positive{excess});
+  if (g == n) return;
+  raise<domain_error>(function, "rewards[", g, "] has ", static_cast<index_t>(on.read(columns + g)), " distinct values and ",
+                      static_cast<index_t>(on.read(ways + g)),
+                      " distinct ways to leave a sample out, whose product must be at most ",
+                      static_cast<index_t>(most_left_out_steps), ": take fewer samples of it");
+}
+
 template <class B, class Rewards, class Objective, class Procedure, class BaseProcedure, class Space>
 off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& rewards, const Objective& objective, kl_weight beta,
                                                     const Procedure& procedure, const BaseProcedure& base_procedure,
@@ -116,6 +131,7 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
   const any_groups groups(packed_like<const T>(rewards, sorted));
   using Groups = std::remove_const_t<decltype(groups)>;
   double* const columns = frame.template take<double>(7 * n);
+  expects_few_left_out_steps(on, "evaluate_off_policy", groups, Objective::divides_cells, columns);
   const auto column = [&](index_t i) { return columns + i * n; };
   const index_t mean_size = rewards.total() / n;
   on.groups(n, 64 * rewards.total() * (1 + mean_size / 8),
@@ -173,7 +189,8 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
 /// - `Φ` increasing, finite on (0, 1); `β > 0`, of any size. Any procedures: only `distortion` is used. Ties count ½.
 /// - Cost: O(R·D) a prompt for D pieces (distinct values, or up to 1024 where there are none) and R ≤ K distinct ways to leave a
 ///   sample out: one without ties, as many as values if all are tied; O(K²) at worst. Waits for the result.
-/// - Errors: `shape_error`, `domain_error`, before anything is written.
+/// - Errors: `shape_error`, `domain_error`, before anything is written. The distinct values of a prompt times R must be at most
+///   2^29, which takes some seconds; 23,000 values are enough for any R.
 /// - Source: derived. The jackknife: Quenouille, Biometrika 43 (1956); Efron and Stein, Annals of Statistics 9 (1981). The
 ///   optimum: InfAlign (arXiv 2412.19792).
 template <backend B, grouped Rewards, class Transform, class Procedure, class BaseProcedure>
@@ -193,8 +210,9 @@ off_policy_evaluation evaluate_off_policy(
 
 /// The same for the policy that maximises `E[R] - β·KL(π‖π₀)` with the values as they are: `rewards` holds `R` of the base
 /// samples, raw rewards for ordinary RLHF. Cells are not divided, and leaving out one sample differs from leaving out another:
-/// cost O(K²) a prompt. The jackknife takes out the bias of order 1/K for continuous rewards too. It cannot for the KL of
-/// heavy-tailed values at small β, where the largest sample carries everything: see `reliable()`.
+/// cost O(K²) a prompt, for at most 23,170 distinct values of it. The jackknife takes out the bias of order 1/K for continuous
+/// rewards too. It cannot for the KL of heavy-tailed values at small β, where the largest sample carries everything: see
+/// `reliable()`.
 template <backend B, grouped Rewards, class Procedure, class BaseProcedure>
   requires reachable_from<B, Rewards>
 off_policy_evaluation evaluate_off_policy(

@@ -115,6 +115,33 @@ struct distinct_values {
   }
 };
 
+/// The steps that a prompt takes, less `most_left_out_steps`: its distinct values, times the distinct ways to leave a sample out,
+/// which are those that `stands_for` counts. Both numbers are kept for the message.
+inline constexpr double most_left_out_steps = 0x1p29;
+template <class Sorted>
+struct left_out_steps_kernel {
+  Sorted sorted;
+  bool by_rank;
+  double* levels;
+  double* ways;
+  double* excess;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t g) const {
+    const auto r = sorted[g];
+    const index_t n = r.size();
+    const auto starts = [&](index_t i) { return i == 0 || !(r[i] == r[i - 1]); };
+    const auto occurs_once = [&](index_t i) { return starts(i) && (i + 1 == n || starts(i + 1)); };
+    const double distinct = team.sum_items(n, [&](index_t i) { return starts(i) ? 1.0 : 0.0; });
+    const double different = team.sum_items(
+        n, [&](index_t i) { return starts(i) && !(by_rank && i > 0 && occurs_once(i) && occurs_once(i - 1)) ? 1.0 : 0.0; });
+    team.once([&] {
+      levels[g] = distinct;
+      ways[g] = different;
+      excess[g] = distinct * different - most_left_out_steps;
+    });
+  }
+};
+
 /// What the tilted policy is worth on a finite base.
 struct tilted_values {
   double kl;
