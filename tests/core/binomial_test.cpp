@@ -121,6 +121,30 @@ TEST_CASE("binomial probabilities and tails, below and above the switch to the s
   CHECK(binomial_at_least(5, 1.0, 5) == 1);
 }
 
+TEST_CASE("binomial tails of many samples are integrals of some hundred terms") {
+  struct row {
+    index_t n;
+    double q;
+    index_t k;
+    double at_least;
+  };
+  // 40-digit sums.
+  for (const row& r : {row{2500, 0.41, 1000, 0.85013990045153611},
+                       {1'000'000, 0.0049, 5000, 0.077437547367872199},
+                       {10'000'000, 0.3002, 3'000'000, 0.91624592986295628},
+                       {100'000'000, 0.49995, 50'000'000, 0.15867945100381463},
+                       {1'000'000'000, 0.90001, 900'000'000, 0.85410215677170819}}) {
+    CAPTURE(r.n);
+    CHECK(std::abs(infalign::binomial_at_least(r.n, r.q, r.k) - r.at_least) <=
+          1e-15 * std::sqrt(r.n) * r.at_least + 2e-12 * r.at_least);
+  }
+  // Of the largest N too: by symmetry, and far from the mode.
+  constexpr index_t most = infalign::most_binomial_samples;
+  CHECK(std::abs(infalign::binomial_at_least(most - 1, 0.5, most / 2) - 0.5) <= 1e-9);
+  CHECK(infalign::binomial_at_least(most, 0.25, most / 2) == 0);
+  CHECK(infalign::binomial_at_least(most, 0.75, most / 2) == 1);
+}
+
 TEST_CASE("hypergeometric probabilities and tails") {
   using infalign::hypergeometric_at_least, infalign::hypergeometric_probability;
   struct row {
