@@ -3,10 +3,12 @@
 /// `infalign evaluate`: what the optimal policy for a transform will be worth, from the rewards of base samples alone.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "commands.hpp"
@@ -66,9 +68,10 @@ void expect_finite(const prediction& of) {
 std::string report_json(const evaluate_options& chosen, const procedures& served, const std::vector<prediction>& found) {
   const auto value = [&](const infalign::off_policy_value& v) {
     json_object all;
-    all.add("value", v.corrected.value);
-    add_error(all, v.corrected, chosen.level);
-    return all.add("plug_in", v.plug_in.value);
+    const auto interval = v.interval(chosen.level);
+    all.add("value", v.corrected.value).add("standard_error", v.corrected.standard_error);
+    add_interval(all, v.corrected, interval);
+    return all.add("plug_in", v.plug_in.value).add("bias", v.bias()).add("unseen", v.unseen);
   };
   std::string rows;
   for (const prediction& p : found) {
@@ -80,7 +83,9 @@ std::string report_json(const evaluate_options& chosen, const procedures& served
         .add("standard_win_rate", value(p.expected.standard_win_rate))
         .add("effective_samples", p.expected.effective_samples.value)
         .add("thin_prompts", static_cast<long long>(p.expected.thin_prompts))
-        .add_raw("reliable", p.expected.reliable() ? "true" : "false");
+        .add("blind_prompts", static_cast<long long>(p.expected.blind_prompts))
+        .add("reliable", p.expected.reliable());
+    if (!p.expected.reliable()) row.add("doubt", std::string(p.expected.doubt()));
     rows += (rows.empty() ? "" : ", ") + row.text();
   }
   json_object all;
@@ -92,24 +97,25 @@ std::string report_json(const evaluate_options& chosen, const procedures& served
   return all.text() + '\n';
 }
 
-std::string report_table(const procedures& served, const std::vector<prediction>& found) {
-  text_table table(
-      {"transform", "beta", "KL", "s.e.", served.policy.name(), "s.e.", "standard", "s.e.", "effective samples", ""});
-  bool doubtful = false;
+std::string report_table(const evaluate_options& chosen, const procedures& served, const std::vector<prediction>& found) {
+  const std::string interval = fmt::format("{:g} % interval", 100 * chosen.level);
+  text_table table({"transform", "beta", "KL", interval, served.policy.name(), interval, "standard", interval, ""});
+  std::vector<std::string_view> doubts;
   for (const prediction& p : found) {
     std::vector<std::string> row{p.transform, fmt::format("{:g}", p.beta)};
     for (const auto* value : {&p.expected.kl, &p.expected.inference_win_rate, &p.expected.standard_win_rate}) {
       row.push_back(fmt::format("{:.4f}", value->corrected.value));
-      row.push_back(fmt::format("{:.4f}", value->corrected.standard_error));
+      row.push_back(interval_text(value->corrected, value->interval(chosen.level)));
     }
-    row.push_back(fmt::format("{:.1f}", p.expected.effective_samples.value));
     row.push_back(p.expected.reliable() ? "" : "*");
-    doubtful = doubtful || !p.expected.reliable();
+    if (!p.expected.reliable() && std::find(doubts.begin(), doubts.end(), p.expected.doubt()) == doubts.end())
+      doubts.push_back(p.expected.doubt());
     table.add(std::move(row));
   }
-  return table.text() +
-         fmt::format("{} prompts; reference policy: {}\n", found.front().expected.kl.corrected.count, served.reference.name()) +
-         (doubtful ? "* too few samples where the policy would put its mass: take more of them, or a larger beta\n" : "");
+  std::string text = table.text() + fmt::format("{} prompts; reference policy: {}\n", found.front().expected.kl.corrected.count,
+                                                served.reference.name());
+  for (const std::string_view doubt : doubts) text += fmt::format("* {}\n", doubt);
+  return text;
 }
 
 void run(const evaluate_options& chosen) {
@@ -128,13 +134,15 @@ void run(const evaluate_options& chosen) {
                                                      served.policy, served.reference)});
       expect_finite(found.back());
     }
-  write_output("-", chosen.json ? report_json(chosen, served, found) : report_table(served, found));
+  write_output("-", chosen.json ? report_json(chosen, served, found) : report_table(chosen, served, found));
 }
 
 constexpr const char* explanation =
     "Predicts KL and win rates of the policy that maximises E[transform of the calibrated reward] - beta·KL, without training\n"
-    "it. The bias of few samples a prompt is taken out; plug_in in the JSON is the value with it. Standard errors are over\n"
-    "prompts. Predictions are marked where too few samples lie where the policy would put its mass.\n"
+    "it. The bias of few samples a prompt is taken out; plug_in in the JSON is the value with it. Intervals hold the error "
+    "over\n"
+    "prompts, the bias that may be left, and what a reward may change that was not sampled. Predictions are marked, with the\n"
+    "reason, where the samples cannot say: too few of them where the policy would put its mass, or too few prompts.\n"
     "\n"
     "Records as for `infalign win-rate`, at least two rewards a prompt; --transform and --beta may be given several times.\n"
     "\n";

@@ -85,19 +85,24 @@ void check_level(double level) {
 }
 
 void add_error(json_object& to, const infalign::estimate& of, double level) {
-  const auto interval = of.interval(level);
-  to.add("standard_error", of.standard_error)
-      .add_raw("confidence_interval",
-               of.count < 2 ? "null" : fmt::format("[{}, {}]", number(interval.low), number(interval.high)));
+  to.add("standard_error", of.standard_error);
+  add_interval(to, of, of.interval(level));
+}
+
+void add_interval(json_object& to, const infalign::estimate& of, const infalign::confidence_interval& interval) {
+  to.add_raw("confidence_interval",
+             of.count < 2 ? "null" : fmt::format("[{}, {}]", number(interval.low), number(interval.high)));
 }
 
 std::string error_text(const infalign::estimate& of) {
   return of.count < 2 ? "–" : fmt::format("{:.4f}", of.standard_error);
 }
 
-std::string interval_text(const infalign::estimate& of, double level) {
-  const auto interval = of.interval(level);
+std::string interval_text(const infalign::estimate& of, const infalign::confidence_interval& interval) {
   return of.count < 2 ? "–" : fmt::format("{:.4f} … {:.4f}", interval.low, interval.high);
+}
+std::string interval_text(const infalign::estimate& of, double level) {
+  return interval_text(of, of.interval(level));
 }
 
 }  // namespace command

@@ -33,8 +33,12 @@ void check_level(double level);
 /// "standard_error" and "confidence_interval"; null where there is one prompt only.
 void add_error(json_object& to, const infalign::estimate& of, double level);
 
+/// "confidence_interval" alone, for an interval that holds more than the standard error.
+void add_interval(json_object& to, const infalign::estimate& of, const infalign::confidence_interval& interval);
+
 /// Cells of a table: a standard error, "0.0123", and an interval, "0.8400 … 0.8600". A dash where there is one prompt only.
 std::string error_text(const infalign::estimate& of);
+std::string interval_text(const infalign::estimate& of, const infalign::confidence_interval& interval);
 std::string interval_text(const infalign::estimate& of, double level);
 
 }  // namespace command

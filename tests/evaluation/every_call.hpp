@@ -45,7 +45,9 @@ class evaluation_calls {
     all.push_back({unit, {whole_.mean, whole_.m2}});
     for (const off_policy_evaluation& e : predicted_) {
       for (const off_policy_value& v : {e.kl, e.standard_win_rate, e.inference_win_rate})
-        all.push_back({unit, {v.corrected.value, v.corrected.standard_error, v.plug_in.value, v.plug_in.standard_error}});
+        all.push_back({unit,
+                       {v.corrected.value, v.corrected.standard_error, v.plug_in.value, v.plug_in.standard_error,
+                        std::min(v.of_halves, 1.0), v.unseen}});
       all.push_back({unit, {e.effective_samples.value, static_cast<double>(e.thin_prompts)}});
     }
     return all;

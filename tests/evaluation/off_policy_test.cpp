@@ -420,7 +420,9 @@ TEST_CASE_TEMPLATE("equal rewards, a large beta and a small one", C, INFALIGN_CO
     const auto e = evaluate<C>(std::vector<double>(static_cast<std::size_t>(k), 3.0), 1, identity(), kl_weight(0.01),
                                best_of(4), best_of(4));
     CHECK(distance(corrected(e), {0, 0.5, 0.5}) <= 1e-14);
-    CHECK(e.effective_samples.value == doctest::Approx(static_cast<double>(k)));
+    // Nobody knows of a better level: one sample of it would carry the policy.
+    CHECK(e.effective_samples.value == doctest::Approx(1));
+    CHECK(e.blind_prompts == (k < 4 ? 0 : 1));
   }
   const auto rewards = test::tied_values<double>(30, 5, 4);
   for (const double beta : {1e9, 1e300})
@@ -457,6 +459,59 @@ TEST_CASE("too few samples under the tilt are reported") {
   const auto narrow = evaluate_off_policy(on, infalign::rows<const double>(values.data(), 1, 16), identity(), kl_weight(0.01),
                                           best_of(4), best_of(4));
   CHECK(narrow.effective_samples.value == doctest::Approx(2 * 16 * 0.01).epsilon(0.01));
+}
+
+TEST_CASE("what was not sampled is doubted, and what nobody could have sampled is not") {
+  infalign::scalar on;
+  const auto of = [&](const std::vector<double>& rewards, index_t prompts, double beta) {
+    return evaluate_off_policy(
+        on, infalign::rows<const double>(rewards.data(), prompts, static_cast<index_t>(rewards.size()) / prompts), identity(),
+        kl_weight(beta), best_of(4), best_of(4));
+  };
+  // Fifty prompts of eight zeros.
+  const auto zeros = of(std::vector<double>(400, 0.0), 50, 0.01);
+  CHECK(zeros.blind_prompts == 50);
+  CHECK(zeros.doubt() == "a better reward that was not sampled could hold much of the policy");
+  CHECK(zeros.inference_win_rate.interval().high > 0.51);
+  CHECK(zeros.inference_win_rate.interval().low < 0.5);
+  CHECK(zeros.kl.interval().high > 0.1);
+  // Some prompts show a better level. In those that show only that one, nothing is missing; in those of zeros, it may be.
+  std::vector<double> passed(400, 1.0), failed(400, 0.0);
+  for (std::size_t i = 0; i < 4; ++i) passed[i] = 0, failed[i] = 1;
+  CHECK(of(passed, 50, 0.01).reliable());
+  CHECK(of(failed, 50, 0.01).blind_prompts == 49);
+  CHECK(of(failed, 50, 10).reliable());  // where rewards hardly matter
+  // Ranks alone: every prompt says the same, and one is enough.
+  const auto continuous = of(test::normal_values<double>(32, 3), 1, 0.5);
+  CHECK(continuous.tied_prompts == 0);
+  CHECK(continuous.reliable());
+  CHECK(of(test::normal_values<double>(33, 3), 11, 0.5).doubt() == "a prompt has fewer than four samples");
+  CHECK(of(passed, 50, 0.01).tied_prompts == 50);
+  passed.resize(80);
+  CHECK(of(passed, 10, 0.01).doubt() == "fewer than twelve prompts");
+  // Raw rewards: a tail that other prompts show could carry the policy.
+  std::vector<double> tail = test::normal_values<double>(640, 5);
+  tail[7] = 40;
+  const infalign::rows<const double> r(tail.data(), 20, 32);
+  CHECK(evaluate_off_policy(on, r, kl_weight(1), best_of(4), best_of(4)).blind_prompts >= 15);
+  tail[7] = 1;
+  CHECK(evaluate_off_policy(on, r, kl_weight(2), best_of(4), best_of(4)).reliable());
+}
+
+TEST_CASE("an interval has its three parts, a width, and stays in the range") {
+  infalign::off_policy_value v{{0.9, 0.01, 20, 0, 1}, {0.86, 0.01, 20, 0, 1}, 0.87, 0.005};
+  const double t = 2.093024054408263;  // scipy.stats.t.ppf(0.975, 19)
+  CHECK(v.bias() == doctest::Approx(0.03));
+  CHECK(v.interval().low == doctest::Approx(0.9 - t * 0.01 - 0.03 - 0.005).epsilon(1e-8));
+  CHECK(v.interval().high == doctest::Approx(0.9 + t * 0.01 + 0.03 + 0.005).epsilon(1e-8));
+  v.of_halves = infalign::infinity<double>;
+  CHECK(v.bias() == doctest::Approx(0.02));
+  for (const double value : {-0.1, 0.0, 0.5, 1.0, 1.0202}) {
+    const auto interval = infalign::off_policy_value{{value, 1e-16, 20, 0, 1}, {value, 0, 20, 0, 1}, value, 0}.interval();
+    CHECK(interval.low >= 0);
+    CHECK(interval.high <= 1);
+    CHECK(interval.low < interval.high);
+  }
 }
 
 TEST_CASE_TEMPLATE("bad input is named, and nothing is written", C, INFALIGN_CONFIGURATIONS) {
@@ -496,13 +551,14 @@ TEST_CASE("a prompt whose jackknife would take hours is refused, one without tie
   // Φ = u at β = 1: Z = e - 1, KL = 1/(e - 1) - log(e - 1), the mean of u is 1/(e - 1).
   const off_policy_evaluation all = evaluate_off_policy(on, prompt, identity(), kl_weight(1), standard(), standard());
   const double z = std::expm1(1.0);
-  CHECK(std::abs(all.kl.corrected.value - (1 / z - std::log(z))) <= 1e-8);
+  // The jackknife multiplies rounding by K: 2^-53·K².
+  CHECK(std::abs(all.kl.corrected.value - (1 / z - std::log(z))) <= 2e-7);
   CHECK(std::abs(all.standard_win_rate.corrected.value - 1 / z) <= 1e-8);
   // Every second value twice: each value is another way.
   for (std::size_t i = 0; i + 2 < many; i += 3) rewards[i] = rewards[i + 1];
   CHECK(test::message_of<infalign::domain_error>(
             [&] { (void)evaluate_off_policy(on, prompt, identity(), kl_weight(1), standard(), standard()); }) ==
-        "evaluate_off_policy: rewards[0] has 26667 distinct values and 26667 distinct ways to leave a sample out, whose "
+        "evaluate_off_policy: rewards[0] has 26667 distinct values and 26666 distinct ways to leave a sample out, whose "
         "product must "
         "be at most 536870912: take fewer samples of it");
 }

@@ -142,6 +142,69 @@ struct left_out_steps_kernel {
   }
 };
 
+/// The largest reward of all prompts, by how much a prompt's largest exceeds its median at most, and whether rewards differ.
+struct pooled_rewards {
+  double top;
+  double excess;
+  bool vary;
+};
+
+/// The largest and the smallest reward of every prompt, and by how much the largest exceeds the median.
+template <class Sorted>
+struct ends_kernel {
+  Sorted sorted;
+  double* largest;
+  double* smallest;
+  double* excess;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t g) const {
+    const auto r = sorted[g];
+    team.once([&] {
+      largest[g] = static_cast<double>(r[r.size() - 1]);
+      smallest[g] = static_cast<double>(r[0]);
+      excess[g] = largest[g] - static_cast<double>(r[r.size() / 2]);
+    });
+  }
+};
+struct pooled_kernel {
+  const double* largest;
+  const double* smallest;
+  const double* excess;
+  index_t prompts;
+  pooled_rewards* out;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t) const {
+    using V = typename Team::template vec<double>;
+    V top(-infinity<double>), bottom(-infinity<double>), widest(0);
+    team.template loop<double>(prompts, [&](auto at, auto) {
+      top = max(top, at.load(largest, -infinity<double>));
+      bottom = max(bottom, -at.load(smallest, infinity<double>));
+      widest = max(widest, at.load(excess, 0.0));
+    });
+    const double most = team.maximum(top), least = -team.maximum(bottom), most_excess = team.maximum(widest);
+    team.once([&] { *out = {most, most_excess, most > least}; });
+  }
+};
+
+/// Copies the samples of every prompt, and tells where its first half and its second half begin.
+template <class Groups, class T>
+struct halves_kernel {
+  Groups groups;
+  T* copy;
+  index_t* offsets;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t g) const {
+    const auto r = groups[g];
+    const index_t begin = groups.offset(g), n = r.size();
+    team.items(n, [&](index_t i) { copy[begin + i] = r[i]; });
+    team.once([&] {
+      offsets[2 * g] = begin;
+      offsets[2 * g + 1] = begin + n / 2;
+      if (g + 1 == groups.size()) offsets[2 * g + 2] = begin + n;
+    });
+  }
+};
+
 /// What the tilted policy is worth on a finite base.
 struct tilted_values {
   double kl;
@@ -189,14 +252,28 @@ struct tilt_evaluator {
 
   /// The numbers without one sample of the value `left_out`; `levels` leaves nothing out.
   [[nodiscard]] INFALIGN_HD tilted_values operator()(index_t left_out, bool divided) const {
+    return of_cells(static_cast<double>(values.remaining_samples(left_out)),
+                    [&](const auto& use) { values.for_each_cell(left_out, divided, use); });
+  }
+  /// The numbers with `mass` samples more, of a value above all others.
+  [[nodiscard]] INFALIGN_HD tilted_values with_better(T value, double mass) const {
+    const auto samples = static_cast<double>(values.samples);
+    return of_cells(samples + mass, [&](const auto& use) {
+      values.for_each_cell(values.levels, false, use);
+      use(mass, samples, value);
+    });
+  }
+
+ private:
+  template <class EachCell>
+  [[nodiscard]] INFALIGN_HD tilted_values of_cells(double total, const EachCell& for_each_cell) const {
     using std::exp;
     using std::log;
-    const auto total = static_cast<double>(values.remaining_samples(left_out));
     const auto at = [&](double m, double below, T value) { return objective((below + 0.5 * m) / total, value); };
     tilt_sums sums;
-    values.for_each_cell(left_out, divided, [&](double m, double below, T value) { sums.add(m, at(m, below, value), beta); });
+    for_each_cell([&](double m, double below, T value) { sums.add(m, at(m, below, value), beta); });
     double standard_sum = 0, sum = 0, policy_cdf = 0, served = 0, base_served = 0;
-    values.for_each_cell(left_out, divided, [&](double m, double below, T value) {
+    for_each_cell([&](double m, double below, T value) {
       const double p = m * exp((at(m, below, value) - sums.top) / beta) / sums.mass;
       policy_cdf = policy_cdf + p < 1 ? policy_cdf + p : 1;
       const double base_cdf = below + m < total ? (below + m) / total : 1;
@@ -211,12 +288,18 @@ struct tilt_evaluator {
   }
 };
 
-/// Where the numbers of every prompt go: one array for each, indexed by prompt.
+/// Where the numbers of every prompt go: one array for each, indexed by prompt. Those that are not wanted are null.
 struct off_policy_columns {
   double* corrected[3];  ///< KL, standard and inference-time win rate
   double* plug_in[3];
+  double* unseen[3];  ///< by how much a better level would change them that was not sampled
   double* effective_samples;
+  double* blind;  ///< 1 if effective samples are few only because of such a level
+  double* tied;   ///< 1 if samples tie, or ranks alone do not decide
 };
+
+/// Fewer effective samples than this are thin.
+inline constexpr double enough_effective_samples = 4;
 
 /// One prompt in three steps: find the distinct values; evaluate θ from all samples and without one sample of each value;
 /// combine them as `K·θ - (K-1)·mean θ₍₋ᵢ₎`. Scratch a prompt: K + 2 positions and K + 2 `tilted_values`.
@@ -229,6 +312,8 @@ struct off_policy_kernel {
   BaseProcedure base_procedure;
   index_t* positions;
   tilted_values* left_out;
+  const pooled_rewards* pooled;
+  double missed;  ///< how many samples of a prompt, at most, a level stands for that was not sampled
   off_policy_columns out;
 
   using T = typename Sorted::value_type;
@@ -237,6 +322,10 @@ struct off_policy_kernel {
   INFALIGN_HD void operator()(Team& team, index_t g) const {
     const auto r = sorted[g];
     const index_t n = r.size();
+    if (n < 2) {  // half of a prompt of two or three samples
+      team.once([&] { store(out.corrected, g, infinity<double>, infinity<double>, infinity<double>); });
+      return;
+    }
     index_t* const found = positions + sorted.offset(g) + 2 * g;
     tilted_values* const values = left_out + sorted.offset(g) + 2 * g;
     team.once([&] { find_distinct(r, found); });
@@ -262,10 +351,8 @@ struct off_policy_kernel {
     const double standard_win_rate = corrected(&tilted_values::standard_win_rate);
     const double inference_win_rate = corrected(&tilted_values::inference_win_rate);
     team.once([&] {
-      const tilted_values& plug_in = values[levels + 1];
       store(out.corrected, g, kl, standard_win_rate, inference_win_rate);
-      store(out.plug_in, g, plug_in.kl, plug_in.standard_win_rate, plug_in.inference_win_rate);
-      out.effective_samples[g] = values[levels].effective_samples;
+      if (out.effective_samples != nullptr) store_details(evaluate, values, levels, g);
     });
   }
 
@@ -275,6 +362,30 @@ struct off_policy_kernel {
     columns[0][g] = kl;
     columns[1][g] = standard_win_rate;
     columns[2][g] = inference_win_rate;
+  }
+
+  /// Where samples tie, a level that other prompts have, or that nobody has seen if all rewards are the same, may be missing. Of raw
+  /// rewards, values as far above the median as in other prompts may be.
+  template <class Evaluate>
+  INFALIGN_HD void store_details(const Evaluate& evaluate, const tilted_values* values, index_t levels, index_t g) const {
+    const auto size = [](double x) { return x < 0 ? -x : x; };
+    const tilted_values& plug_in = values[levels + 1];
+    store(out.plug_in, g, plug_in.kl, plug_in.standard_win_rate, plug_in.inference_win_rate);
+    const auto r = sorted[g];
+    const index_t n = r.size();
+    constexpr bool raw = !Objective::divides_cells;
+    const auto best = static_cast<T>(raw ? static_cast<double>(r[n / 2]) + pooled->excess : pooled->top);
+    const bool may_miss = (raw || levels < n) && (!pooled->vary || r[n - 1] < best);
+    const tilted_values with = may_miss ? evaluate.with_better(best, missed) : plug_in;
+    store(out.unseen, g, size(with.kl - plug_in.kl), size(with.standard_win_rate - plug_in.standard_win_rate),
+          size(with.inference_win_rate - plug_in.inference_win_rate));
+    const double seen = values[levels].effective_samples;
+    // Of raw rewards that are all the same, nobody knows what a better one would be.
+    const bool known = !raw || pooled->vary;
+    const double effective = !may_miss ? seen : known ? evaluate.with_better(best, 1).effective_samples : 1;
+    out.tied[g] = raw || levels < n ? 1 : 0;
+    out.effective_samples[g] = effective < seen ? effective : seen;
+    out.blind[g] = effective < enough_effective_samples && !(seen < enough_effective_samples) ? 1 : 0;
   }
 
   /// Writes to `found` the number of distinct values, then for each how many samples lie below it, then the number of samples.
