@@ -53,7 +53,7 @@ TEST_CASE("a density is taken from values with rounding errors in few steps") {
   // 1 - (1-q)^N in this form has an error of 1e-16 where it is 1e-10: halving does not make it smaller.
   static long calls = 0;
   const matchup numerical(distortion_by{[](double q) { return ++calls, 1 - std::pow(1 - q, 1000); }}, standard{});
-  CHECK(calls <= 20'000);
+  CHECK(calls <= 2000);
   for (const double q : {0.0, 1e-6, 1e-3, 0.01, 0.5, 1.0})
     CHECK(std::abs(numerical.slope(q, 0.5) - worst_of(1000).density(q)) <= 1e-8 * 1000);
 }
@@ -83,7 +83,7 @@ TEST_CASE("the largest numbers of samples") {
   CHECK_THROWS_AS(matchup(standard{}, best_of(index_t{1} << 31)), domain_error);
   CHECK_THROWS_WITH_AS(
       of("best_of_poisson:5.6e108"),
-      "matchup: the density of best_of_poisson:5.6e+108 at 1 is 5.6000000000000004e+108, the largest is 1073741824",
+      "matchup: the density of best_of_poisson:5.6e+108 at 1 is 5.5999999999999996e+108, the largest is 1073741824",
       domain_error);
   // Infinite at an end, as that of √q, is a matter of shape and not of size.
   CHECK_NOTHROW(matchup(distortion_by{[](double q) { return std::sqrt(q); }}));

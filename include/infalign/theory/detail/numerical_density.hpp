@@ -16,7 +16,7 @@ namespace infalign::detail {
 
 /// The derivative on [0, 1] of a function that is only known by its values. Polynomials of degree 16 are put through the
 /// function, on pieces that are halved until what is missing is rounding error; then they are differentiated. Where the
-/// function is smooth, the error is about 1e-12 of the largest value of the derivative. At a kink the halving ends at a width
+/// function is smooth, the error relative to the largest value D of the derivative is about 1e-12, or 1e-14·D. At a kink the halving ends at a width
 /// of 2^-30, so that a jump of the derivative is smeared over 1e-9.
 ///
 /// Errors: `domain_error` that names the procedure, if the function is not finite, or takes more than 20,000 pieces (about 300
@@ -54,8 +54,9 @@ class numerical_density {
     }
     const double rounding = 1e-15 * std::max(std::abs(value.front()), std::abs(value.back()));
     const double tail = points.tail(value);
-    // A small tail that halving does not make smaller is the rounding of numbers near 1, as in 1 - (1-q)^N.
-    const bool noise = tail <= 1e-15 && tail > 0.1 * tail_before;
+    // A small tail that halving does not make smaller is the rounding of 1 - q or of a value near 1, as in 1 - (1-q)^N.
+    const double steepness = std::abs(value.back() - value.front()) / width;
+    const bool noise = tail <= 1e-15 * std::max(1.0, steepness) && tail > 0.1 * tail_before;
     if (tail > rounding && !noise && depth < 30) {
       fit(function, low, 0.5 * width, depth + 1, tail);
       fit(function, low + 0.5 * width, 0.5 * width, depth + 1, tail);
