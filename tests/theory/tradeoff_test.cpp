@@ -236,3 +236,20 @@ TEST_CASE("tradeoff: bad input") {
   CHECK_THROWS_AS(kl_budget(infinity<double>), domain_error);
   CHECK_THROWS_AS((void)tradeoff_at(matchup(standard{}), identity{}, kl_weight(0)), domain_error);
 }
+
+TEST_CASE("a frontier that is too stiff throughout ends, and so does a KL below rounding") {
+  const matchup played(parse_procedure("worst_of:974867"));
+  std::vector<kl_budget> budgets;
+  for (int i = 0; i < 1000; ++i) budgets.emplace_back(0.5 + 0.01 * i);
+  const auto points = optimal_frontier(played, budgets);
+  CHECK(points.size() == 1000);
+  CHECK(std::none_of(points.begin(), points.end(), [](const auto& p) { return p.has_value(); }));
+  // Where KL is small, it is proportional to 1/β².
+  const matchup best(best_of(4));
+  CHECK(optimal_at_kl(best, kl_budget(1e-20))->beta() ==
+        doctest::Approx(optimal_at_kl(best, kl_budget(1e-12))->beta() * 1e4).epsilon(1e-5));
+  CHECK_FALSE(optimal_at_kl(best, kl_budget(1e-27)));
+  const budget_optimum none = optimal_within(best, kl_budget(1e-200));
+  CHECK_FALSE(none.found);
+  CHECK(none.bound == 1);
+}

@@ -38,9 +38,9 @@ template <class Transform>
   return detail::tilt_family(transform).beta_at(kl.value);
 }
 
-/// The optimum at a given KL rather than at a given β. There is none in two cases. Where `W - β·KL` is not concave, the KL of
-/// the optimum can jump as β changes, and no β has a KL inside the jump. And for large N at a large KL, β would be below 1e-9,
-/// or so small that the problem is too stiff. `optimal_within` has an answer there. Cost: 5 to 10 solutions of the optimum, some 20
+/// The optimum at a given KL rather than at a given β. There is none in three cases. Where `W - β·KL` is not concave, the KL of
+/// the optimum can jump as β changes, and no β has a KL inside the jump. For large N at a large KL, β would be below 1e-9, or so
+/// small that the problem is too stiff. And a KL below 1e-26 is the rounding error of a solution. `optimal_within` has an answer there. Cost: 5 to 10 solutions of the optimum, some 20
 /// where there is none.
 [[nodiscard]] std::optional<optimal_transform> optimal_at_kl(const matchup& played, kl_budget kl);
 
@@ -97,7 +97,9 @@ template <class Transform>
   return points;
 }
 
-/// What the optimum reaches at each KL budget: no transform lies above it.
+/// What the optimum reaches at each KL budget: no transform lies above it. The entry is empty where there is none, see
+/// `optimal_at_kl`. After three budgets at which the problem was too stiff, which may take some seconds each, the others stay
+/// empty.
 [[nodiscard]] std::vector<std::optional<tradeoff_point>> optimal_frontier(const matchup& played,
                                                                           const std::vector<kl_budget>& budgets);
 

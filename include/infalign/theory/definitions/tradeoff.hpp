@@ -23,6 +23,9 @@ class budget_search {
   /// The optimum whose KL is the budget.
   [[nodiscard]] std::optional<optimal_transform> optimum() const { return exact_ ? last_ : std::nullopt; }
 
+  /// Whether it ended at a β that could not be solved for.
+  [[nodiscard]] bool too_stiff() const { return too_stiff_; }
+
   [[nodiscard]] budget_optimum best() {
     if (exact_) return {last_, last_->win_rate(), last_->proof() == optimality::proved_global};
     if (below_ && above_)
@@ -34,14 +37,17 @@ class budget_search {
 
  private:
   static constexpr double smallest = 1e-9;
+  static constexpr double smallest_budget = 1e-26;  // below it, the KL of a solution is rounding error
   /// Solutions after which a search that has not ended is suspected to stand before a jump; 5 to 10 are usual.
   static constexpr int patience = 12;
 
   void search() {
+    if (budget_ < smallest_budget) return;
     const double start = 1 / (2.5 * std::expm1(budget_) + std::sqrt(budget_));
     try {
       beta_at_kl([this](double beta) { return kl_at(beta); }, budget_, start, smallest);
     } catch (const optimum_not_found&) {
+      too_stiff_ = true;
       return;
     }
     exact_ = !jump_ && std::abs(last_->kl() - budget_) <= 1e-9 * budget_;
@@ -164,6 +170,7 @@ class budget_search {
   int calls_ = 0;
   bool jump_ = false;
   bool exact_ = false;
+  bool too_stiff_ = false;
 };
 
 }  // namespace detail
@@ -178,10 +185,12 @@ INFALIGN_INLINE budget_optimum optimal_within(const matchup& played, kl_budget k
 
 INFALIGN_INLINE std::vector<std::optional<tradeoff_point>> optimal_frontier(const matchup& played,
                                                                             const std::vector<kl_budget>& budgets) {
-  std::vector<std::optional<tradeoff_point>> points;
-  for (const kl_budget& budget : budgets) {
-    const std::optional<optimal_transform> optimum = optimal_at_kl(played, budget);
-    points.push_back(optimum ? std::optional(detail::point_of(*optimum)) : std::nullopt);
+  std::vector<std::optional<tradeoff_point>> points(budgets.size());
+  int too_stiff = 0;
+  for (std::size_t i = 0; i < budgets.size() && too_stiff < 3; ++i) {
+    const detail::budget_search search(played, budgets[i].value);
+    if (const std::optional<optimal_transform> optimum = search.optimum()) points[i] = detail::point_of(*optimum);
+    too_stiff += search.too_stiff() ? 1 : 0;
   }
   return points;
 }
