@@ -537,6 +537,21 @@ TEST_CASE_TEMPLATE("bad input is named, and nothing is written", C, INFALIGN_CON
   CHECK(three.host() == std::vector<double>(3, -7.0));
 }
 
+TEST_CASE("procedures that draw more samples than quantiles are known for are refused") {
+  infalign::scalar on;
+  const std::vector<double> rewards = {1, 2, 3};
+  const infalign::rows<const double> prompt(rewards.data(), 1, 3);
+  const auto call = [&](const auto& procedure, const auto& base_procedure) {
+    return test::message_of<infalign::domain_error>(
+        [&] { (void)evaluate_off_policy(on, prompt, identity(), kl_weight(1), procedure, base_procedure); });
+  };
+  CHECK(call(best_of(index_t{1} << 40), standard()) ==
+        "evaluate_off_policy: procedure draws 1099511627776 samples, the most are 1073741824");
+  CHECK(call(standard(), worst_of(index_t{1} << 40)) ==
+        "evaluate_off_policy: base_procedure draws 1099511627776 samples, the most are 1073741824");
+  CHECK(call(best_of(index_t{1} << 30), worst_of(index_t{1} << 30)).empty());
+}
+
 TEST_CASE("a prompt whose jackknife would take hours is refused, one without ties is not") {
   infalign::scalar on;
   constexpr index_t many = 40'000;

@@ -33,4 +33,6 @@ TEST_CASE("best_of_poisson is the Poisson mixture of best-of-N procedures") {
 TEST_CASE("a mean that is no mean of a Poisson distribution is an error") {
   CHECK(message_of<domain_error>([] { (void)best_of_poisson(-1); }) ==
         "best_of_poisson: mean is -1, must be finite and not negative");
+  CHECK(message_of<domain_error>([] { (void)best_of_poisson(5.6e108); }) ==
+        "best_of_poisson: mean is 5.5999999999999996e+108, must be at most 1e9");
 }

@@ -181,6 +181,8 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
                                                     const off_policy_prompts<Space>& prompts) {
   expects_procedure<Procedure>();
   expects_procedure<BaseProcedure>();
+  expects_few_samples("evaluate_off_policy", "procedure", procedure);
+  expects_few_samples("evaluate_off_policy", "base_procedure", base_procedure);
   check_off_policy(on, "evaluate_off_policy", rewards, beta, prompts);
   using T = typename Rewards::value_type;
   constexpr bool divided = Objective::divides_cells;
@@ -287,7 +289,8 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
 /// - The corrected win rate of one prompt may lie outside [0, 1], and its KL below 0. Nothing is clipped: that would bias the means.
 ///
 /// - Shapes: `rewards` P ≥ 1 groups of K ≥ 2 rewards of base samples; `prompts` (optional) receives the values of each prompt.
-/// - `Φ` increasing, finite on (0, 1); `β > 0`, of any size. Any procedures: only `distortion` is used. Ties count ½.
+/// - `Φ` increasing, finite on (0, 1); `β > 0`, of any size. Ties count ½. Of the procedures, which may draw up to 2^30 samples, only
+///   `distortion` is used.
 /// - Cost: O(R·D) a prompt for D pieces (distinct values, or up to 1024 where there are none) and R ≤ K distinct ways to leave a
 ///   sample out: one without ties, as many as values if all are tied; O(K²) at worst. Waits for the result.
 /// - Errors: `shape_error`, `domain_error`, before anything is written. The distinct values of a prompt times R must be at most

@@ -16,10 +16,11 @@ struct best_of_poisson {
 
   double mean;
 
-  /// Errors: `domain_error` for a mean that is negative or not finite.
+  /// Errors: `domain_error` for a mean that is negative or not finite, or above 1e9 (see `most_served_samples`).
   explicit best_of_poisson(double mean_of_further) : mean(mean_of_further) {
     expects<domain_error>(mean >= 0 && mean - mean == 0, "best_of_poisson", "mean is ", mean,
                           ", must be finite and not negative");
+    expects<domain_error>(mean <= 1e9, "best_of_poisson", "mean is ", mean, ", must be at most 1e9");
   }
   [[nodiscard]] INFALIGN_HD double distortion(double q) const {
     using std::exp;

@@ -24,8 +24,10 @@
 
 #include <concepts>
 #include <string>
+#include <string_view>
 
 #include "infalign/core/config.hpp"
+#include "infalign/core/error.hpp"
 
 namespace infalign {
 
@@ -33,6 +35,10 @@ template <class P>
 concept inference_procedure = std::copyable<P> && requires(const P& procedure, double q) {
   { procedure.distortion(q) } -> std::convertible_to<double>;
 };
+
+/// The largest number of samples for which the distortion of a procedure is evaluated at quantiles. Next to 1 they are known to 1e-16,
+/// and what is served therefore to about 1e-16 times the number of samples.
+inline constexpr index_t most_served_samples = index_t{1} << 30;
 
 namespace detail {
 
@@ -60,6 +66,14 @@ index_t samples_needed(const P& procedure) {
     return procedure.samples_needed();
   else
     return 1;
+}
+
+/// Errors: `domain_error` for a procedure that draws more than `most_served_samples`.
+template <class P>
+void expects_few_samples(std::string_view function, std::string_view name, const P& procedure) {
+  const index_t samples = samples_needed(procedure);
+  expects<domain_error>(samples <= most_served_samples, function, name, " draws ", samples, " samples, the most are ",
+                        most_served_samples);
 }
 
 }  // namespace detail

@@ -32,13 +32,12 @@ namespace infalign {
 /// A procedure needs only `distortion`. If it has no `density`, the derivative of its distortion is taken numerically, with an
 /// error of about 1e-12 of the derivative's largest value. The procedures are copied. Source of W: derived.
 ///
-/// Errors: `domain_error` with the procedure's name, if it draws more than `most_samples` samples, or its density at 0 or 1 is
+/// Errors: `domain_error` with the procedure's name, if it draws more than `most_served_samples` samples, or its density at 0 or 1 is
 /// finite but larger than that. A quantile next to 1 is known to 1e-16, and W therefore to about 1e-16 of the largest density:
 /// 1e-7 at the limit. Where a density is taken numerically, also if the distortion is not finite, or has about 300 kinks.
 class matchup {
  public:
   struct outcome;
-  static constexpr index_t most_samples = index_t{1} << 30;
 
   /// Both sides run `procedure`.
   template <class Procedure>
@@ -104,9 +103,7 @@ class matchup {
   static side_functions side(const Procedure& procedure) {
     std::string name = "user-defined";
     if constexpr (requires { procedure.name(); }) name = procedure.name();
-    const index_t samples = detail::samples_needed(procedure);
-    expects<domain_error>(samples <= most_samples, "matchup", name, " draws ", samples, " samples, the most are ",
-                          most_samples);
+    detail::expects_few_samples("matchup", name, procedure);
     side_functions functions{name, [procedure](double q) { return static_cast<double>(procedure.distortion(q)); }, {}};
     if constexpr (requires { procedure.density(0.5); })
       functions.density = [procedure](double q) { return static_cast<double>(procedure.density(q)); };
@@ -114,9 +111,9 @@ class matchup {
       functions.density = detail::numerical_density(name, functions.distortion);
     for (const double end : {0.0, 1.0}) {
       const double density = functions.density(end);
-      const bool few = density <= static_cast<double>(most_samples) || density == infinity<double>;
+      const bool few = density <= static_cast<double>(most_served_samples) || density == infinity<double>;
       expects<domain_error>(few, "matchup", "the density of ", name, " at ", end, " is ", density, ", the largest is ",
-                            most_samples);
+                            most_served_samples);
     }
     return functions;
   }
