@@ -234,6 +234,9 @@ TEST_CASE("what is too stiff is said at once") {
       CAPTURE(beta);
       CHECK_THROWS_AS(optimal_transform(matchup(parse_procedure(procedure)), kl_weight(beta)), optimum_not_found);
     }
+  // Where the reference procedure has no density at 1, the largest density bounds f(1).
+  for (const double beta : {1e-200, 1e-309})
+    CHECK_THROWS_AS(optimal_transform(pair("standard", "order_statistic:23:56"), kl_weight(beta)), optimum_not_found);
 }
 
 TEST_CASE("of several stationary points the best is kept") {

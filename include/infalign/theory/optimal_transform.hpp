@@ -49,8 +49,8 @@ enum class optimality {
 /// `KL`: below 1e-10 for β >= 1e-4. Cost: about 0.5 ms for best-of-4 at β = 0.02.
 ///
 /// Errors: `domain_error` unless `β > 0`. `optimum_not_found` if the solution misses `F(0) = 0` by more than 1e-9 because of
-/// rounding; it is thrown at once if `k(1, 1)/β > 1e15`, and after at most some seconds if the problem needs more work than
-/// `detail::shooting` spends.
+/// rounding; it is thrown at once if `k(1, 1)/β > 1e15` or `max g^base/β > 1e300`, and after at most some seconds if the problem
+/// needs more work than `detail::shooting` spends.
 /// Source: InfAlign (arXiv 2412.19792) for the coupled optimum; the boundary-value problem is derived.
 class optimal_transform {
  public:

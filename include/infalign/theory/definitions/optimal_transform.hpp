@@ -49,6 +49,8 @@ INFALIGN_INLINE std::vector<optimal_transform::bracket> optimal_transform::brack
     for (const matchup::pair& p : played_.pairs()) sum += p.probability * p.base.density(static_cast<double>(i) / steps);
     highest = std::max(highest, sum);
   }
+  // Panels of the width 1/f(1) would have no width.
+  if (!(highest / beta_ < 1e300)) not_found();
   double top = std::log1p(highest / beta_) + 0.01;
   detail::shooting shoot(played_, beta_);
   // The bound above may be too low, as a peak of g_base between the points of the grid is higher than those points.
