@@ -8,6 +8,7 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <type_traits>
 #include <vector>
 
 #include "infalign/backend/scalar.hpp"
@@ -535,6 +536,12 @@ TEST_CASE_TEMPLATE("bad input is named, and nothing is written", C, INFALIGN_CON
   CHECK(call(bad.rows(2, 3), 1, two.span()) == "evaluate_off_policy: rewards[1][2] is nan, must be finite");
   CHECK(two.host() == std::vector<double>(2, -7.0));
   CHECK(three.host() == std::vector<double>(3, -7.0));
+  if constexpr (std::is_same_v<T, double>) {  // results over the rewards
+    const auto first_two = r.rows(1, 2);
+    const auto message = call(r.rows(2, 3), 1, decltype(two.span())(first_two.data(), 2));
+    CHECK(message.find("evaluate_off_policy: prompts.kl overlaps rewards") == 0);
+    CHECK(r.host() == test::normal_values<T>(6, 4));
+  }
 }
 
 TEST_CASE("procedures that draw more samples than quantiles are known for are refused") {

@@ -27,6 +27,7 @@ TEST_CASE("worst_of keeps the digits of small quantiles") {
   CHECK(worst_of(4).distortion(1e-18) == doctest::Approx(4e-18).epsilon(1e-14));
   CHECK(worst_of(4).samples_needed() == 4);
   CHECK(worst_of(4).name() == "worst_of:4");
+  CHECK(worst_of(4).steepest_fall() == 12);  // g(q) = 4(1-q)³ falls by 12 at q = 0
 }
 
 TEST_CASE("the worst of no samples is an error") {
