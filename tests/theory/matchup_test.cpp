@@ -138,4 +138,6 @@ TEST_CASE("matchup: bad input") {
   const matchup one{standard{}};
   CHECK_THROWS_AS((void)matchup::mixture({{0.5, one}, {0.4, one}}), domain_error);
   CHECK_THROWS_AS((void)matchup::mixture({{1.5, one}, {-0.5, one}}), domain_error);
+  const std::vector<matchup::outcome> many(128, {1.0 / 128, one});
+  CHECK_THROWS_WITH_AS((void)matchup::mixture(many), "matchup::mixture: outcomes has 128 pairs, the most are 100", shape_error);
 }

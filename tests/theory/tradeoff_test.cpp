@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "infalign/procedure/any_procedure.hpp"
+#include "infalign/theory/detail/shooting.hpp"
 #include "infalign/transform/any_transform.hpp"
 #include "theory/frontier.hpp"
 #include "theory/tradeoff.hpp"
@@ -18,6 +19,16 @@
 using namespace infalign;
 
 namespace {
+
+/// Rank m of N, which counts how often its density was asked for.
+struct counted_rank : order_statistic {
+  using order_statistic::order_statistic;
+  static inline long evaluations = 0;
+  [[nodiscard]] double density(double q) const {
+    ++evaluations;
+    return order_statistic::density(q);
+  }
+};
 
 /// Both ways: win rates and KL at the β, and β at the KL.
 void check_row(const std::string& procedure, const std::string& transform, const tradeoff_point& expected) {
@@ -229,6 +240,24 @@ TEST_CASE("steep optima have a KL that is met") {
     REQUIRE(optimum);
     CHECK(std::abs(optimum->kl() - kl) <= 1e-12 * kl);
   }
+}
+
+TEST_CASE("a search ends when its effort is spent, shared by all budgets") {
+  counted_rank::evaluations = 0;
+  const matchup hard(counted_rank(27, 129), parse_procedure("best_of_random:445180976=0.25,4844=0.75"));
+  detail::effort effort{20'000};
+  const budget_optimum best = detail::optimal_within(hard, kl_budget(0.44), effort);
+  CHECK((!best.found || best.found->kl() < 0.44));
+  CHECK(best.bound <= 1);
+  CHECK(effort.left < 0);
+  // 17 points a panel, and on the way the win rates of what was solved.
+  CHECK(counted_rank::evaluations <= 2 * 17 * 20'000);
+  // What is left for another budget is nothing.
+  CHECK_FALSE(detail::optimal_within(hard, kl_budget(1e-6), effort).found);
+  CHECK(counted_rank::evaluations <= 2 * 17 * 20'000);
+  detail::effort enough{detail::effort::at_kls(1)};
+  CHECK(detail::optimal_within(matchup(best_of(4)), kl_budget(1), enough).found);
+  CHECK(enough.left > detail::effort::at_kls(1) - 20'000);
 }
 
 TEST_CASE("tradeoff: bad input") {

@@ -72,9 +72,9 @@ INFALIGN_HD inline double binomial_deviance(double k, double mean) {
 
 }  // namespace detail
 
-/// `binom(n,k)·q^k·(1-q)^{n-k}`, 0 for `k` outside `0 … n`. A product up to n = 1000. Above, the saddle-point form of Loader,
-/// "Fast and accurate computation of binomial probabilities" (2000): relative error about 1e-13 where the probability is not
-/// tiny.
+/// `binom(n,k)·q^k·(1-q)^{n-k}`, 0 for `k` outside `0 … n`. A product of at most 20 factors for a binomial coefficient, or else the
+/// saddle-point form of Loader, "Fast and accurate computation of binomial probabilities" (2000): relative error about 1e-13
+/// where the probability is not tiny.
 INFALIGN_HD inline double binomial_probability(index_t n, double q, index_t k) {
   using std::exp;
   using std::pow;
@@ -84,9 +84,9 @@ INFALIGN_HD inline double binomial_probability(index_t n, double q, index_t k) {
   if (q >= 1) return k == n ? 1 : 0;
   const auto size = static_cast<double>(n);
   const auto hits = static_cast<double>(k);
-  if (n <= 1000 || k == 0 || k == n) {
+  const index_t factors = k < n - k ? k : n - k;
+  if (factors <= 20 && (n <= 1000 || factors == 0)) {
     double choose = 1;
-    const index_t factors = k < n - k ? k : n - k;
     for (index_t i = 1; i <= factors; ++i) choose *= static_cast<double>(n - factors + i) / static_cast<double>(i);
     return choose * pow(q, hits) * pow(1 - q, size - hits);
   }

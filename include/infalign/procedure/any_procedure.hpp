@@ -59,6 +59,14 @@ class any_procedure {
   [[nodiscard]] INFALIGN_KEYED double steepest_fall() const {
     return visit([](const auto& procedure) { return procedure.steepest_fall(); });
   }
+  [[nodiscard]] long density_cost() const {
+    return visit([]<class Held>(const Held& procedure) -> long {
+      if constexpr (requires { procedure.density_cost(); })
+        return procedure.density_cost();
+      else
+        return 1;
+    });
+  }
   /// Reads back by `parse_procedure`.
   [[nodiscard]] std::string name() const {
     return visit([](const auto& procedure) { return procedure.name(); });

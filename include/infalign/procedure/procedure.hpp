@@ -12,6 +12,8 @@
 /// - `samples_needed()`: how many samples this estimate needs. Default: 1.
 /// - `steepest_fall()`: `max(-G'')`, which is 0 for a convex G. The proof that an optimum is the global one rests on it. Default:
 ///   unknown, so that nothing is proved.
+/// - `density_cost()`: how many times the time of a power `density` takes, if it is much more. Searches of the theory are cut short
+///   accordingly. Default: 1.
 /// - `name()`: a string, as it is shown in tables. Default: `user-defined`.
 ///
 /// `distortion`, `density` and `from_count` are `INFALIGN_HD` where the procedure is to run on a GPU.

@@ -34,7 +34,7 @@ namespace infalign {
 ///
 /// Errors: `domain_error` with the procedure's name, if it draws more than `most_served_samples` samples, or its density at 0 or 1 is
 /// finite but larger than that. A quantile next to 1 is known to 1e-16, and W therefore to about 1e-16 of the largest density:
-/// 1e-7 at the limit. Where a density is taken numerically, also if the distortion is not finite, or has about 300 kinks.
+/// 1e-7 at the limit. A mixture has at most 100 pairs. Where a density is taken numerically, also if the distortion is not finite, or has about 300 kinks.
 class matchup {
  public:
   struct outcome;
@@ -74,6 +74,13 @@ class matchup {
     for (const pair& p : pairs_) sum += p.probability * p.steepest_fall;
     return sum;
   }
+  /// What evaluating the densities of a pair costs, in powers: the mean over pairs, rounded up.
+  [[nodiscard]] long density_cost() const {
+    long sum = 0;
+    for (const pair& p : pairs_) sum += p.policy.density_cost + p.base.density_cost;
+    const long sides = 2 * static_cast<long>(pairs_.size());
+    return (sum + sides - 1) / sides;
+  }
   /// For example `best_of:4`, `best_of:4 vs standard`, or for a mixture `0.5*best_of:2 + 0.5*best_of:8`.
   [[nodiscard]] std::string name() const {
     std::string text;
@@ -89,6 +96,7 @@ class matchup {
     std::string name;
     std::function<double(double)> distortion;
     std::function<double(double)> density;
+    long density_cost = 1;  ///< in powers
   };
   struct pair {
     double probability;
@@ -105,6 +113,7 @@ class matchup {
     if constexpr (requires { procedure.name(); }) name = procedure.name();
     detail::expects_few_samples("matchup", name, procedure);
     side_functions functions{name, [procedure](double q) { return static_cast<double>(procedure.distortion(q)); }, {}};
+    if constexpr (requires { procedure.density_cost(); }) functions.density_cost = procedure.density_cost();
     if constexpr (requires { procedure.density(0.5); })
       functions.density = [procedure](double q) { return static_cast<double>(procedure.density(q)); };
     else
@@ -151,6 +160,9 @@ inline matchup matchup::mixture(const std::vector<outcome>& outcomes) {
       p.probability *= o.probability / sum;
       all.pairs_.push_back(std::move(p));
     }
+  constexpr std::size_t most_pairs = 100;
+  expects<shape_error>(all.pairs_.size() <= most_pairs, function, "outcomes has ", all.pairs_.size(), " pairs, the most are ",
+                       most_pairs);
   return all;
 }
 

@@ -20,6 +20,7 @@ namespace infalign {
 
 namespace detail {
 class shooting;
+struct effort;
 class budget_search;
 }  // namespace detail
 
@@ -124,7 +125,7 @@ class optimal_transform {
   };
 
   /// The sign changes on a logarithmic grid of `f(1)`. One interval is enough where there is only one solution.
-  [[nodiscard]] std::vector<bracket> brackets(int intervals) const;
+  [[nodiscard]] std::vector<bracket> brackets(int intervals, detail::effort& effort) const;
   /// The sign changes between ascending values of `log f(1)`. There are none if `shoot` gave up on the way.
   [[nodiscard]] static std::vector<bracket> sign_changes(detail::shooting& shoot, const std::vector<double>& heights,
                                                          double tolerance);
@@ -141,7 +142,8 @@ class optimal_transform {
   /// Every stationary point with `log f(1) <= highest`, by ascending `f(1)`. Beside a linear grid, the scan has a logarithmic
   /// one, as two of them come close to `f(1) = 1` for small β. None if some of them could not be solved.
   [[nodiscard]] static std::optional<std::vector<optimal_transform>> stationary_points_below(const matchup& played, double beta,
-                                                                                             double highest);
+                                                                                             double highest,
+                                                                                             detail::effort& effort);
 
   /// Newton's method on `B(1) - 1`, from the upper end of the bracket, where that function is nearly linear. The bracket is
   /// halved instead if a step would leave it, or if two steps in a row are as large as a quarter of it. Early shots are rough
@@ -149,14 +151,17 @@ class optimal_transform {
   /// 1e-9, and shoots once more. Leaves the solution in `shoot`; returns false if that gave up.
   bool solve(detail::shooting& shoot, bracket in) const;
   /// The policy of a bracket; none if the problem is too stiff there.
-  [[nodiscard]] std::optional<detail::density_curve> solution(const bracket& in) const;
-  void keep_better(const bracket& in);
+  [[nodiscard]] std::optional<detail::density_curve> solution(const bracket& in, detail::effort& effort) const;
+  void keep_better(const bracket& in, detail::effort& effort);
   void take(detail::density_curve curve, double win_rate);
 
   /// Appends points up to `to`. Intervals are halved until the cubic through both ends is right at three points between them.
   void append(std::vector<double>& u, std::vector<double>& values, std::vector<double>& slopes, const point& to, double error,
               int depth) const;
 
+  /// With an effort that several optima share.
+  optimal_transform(matchup played, kl_weight beta, detail::effort& effort);
+  void solve_all(detail::effort& effort);
   /// One that is not solved yet.
   optimal_transform(matchup played, double beta)
       : played_(std::move(played)), beta_(beta), optimality_(optimality::within_bound) {}

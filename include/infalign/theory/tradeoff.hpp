@@ -40,8 +40,9 @@ template <class Transform>
 
 /// The optimum at a given KL rather than at a given β. There is none in three cases. Where `W - β·KL` is not concave, the KL of
 /// the optimum can jump as β changes, and no β has a KL inside the jump. For large N at a large KL, β would be below 1e-9, or so
-/// small that the problem is too stiff. And a KL below 1e-26 is the rounding error of a solution. `optimal_within` has an answer there. Cost: 5 to 10 solutions of the optimum, some 20
-/// where there is none.
+/// small that the problem is too stiff. And a KL below 1e-26 is the rounding error of a solution. `optimal_within` has an answer
+/// there. Cost: 5 to 10 solutions of the optimum, some 20 where there is none. A search ends after about 600,000 evaluations of the
+/// equations on a panel (see `detail::effort`): a second or two for each pair of procedures.
 [[nodiscard]] std::optional<optimal_transform> optimal_at_kl(const matchup& played, kl_budget kl);
 
 /// The best policy that was found within a KL budget, and what is known of better ones.
@@ -67,6 +68,8 @@ struct budget_optimum {
 [[nodiscard]] budget_optimum optimal_within(const matchup& played, kl_budget kl);
 
 namespace detail {
+/// The same with an effort that several searches share.
+[[nodiscard]] budget_optimum optimal_within(const matchup& played, kl_budget kl, effort& shared);
 inline tradeoff_point point_on(const density_curve& curve, double beta, const matchup& played) {
   return {beta, curve.kl(), curve.win_rate(played), curve.mean()};
 }
@@ -98,8 +101,8 @@ template <class Transform>
 }
 
 /// What the optimum reaches at each KL budget: no transform lies above it. The entry is empty where there is none, see
-/// `optimal_at_kl`. After three budgets at which the problem was too stiff, which may take some seconds each, the others stay
-/// empty.
+/// `optimal_at_kl`. After three budgets at which the problem was too stiff, or once the effort of one
+/// hard search is spent, which all budgets share, the others stay empty.
 [[nodiscard]] std::vector<std::optional<tradeoff_point>> optimal_frontier(const matchup& played,
                                                                           const std::vector<kl_budget>& budgets);
 

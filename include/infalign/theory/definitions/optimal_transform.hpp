@@ -15,11 +15,21 @@ namespace infalign {
 
 INFALIGN_INLINE optimal_transform::optimal_transform(matchup played, kl_weight beta)
     : played_(std::move(played)), beta_(beta.value) {
+  detail::effort effort{detail::effort::of_one_optimum};
+  solve_all(effort);
+}
+
+INFALIGN_INLINE optimal_transform::optimal_transform(matchup played, kl_weight beta, detail::effort& effort)
+    : played_(std::move(played)), beta_(beta.value) {
+  solve_all(effort);
+}
+
+INFALIGN_INLINE void optimal_transform::solve_all(detail::effort& effort) {
   expects<domain_error>(beta_ > 0, "optimal_transform", "beta is ", beta_, ", must be positive");
   if (std::log(played_.slope(1, 1)) - std::log(beta_) > stiffest) not_found();
   const bool concave = played_.concave() || beta_ >= 0.25 * played_.steepest_fall();
   optimality_ = concave ? optimality::proved_global : optimality::best_stationary_point;
-  for (const bracket& in : brackets(concave ? 1 : 32)) keep_better(in);
+  for (const bracket& in : brackets(concave ? 1 : 32, effort)) keep_better(in, effort);
   if (found_ == 0) not_found();
 }
 
@@ -41,7 +51,8 @@ INFALIGN_INLINE void optimal_transform::not_found() const {
                            " is too stiff: no solution meets F(0) = 0");
 }
 
-INFALIGN_INLINE std::vector<optimal_transform::bracket> optimal_transform::brackets(int intervals) const {
+INFALIGN_INLINE std::vector<optimal_transform::bracket> optimal_transform::brackets(int intervals,
+                                                                                    detail::effort& effort) const {
   double highest = 0;
   constexpr int steps = 128;
   for (int i = 0; i <= steps; ++i) {
@@ -52,7 +63,7 @@ INFALIGN_INLINE std::vector<optimal_transform::bracket> optimal_transform::brack
   // Panels of the width 1/f(1) would have no width.
   if (!(highest / beta_ < 1e300)) not_found();
   double top = std::log1p(highest / beta_) + 0.01;
-  detail::shooting shoot(played_, beta_);
+  detail::shooting shoot(played_, beta_, effort);
   // The bound above may be too low, as a peak of g_base between the points of the grid is higher than those points.
   while (top < stiffest && shoot(std::exp(top), 1e-6).value < 0) top += 1;
   if (intervals == 1) return {{1 / 1.01, std::exp(top), true}};
@@ -121,8 +132,9 @@ INFALIGN_INLINE bool optimal_transform::solve(detail::shooting& shoot, bracket i
   return !shoot.gave_up();
 }
 
-INFALIGN_INLINE std::optional<detail::density_curve> optimal_transform::solution(const bracket& in) const {
-  detail::shooting shoot(played_, beta_);
+INFALIGN_INLINE std::optional<detail::density_curve> optimal_transform::solution(const bracket& in,
+                                                                                 detail::effort& effort) const {
+  detail::shooting shoot(played_, beta_, effort);
   // Rejects a bracket whose shot did not converge, or whose last Newton step in log f(1) exceeds 1e-6.
   if (!solve(shoot, in) || !(std::abs(shoot.missing_step()) <= 1e-6)) return std::nullopt;
   detail::density_curve curve = shoot.curve();
@@ -130,8 +142,8 @@ INFALIGN_INLINE std::optional<detail::density_curve> optimal_transform::solution
   return curve;
 }
 
-INFALIGN_INLINE void optimal_transform::keep_better(const bracket& in) {
-  std::optional<detail::density_curve> curve = solution(in);
+INFALIGN_INLINE void optimal_transform::keep_better(const bracket& in, detail::effort& effort) {
+  std::optional<detail::density_curve> curve = solution(in, effort);
   if (!curve) return;
   const double win_rate = curve->win_rate(played_);
   ++found_;
@@ -145,9 +157,8 @@ INFALIGN_INLINE void optimal_transform::take(detail::density_curve curve, double
   top_ = curve_.panels().back().log_density.back();
 }
 
-INFALIGN_INLINE std::optional<std::vector<optimal_transform>> optimal_transform::stationary_points_below(const matchup& played,
-                                                                                                         double beta,
-                                                                                                         double highest) {
+INFALIGN_INLINE std::optional<std::vector<optimal_transform>> optimal_transform::stationary_points_below(
+    const matchup& played, double beta, double highest, detail::effort& effort) {
   optimal_transform point(played, beta);
   std::vector<double> heights;
   for (int i = 1; i <= 32; ++i) {
@@ -155,13 +166,13 @@ INFALIGN_INLINE std::optional<std::vector<optimal_transform>> optimal_transform:
     heights.push_back(highest * std::exp2(-0.5 * i));
   }
   std::sort(heights.begin(), heights.end());
-  detail::shooting shoot(point.played_, beta);
+  detail::shooting shoot(point.played_, beta, effort);
   const std::vector<bracket> found = sign_changes(shoot, heights, 1e-12);
   if (shoot.gave_up()) return std::nullopt;
   point.found_ = static_cast<index_t>(found.size());
   std::vector<optimal_transform> all;
   for (const bracket& in : found) {
-    std::optional<detail::density_curve> curve = point.solution(in);
+    std::optional<detail::density_curve> curve = point.solution(in, effort);
     if (!curve) return std::nullopt;
     const double win_rate = curve->win_rate(point.played_);
     point.take(*std::move(curve), win_rate);

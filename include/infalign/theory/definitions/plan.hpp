@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "infalign/theory/detail/shooting.hpp"
 #include "infalign/theory/detail/tilt_family.hpp"
 #include "infalign/theory/plan.hpp"
 
@@ -101,8 +102,9 @@ INFALIGN_INLINE plan_table plan(const matchup& played, const std::vector<kl_budg
     for (std::size_t i = 0; i < points.size(); ++i)
       plan.sections[i].rows.push_back({transform.name(), points[i], largest, 0, false});
   }
+  detail::effort effort{detail::effort::at_kls(budgets.size())};
   for (plan_section& section : plan.sections) {
-    const budget_optimum best = optimal_within(played, kl_budget(section.wanted));
+    const budget_optimum best = detail::optimal_within(played, kl_budget(section.wanted), effort);
     section.bound = best.bound;
     section.bound_proved = best.bound_proved;
     const auto reached = best.found ? std::optional(detail::point_of(*best.found)) : std::nullopt;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "infalign/theory/detail/kl_inversion.hpp"
+#include "infalign/theory/detail/shooting.hpp"
 #include "infalign/theory/tradeoff.hpp"
 
 namespace infalign {
@@ -18,7 +19,9 @@ namespace detail {
 /// for every β, `W <= max (W - β·KL) + β·κ`.
 class budget_search {
  public:
-  budget_search(const matchup& played, double budget) : played_(played), budget_(budget) { search(); }
+  budget_search(const matchup& played, double budget, effort& shared) : played_(played), budget_(budget), effort_(shared) {
+    search();
+  }
 
   /// The optimum whose KL is the budget.
   [[nodiscard]] std::optional<optimal_transform> optimum() const { return exact_ ? last_ : std::nullopt; }
@@ -62,7 +65,7 @@ class budget_search {
 
   void solve(double beta) {
     tried_ = beta;
-    last_.emplace(played_, kl_weight(beta));
+    last_ = optimal_transform(played_, kl_weight(beta), effort_);
     const double bound = last_->win_rate() + beta * (budget_ - last_->kl());
     if (bound < bound_) {
       bound_ = bound;
@@ -96,7 +99,7 @@ class budget_search {
   using points = std::optional<std::vector<optimal_transform>>;
 
   [[nodiscard]] points stationary(double beta) const {
-    return optimal_transform::stationary_points_below(played_, beta, above_->log_density(1));
+    return optimal_transform::stationary_points_below(played_, beta, above_->log_density(1), effort_);
   }
   [[nodiscard]] bool odd_below(const points& all) const {
     return std::count_if(all->begin(), all->end(), [this](const optimal_transform& p) { return p.kl() < budget_; }) % 2 == 1;
@@ -161,6 +164,7 @@ class budget_search {
 
   const matchup& played_;
   double budget_;
+  effort& effort_;
   std::optional<optimal_transform> last_;
   std::optional<optimal_transform> below_;  ///< of those solved, the one whose KL is next to the budget, not above it
   std::optional<optimal_transform> above_;
@@ -176,19 +180,25 @@ class budget_search {
 }  // namespace detail
 
 INFALIGN_INLINE std::optional<optimal_transform> optimal_at_kl(const matchup& played, kl_budget kl) {
-  return detail::budget_search(played, kl.value).optimum();
+  detail::effort effort{detail::effort::at_kls(1)};
+  return detail::budget_search(played, kl.value, effort).optimum();
 }
 
 INFALIGN_INLINE budget_optimum optimal_within(const matchup& played, kl_budget kl) {
-  return detail::budget_search(played, kl.value).best();
+  detail::effort effort{detail::effort::at_kls(1)};
+  return detail::optimal_within(played, kl, effort);
+}
+INFALIGN_INLINE budget_optimum detail::optimal_within(const matchup& played, kl_budget kl, effort& shared) {
+  return budget_search(played, kl.value, shared).best();
 }
 
 INFALIGN_INLINE std::vector<std::optional<tradeoff_point>> optimal_frontier(const matchup& played,
                                                                             const std::vector<kl_budget>& budgets) {
   std::vector<std::optional<tradeoff_point>> points(budgets.size());
+  detail::effort effort{detail::effort::at_kls(budgets.size())};
   int too_stiff = 0;
   for (std::size_t i = 0; i < budgets.size() && too_stiff < 3; ++i) {
-    const detail::budget_search search(played, budgets[i].value);
+    const detail::budget_search search(played, budgets[i].value, effort);
     if (const std::optional<optimal_transform> optimum = search.optimum()) points[i] = detail::point_of(*optimum);
     too_stiff += search.too_stiff() ? 1 : 0;
   }

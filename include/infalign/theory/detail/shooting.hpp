@@ -14,6 +14,17 @@
 
 namespace infalign::detail {
 
+/// How often a search for optima may still evaluate their equations on a panel, which takes about 2 µs for each pair of procedures.
+/// Densities that cost more count more often (`matchup::density_cost`). A panel takes about 1 kB for each pair.
+struct effort {
+  /// A problem that can be solved takes at most some 25,000.
+  static constexpr long of_one_optimum = 240'000;
+  /// One at a KL takes some 20,000, and ten times that beside a jump or where it becomes too stiff.
+  static constexpr long at_kls(std::size_t budgets) { return 600'000 + 20'000 * static_cast<long>(budgets); }
+
+  long left;
+};
+
 /// One shot of the shooting method for the optimum: integrates from `u = 1` downwards for a guess `y` of `f(1)`. With
 /// `w = 1 - u`, `B = 1 - F`, and `h(w) = log f - log y`, the log-density relative to its value at the upper end:
 ///
@@ -33,14 +44,14 @@ class shooting {
     double slope;
   };
 
-  shooting(const matchup& played, double beta) : played_(played), beta_(beta), terms_(played.pairs().size()) {}
+  shooting(const matchup& played, double beta, effort& shared)
+      : played_(played), beta_(beta), terms_(played.pairs().size()), shared_(shared), cost_(played.density_cost()) {}
 
   static constexpr double rounding = 1e-15;
-  /// How often it evaluates the equations on a panel before it gives up, which takes about a tenth of a second for one pair of
-  /// procedures, or two seconds if their densities are tails of large binomial distributions. A problem that can be solved takes
-  /// at most some 25,000. This bounds the number of panels as well, of about 1 kB each.
-  static constexpr long most_work = 60'000;
-  [[nodiscard]] bool gave_up() const { return work_ > most_work; }
+  /// It gives up once the shared effort is spent, after a quarter of the evaluations of one optimum, or with more than 20,000 panels.
+  [[nodiscard]] bool gave_up() const {
+    return shared_.left < 0 || work_ > effort::of_one_optimum / 4 || panels_.size() > 20'000;
+  }
 
   /// Shoots for `f(1) = y` with an error of about `tolerance`. If B exceeds 1 on the way, it stops there and goes on with a
   /// constant density, which keeps the sign and a useful slope. NaN once it has given up.
@@ -133,6 +144,11 @@ class shooting {
     bool solved = false;
   };
 
+  void spend() {
+    ++work_;
+    shared_.left -= cost_;
+  }
+
   /// The first panels: the width of the layer at the upper end, then doubling up to a quarter.
   void start(double y) {
     scale_ = y;
@@ -184,7 +200,7 @@ class shooting {
       p.above = points.primitive(p.density);
       for (double& b : p.above) b = at.above + half * b;
       p.rate = fall(p, 0);
-      ++work_;
+      spend();
       chebyshev::values next = points.primitive(p.rate);
       const double before = change;
       change = 0;
@@ -226,7 +242,7 @@ class shooting {
     constexpr double difference = 1e-6;
     const double half = 0.5 * p.width;
     chebyshev::values stiffness = fall(p, difference);
-    ++work_;
+    spend();
     for (std::size_t i = 0; i < chebyshev::size; ++i) stiffness[i] = (stiffness[i] - p.rate[i]) / difference;
     p.exponent_by_scale.fill(at.exponent_by_scale);
     double change = 1;
@@ -251,6 +267,8 @@ class shooting {
   const matchup& played_;
   double beta_;
   std::size_t terms_;
+  effort& shared_;
+  long cost_;
   double scale_ = 1;
   double step_ = 0;
   double tolerance_ = rounding;
