@@ -569,7 +569,7 @@ TEST_CASE("a prompt whose jackknife would take hours is refused, one without tie
             [&] { (void)evaluate_off_policy(on, prompt, kl_weight(1), standard(), standard()); }) ==
         "evaluate_off_policy: rewards[0] has 40000 distinct values and 40000 distinct ways to leave a sample out, whose "
         "product must "
-        "be at most 536870912: take fewer samples of it");
+        "be at most 134217728: take fewer samples of it");
   // Φ = u at β = 1: Z = e - 1, KL = 1/(e - 1) - log(e - 1), the mean of u is 1/(e - 1).
   const off_policy_evaluation all = evaluate_off_policy(on, prompt, identity(), kl_weight(1), standard(), standard());
   const double z = std::expm1(1.0);
@@ -582,5 +582,5 @@ TEST_CASE("a prompt whose jackknife would take hours is refused, one without tie
             [&] { (void)evaluate_off_policy(on, prompt, identity(), kl_weight(1), standard(), standard()); }) ==
         "evaluate_off_policy: rewards[0] has 26667 distinct values and 26666 distinct ways to leave a sample out, whose "
         "product must "
-        "be at most 536870912: take fewer samples of it");
+        "be at most 134217728: take fewer samples of it");
 }

@@ -294,7 +294,7 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
 /// - Cost: O(R·D) a prompt for D pieces (distinct values, or up to 1024 where there are none) and R ≤ K distinct ways to leave a
 ///   sample out: one without ties, as many as values if all are tied; O(K²) at worst. Waits for the result.
 /// - Errors: `shape_error`, `domain_error`, before anything is written. The distinct values of a prompt times R must be at most
-///   2^29, which takes some seconds; 23,000 values are enough for any R.
+///   2^27, which takes some seconds; 11,500 values are enough for any R.
 /// - Source: derived. The jackknife: Quenouille, Biometrika 43 (1956); Efron and Stein, Annals of Statistics 9 (1981). The
 ///   optimum: InfAlign (arXiv 2412.19792).
 template <backend B, grouped Rewards, class Transform, class Procedure, class BaseProcedure>
@@ -314,7 +314,7 @@ off_policy_evaluation evaluate_off_policy(
 
 /// The same for the policy that maximises `E[R] - β·KL(π‖π₀)` with the values as they are: `rewards` holds `R` of the base
 /// samples, raw rewards for ordinary RLHF. Cells are not divided, and leaving out one sample differs from leaving out another:
-/// cost O(K²) a prompt, for at most 23,170 distinct values of it. The jackknife takes out the bias of order 1/K for continuous
+/// cost O(K²) a prompt, for at most 11,585 distinct values of it. The jackknife takes out the bias of order 1/K for continuous
 /// rewards too. It cannot for the KL of heavy-tailed values at small β, where the largest sample carries everything: see
 /// `reliable()`.
 template <backend B, grouped Rewards, class Procedure, class BaseProcedure>

@@ -117,7 +117,7 @@ struct distinct_values {
 
 /// The steps that a prompt takes, less `most_left_out_steps`: its distinct values, times the distinct ways to leave a sample out,
 /// which are those that `stands_for` counts. Both numbers are kept for the message.
-inline constexpr double most_left_out_steps = 0x1p29;
+inline constexpr double most_left_out_steps = 0x1p27;
 template <class Sorted>
 struct left_out_steps_kernel {
   Sorted sorted;
