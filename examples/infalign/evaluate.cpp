@@ -65,11 +65,16 @@ void expect_finite(const prediction& of) {
   check("standard win rate", of.expected.standard_win_rate);
 }
 
+/// The prediction, cut to its range: a correction of the bias may have left it.
+double shown(const infalign::estimate& of) {
+  return std::clamp(of.value, of.lowest, of.highest);
+}
+
 std::string report_json(const evaluate_options& chosen, const procedures& served, const std::vector<prediction>& found) {
   const auto value = [&](const infalign::off_policy_value& v) {
     json_object all;
     const auto interval = v.interval(chosen.level);
-    all.add("value", v.corrected.value).add("standard_error", v.corrected.standard_error);
+    all.add("value", shown(v.corrected)).add("standard_error", v.corrected.standard_error);
     add_interval(all, v.corrected, interval);
     return all.add("plug_in", v.plug_in.value).add("bias", v.bias()).add("unseen", v.unseen);
   };
@@ -104,7 +109,7 @@ std::string report_table(const evaluate_options& chosen, const procedures& serve
   for (const prediction& p : found) {
     std::vector<std::string> row{p.transform, fmt::format("{:g}", p.beta)};
     for (const auto* value : {&p.expected.kl, &p.expected.inference_win_rate, &p.expected.standard_win_rate}) {
-      row.push_back(fmt::format("{:.4f}", value->corrected.value));
+      row.push_back(fmt::format("{:.4f}", shown(value->corrected)));
       row.push_back(interval_text(value->corrected, value->interval(chosen.level)));
     }
     row.push_back(p.expected.reliable() ? "" : "*");

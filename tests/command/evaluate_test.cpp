@@ -140,6 +140,19 @@ TEST_CASE("evaluate says when its samples cannot carry the policy, and what it c
   }
 }
 
+TEST_CASE("a prediction stays in its range") {
+  const work_directory work;
+  work.write("r.jsonl", "{\"prompt_id\":1,\"rewards\":[0,0,0,0,0,0,0,1]}\n{\"prompt_id\":2,\"rewards\":[0,0,0,0,0,0,0,1]}\n");
+  const json_document found(
+      work.infalign("evaluate --procedure worst_of:16 --transform exponential:-40 --beta 0.5 --reference r.jsonl --json").out);
+  for (const char* key : {"inference_win_rate", "standard_win_rate"}) {
+    const simdjson::dom::element value = found["rows"].at(0)[key];
+    CHECK(double(value["value"]) >= 0);
+    CHECK(double(value["value"]) <= 1);
+    CHECK(double(value["confidence_interval"].at(0)) < double(value["confidence_interval"].at(1)));
+  }
+}
+
 TEST_CASE("a prediction that is no number is an error") {
   const work_directory work;
   work.write("r.jsonl", "{\"prompt_id\":1,\"rewards\":[1,1,2,2,3]}\n{\"prompt_id\":2,\"rewards\":[1,4,2,2,3]}\n");
