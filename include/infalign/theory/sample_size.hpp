@@ -181,7 +181,8 @@ inline index_t prompts_for_difference(double difference, double deviation, const
 inline double detectable_difference(index_t prompts, double deviation, const test_design& design = {}) {
   constexpr const char* function = "detectable_difference";
   detail::expects_inside(function, "power", design.power);
-  const double significance = power_of_prompts(prompts, 0, deviation, design.confidence);
+  (void)power_of_prompts(prompts, 0, deviation, design.confidence);  // checks the arguments
+  const double significance = 1 - design.confidence;
   expects<domain_error>(design.power > significance, function, "power is ", design.power,
                         ", must be more than the significance, ", significance);
   const double unit = detail::deviation_of_mean(deviation, prompts);
