@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Names of procedures and transforms with any numbers in them, and any β or KL: plans, frontiers and off-policy predictions. Either an
-/// infalign error, or numbers in their range, none of them NaN.
+/// Names of procedures and transforms with any numbers in them, and any β or KL: plans, frontiers and off-policy predictions.
+/// Either an infalign error, or numbers in their range, none of them NaN.
 #include <cmath>
 #include <cstdint>
 #include <optional>

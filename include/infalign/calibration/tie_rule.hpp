@@ -21,8 +21,9 @@ namespace infalign {
 /// | `randomized(seed)`   | Uniform(0,1) | uniform under the base policy even with ties (the randomised PIT)             |
 ///
 /// Randomised shares are odd multiples of 2⁻³³ from a counter-based generator. They depend on the seed and on the position of the
-/// reward in reading order alone, so they are the same for every backend and number of threads. Positions of a call begin at `first`:
-/// a caller that calibrates in batches adds up their sizes, `randomized(seed, done)`, or every batch would get the same shares.
+/// reward in reading order alone, so they are the same for every backend and number of threads. Positions of a call begin at
+/// `first`. Who calibrates in batches gives the number of rewards before a batch, `randomized(seed, done)`: otherwise every batch
+/// gets the same shares.
 struct tie_rule {
   enum class kind { mid_rank, below, at_or_below, randomized };
 

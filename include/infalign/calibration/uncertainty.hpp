@@ -16,9 +16,9 @@
 namespace infalign {
 
 /// Standard error of a calibrated reward `u` from K = `references` independent references, an upper bound where there are ties:
-/// `√(u(1-u)/K + 1/(4K²)) / (1 + 1/K)`, half the width of Wilson's interval of one standard error to either side. Next to `√(u(1-u)/K)`
-/// it differs by a relative `1/K` in the middle. At `u = 0` and `u = 1`, where that formula would have no error at all, it is
-/// `1/(2(K+1))`.
+/// `√(u(1-u)/K + 1/(4K²)) / (1 + 1/K)`. That is half the width of Wilson's interval of one standard error to either side. In the
+/// middle it differs from `√(u(1-u)/K)` by a relative `1/(2K)`. At `u = 0` and `u = 1`, where that formula has no error at all, it
+/// is `1/(2(K+1))`.
 /// Source: Wilson, Journal of the American Statistical Association 22 (1927). Errors: `domain_error` for `u` outside [0, 1] or
 /// `references < 1`.
 INFALIGN_KEYED inline double calibration_standard_error(double u, index_t references) {

@@ -74,11 +74,13 @@ struct off_policy_evaluation {
 
   /// Whether intervals hold what they promise; `doubt` says why they may not.
   [[nodiscard]] bool reliable() const { return doubt().empty(); }
-  /// Why the samples cannot say, or nothing. In this order: a prompt with fewer than four samples, which have no halves; more than
-  /// one prompt in twenty that is thin, most of them blind or not; fewer than twelve prompts, unless no
-  /// samples tie. Take more samples
-  /// a prompt, a larger β, or more prompts. Rewards known to be continuous have no levels that are missed, and if none tie, a
-  /// prediction for thin prompts holds all the same.
+  /// Why the samples cannot say, or nothing. The first that is true of:
+  /// - A prompt has fewer than four samples, so that its halves say nothing of the bias.
+  /// - More than one prompt in twenty is thin. Whether most of those are blind is told apart.
+  /// - There are fewer than twelve prompts, and samples tie. Without ties one prompt says as much as many.
+  ///
+  /// Take more samples a prompt, a larger β, or more prompts. Rewards known to be continuous have no levels that are missed: if
+  /// none tie, a prediction for thin prompts holds all the same.
   [[nodiscard]] std::string_view doubt() const {
     if (small_prompts > 0) return "a prompt has fewer than four samples";
     if (20 * thin_prompts > effective_samples.count)
@@ -99,45 +101,6 @@ struct off_policy_prompts {
 };
 
 namespace detail {
-
-/// The summaries of columns.
-struct off_policy_summary_kernel {
-  const double* columns;
-  index_t size;
-  summary* summaries;
-  template <class Team>
-  INFALIGN_HD void operator()(Team& team, index_t g) const {
-    summary_kernel<double>{columns + g * size, size, summaries + g}(team, 0);
-  }
-};
-/// Numbers of prompts.
-struct off_policy_counts {
-  index_t thin;
-  index_t blind;
-  index_t small;
-  index_t tied;
-};
-template <class Groups>
-struct off_policy_count_kernel {
-  Groups groups;
-  const double* effective_samples;
-  const double* blind;
-  const double* tied;
-  off_policy_counts* out;
-  template <class Team>
-  INFALIGN_HD void operator()(Team& team, index_t) const {
-    const index_t n = groups.size();
-    const double thin =
-        team.sum_items(n, [&](index_t i) { return effective_samples[i] < enough_effective_samples ? 1.0 : 0.0; });
-    const double blind_prompts = team.sum_items(n, [&](index_t i) { return blind[i]; });
-    const double ties = team.sum_items(n, [&](index_t i) { return tied[i]; });
-    const double few = team.sum_items(n, [&](index_t i) { return groups[i].size() < 4 ? 1.0 : 0.0; });
-    team.once([&] {
-      *out = {static_cast<index_t>(thin), static_cast<index_t>(blind_prompts), static_cast<index_t>(few),
-              static_cast<index_t>(ties)};
-    });
-  }
-};
 
 template <class B, class Rewards, class Space>
 void check_off_policy(B& on, std::string_view function, const Rewards& rewards, kl_weight beta,
@@ -160,7 +123,7 @@ void check_off_policy(B& on, std::string_view function, const Rewards& rewards, 
   expects_finite(on, function, "rewards", rewards);
 }
 
-/// Errors: `domain_error` for a prompt that would take hours. `columns` holds three numbers a prompt.
+/// Errors: `domain_error` for a prompt that would take too long. `columns` holds three numbers a prompt.
 template <class B, class Groups>
 void expects_few_left_out_steps(B& on, std::string_view function, const Groups& sorted, bool by_rank, double* columns) {
   const index_t n = sorted.size();
@@ -286,11 +249,12 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
 /// - Coverage of 95 % intervals: in at least 90 % of data sets they hold the true value or the evaluation is marked, for continuous
 ///   rewards, the levels above, pass rates that vary, ragged and equal samples, β from 1 to 0.02, and 2 to 200 prompts
 ///   (tests/evaluation/off_policy_coverage_test.cpp).
-/// - The corrected win rate of one prompt may lie outside [0, 1], and its KL below 0. Nothing is clipped: that would bias the means.
+/// - The corrected win rate of one prompt may lie outside [0, 1], and its KL below 0. Nothing is clipped: that would bias the
+///   means.
 ///
 /// - Shapes: `rewards` P ≥ 1 groups of K ≥ 2 rewards of base samples; `prompts` (optional) receives the values of each prompt.
-/// - `Φ` increasing, finite on (0, 1); `β > 0`, of any size. Ties count ½. Of the procedures, which may draw up to 2^30 samples, only
-///   `distortion` is used.
+/// - `Φ` increasing, finite on (0, 1); `β > 0`, of any size. Ties count ½. Of the procedures, which may draw up to 2^30 samples,
+///   only `distortion` is used.
 /// - Cost: O(R·D) a prompt for D pieces (distinct values, or up to 1024 where there are none) and R ≤ K distinct ways to leave a
 ///   sample out: one without ties, as many as values if all are tied; O(K²) at worst. Waits for the result.
 /// - Errors: `shape_error`, `domain_error`, before anything is written. The distinct values of a prompt times R must be at most

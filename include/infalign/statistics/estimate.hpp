@@ -42,8 +42,8 @@ struct estimate {
   /// range. With `n = count`, `z` the normal and `t` Student's quantile with `n - 1` degrees of freedom, both of `(1 + level)/2`:
   ///
   /// - Finite range: `m ± t·s/√n'`, cut to the range. Here m and s are the mean and standard deviation of `n' = n + z²` values: the
-  ///   n, and `z²/2` at either end of the range, which stand for what was not seen. Where all of 20 prompts were won, the interval is
-  ///   not `1 ± 0` but 0.80 … 1. It never has width 0.
+  ///   n, and `z²/2` at either end of the range, which stand for what was not seen. Where all of 20 prompts were won, the interval
+  ///   is not `1 ± 0` but 0.80 … 1. It never has width 0.
   /// - Otherwise: `value ± t·standard_error`, cut to the range. It needs some dozens of values if they are skewed, as a KL's are.
   ///
   /// Coverage of the 95 % interval within a range, by 20,000 simulated data sets a cell (tests/statistics/coverage_test.cpp):
@@ -55,9 +55,9 @@ struct estimate {
   ///     difference of two: ordinary                       1.000  1.000  1.000  0.979
   ///     differences of 1 in 2 % of the prompts            1.000  1.000  0.992  0.981
   ///
-  /// The price: at n = 200 the interval of an ordinary win rate is 1 % wider than `value ± t·standard_error`, at n = 20 9 %. The range
-  /// of a difference is twice as large, and 17 % and 95 % are the price there. Whether two policies differ at all is better asked
-  /// by `sign_flip_p_value`, which pays nothing.
+  /// The price: at n = 200 the interval of an ordinary win rate is 1 % wider than `value ± t·standard_error`, at n = 20 9 %. The
+  /// range of a difference is twice as large, and 17 % and 95 % are the price there. Whether two policies differ at all is better
+  /// asked by `sign_flip_p_value`, which pays nothing.
   ///
   /// One value says nothing of its error: the interval is the whole range. Errors: `domain_error` unless `level` is in (0, 1).
   /// Source: the pseudo-values of Agresti and Coull, The American Statistician 52 (1998), with Student's quantile.

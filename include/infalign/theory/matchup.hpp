@@ -32,9 +32,10 @@ namespace infalign {
 /// A procedure needs only `distortion`. If it has no `density`, the derivative of its distortion is taken numerically, with an
 /// error of about 1e-12 of the derivative's largest value. The procedures are copied. Source of W: derived.
 ///
-/// Errors: `domain_error` with the procedure's name, if it draws more than `most_served_samples` samples, or its density at 0 or 1 is
-/// finite but larger than that. A quantile next to 1 is known to 1e-16, and W therefore to about 1e-16 of the largest density:
-/// 1e-7 at the limit. A mixture has at most 100 pairs. Where a density is taken numerically, also if the distortion is not finite, or has about 300 kinks.
+/// Errors: `domain_error` with the procedure's name, if it draws more than `most_served_samples` samples, or its density at 0 or 1
+/// is finite but larger than that. A quantile next to 1 is known to 1e-16, and W therefore to about 1e-16 of the largest density:
+/// 1e-7 at the limit. Where a density is taken numerically, also if the distortion is not finite, or has about 300 kinks. A mixture
+/// has at most 100 pairs.
 class matchup {
  public:
   struct outcome;

@@ -119,8 +119,8 @@ inline index_t prompts_for_standard_error(double error, double deviation = large
 }
 
 /// The smallest number of prompts, at least 2, for which the two-sided interval of a mean at `confidence` reaches at most
-/// `half_width` to either side: `t·deviation/√P <= half_width`, Student's t with P - 1 degrees of freedom. For example 387 for 0.05.
-/// Source: Cochran, Sampling Techniques (1977), section 4.4. Errors: as above.
+/// `half_width` to either side: `t·deviation/√P <= half_width`, Student's t with P - 1 degrees of freedom. For example 387 for
+/// 0.05. Source: Cochran, Sampling Techniques (1977), section 4.4. Errors: as above.
 inline index_t prompts_for_half_width(double half_width, double confidence = 0.95,
                                       double deviation = largest_win_rate_deviation) {
   constexpr const char* function = "prompts_for_half_width";
@@ -177,14 +177,16 @@ inline index_t prompts_for_difference(double difference, double deviation, const
 }
 
 /// The smallest difference that `prompts` paired differences detect with the wanted power. It solves `power_of_prompts` for the
-/// difference by bisection, to the last digits. Errors: `domain_error` as in `prompts_for_difference`.
+/// difference by bisection, to the last digits. Errors: `domain_error` as in `prompts_for_difference`, and for fewer than two
+/// prompts.
 inline double detectable_difference(index_t prompts, double deviation, const test_design& design = {}) {
   constexpr const char* function = "detectable_difference";
   detail::expects_inside(function, "power", design.power);
-  (void)power_of_prompts(prompts, 0, deviation, design.confidence);  // checks the arguments
-  const double significance = 1 - design.confidence;
-  expects<domain_error>(design.power > significance, function, "power is ", design.power,
-                        ", must be more than the significance, ", significance);
+  detail::expects_inside(function, "confidence", design.confidence);
+  expects<domain_error>(prompts >= 2, function, "prompts is ", prompts, ", must be at least 2");
+  detail::expects_positive(function, "deviation", deviation);
+  expects<domain_error>(design.power > 1 - design.confidence, function, "power is ", design.power,
+                        ", must be more than the significance, ", 1 - design.confidence);
   const double unit = detail::deviation_of_mean(deviation, prompts);
   double low = 0;
   double high = unit;

@@ -24,7 +24,8 @@
 /// Jackknife. Let θ be one of the numbers, from all samples, and θ₍₋ᵢ₎ the same without sample i. Their biases are about a/K
 /// and a/(K-1), so `K·θ - (K-1)·mean θ₍₋ᵢ₎` has neither. The standard win rate is 0.621 without the 1, 0.655 without a 3
 /// (1, 3, 7 then occur once each, and their cells are cut into three) and 0.589 without the 7. Equal samples leave the same
-/// behind, so each value counts as often as it occurs (`stands_for` is 1, 2, 1): `4·0.634 - 3·(0.621 + 2·0.655 + 0.589)/4 = 0.648`. With infinitely many samples of a continuous reward it is 0.657.
+/// behind, so each value counts as often as it occurs (`stands_for` is 1, 2, 1):
+/// `4·0.634 - 3·(0.621 + 2·0.655 + 0.589)/4 = 0.648`. With infinitely many samples of a continuous reward it is 0.657.
 ///
 /// Of 1, 3, 4, 7 only the ranks matter, and each sample leaves the same ranks behind. One θ₍₋ᵢ₎ is then enough, and
 /// `stands_for` is 4, 0, 0, 0.
@@ -32,6 +33,7 @@
 
 #include "infalign/core/math.hpp"
 #include "infalign/core/views.hpp"
+#include "infalign/evaluation/detail/off_policy_prompts.hpp"
 
 namespace infalign::detail {
 
@@ -112,96 +114,6 @@ struct distinct_values {
  private:
   [[nodiscard]] INFALIGN_HD index_t remaining(index_t level, index_t left_out) const {
     return count(level) - (level == left_out ? 1 : 0);
-  }
-};
-
-/// The steps that a prompt takes, less `most_left_out_steps`: its distinct values, times the distinct ways to leave a sample out,
-/// which are those that `stands_for` counts. Both numbers are kept for the message.
-inline constexpr double most_left_out_steps = 0x1p27;
-template <class Sorted>
-struct left_out_steps_kernel {
-  Sorted sorted;
-  bool by_rank;
-  double* levels;
-  double* ways;
-  double* excess;
-  template <class Team>
-  INFALIGN_HD void operator()(Team& team, index_t g) const {
-    const auto r = sorted[g];
-    const index_t n = r.size();
-    const auto starts = [&](index_t i) { return i == 0 || !(r[i] == r[i - 1]); };
-    const auto occurs_once = [&](index_t i) { return starts(i) && (i + 1 == n || starts(i + 1)); };
-    const double distinct = team.sum_items(n, [&](index_t i) { return starts(i) ? 1.0 : 0.0; });
-    const double different = team.sum_items(
-        n, [&](index_t i) { return starts(i) && !(by_rank && i > 0 && occurs_once(i) && occurs_once(i - 1)) ? 1.0 : 0.0; });
-    team.once([&] {
-      levels[g] = distinct;
-      ways[g] = different;
-      excess[g] = distinct * different - most_left_out_steps;
-    });
-  }
-};
-
-/// The largest reward of all prompts, by how much a prompt's largest exceeds its median at most, and whether rewards differ.
-struct pooled_rewards {
-  double top;
-  double excess;
-  bool vary;
-};
-
-/// The largest and the smallest reward of every prompt, and by how much the largest exceeds the median.
-template <class Sorted>
-struct ends_kernel {
-  Sorted sorted;
-  double* largest;
-  double* smallest;
-  double* excess;
-  template <class Team>
-  INFALIGN_HD void operator()(Team& team, index_t g) const {
-    const auto r = sorted[g];
-    team.once([&] {
-      largest[g] = static_cast<double>(r[r.size() - 1]);
-      smallest[g] = static_cast<double>(r[0]);
-      excess[g] = largest[g] - static_cast<double>(r[r.size() / 2]);
-    });
-  }
-};
-struct pooled_kernel {
-  const double* largest;
-  const double* smallest;
-  const double* excess;
-  index_t prompts;
-  pooled_rewards* out;
-  template <class Team>
-  INFALIGN_HD void operator()(Team& team, index_t) const {
-    using V = typename Team::template vec<double>;
-    V top(-infinity<double>), bottom(-infinity<double>), widest(0);
-    team.template loop<double>(prompts, [&](auto at, auto) {
-      top = max(top, at.load(largest, -infinity<double>));
-      bottom = max(bottom, -at.load(smallest, infinity<double>));
-      widest = max(widest, at.load(excess, 0.0));
-    });
-    const double most = team.maximum(top), least = -team.maximum(bottom), most_excess = team.maximum(widest);
-    team.once([&] { *out = {most, most_excess, most > least}; });
-  }
-};
-
-/// Copies the samples of every prompt, and tells where its first half and its second half begin.
-template <class Groups, class T>
-struct halves_kernel {
-  Groups groups;
-  T* copy;
-  index_t* offsets;
-  template <class Team>
-  INFALIGN_HD void operator()(Team& team, index_t g) const {
-    const auto r = groups[g];
-    const index_t begin = groups.offset(g), n = r.size();
-    team.items(n, [&](index_t i) { copy[begin + i] = r[i]; });
-    team.once([&] {
-      offsets[2 * g] = begin;
-      offsets[2 * g + 1] = begin + n / 2;
-      if (g + 1 == groups.size()) offsets[2 * g + 2] = begin + n;
-    });
   }
 };
 
@@ -298,9 +210,6 @@ struct off_policy_columns {
   double* tied;   ///< 1 if samples tie, or ranks alone do not decide
 };
 
-/// Fewer effective samples than this are thin.
-inline constexpr double enough_effective_samples = 4;
-
 /// One prompt in three steps: find the distinct values; evaluate θ from all samples and without one sample of each value;
 /// combine them as `K·θ - (K-1)·mean θ₍₋ᵢ₎`. Scratch a prompt: K + 2 positions and K + 2 `tilted_values`.
 template <class Sorted, class Objective, class Procedure, class BaseProcedure>
@@ -364,8 +273,8 @@ struct off_policy_kernel {
     columns[2][g] = inference_win_rate;
   }
 
-  /// Where samples tie, a level that other prompts have, or that nobody has seen if all rewards are the same, may be missing. Of raw
-  /// rewards, values as far above the median as in other prompts may be.
+  /// Where samples tie, a level that other prompts have, or that nobody has seen if all rewards are the same, may be missing. Of
+  /// raw rewards, values as far above the median as in other prompts may be.
   template <class Evaluate>
   INFALIGN_HD void store_details(const Evaluate& evaluate, const tilted_values* values, index_t levels, index_t g) const {
     const auto size = [](double x) { return x < 0 ? -x : x; };

@@ -16,8 +16,8 @@ namespace infalign::detail {
 
 /// The derivative on [0, 1] of a function that is only known by its values. Polynomials of degree 16 are put through the
 /// function, on pieces that are halved until what is missing is rounding error; then they are differentiated. Where the
-/// function is smooth, the error relative to the largest value D of the derivative is about 1e-12, or 1e-14·D. At a kink the halving ends at a width
-/// of 2^-30, so that a jump of the derivative is smeared over 1e-9.
+/// function is smooth, the error relative to the largest value D of the derivative is about 1e-12, or 1e-14·D. At a kink the
+/// halving ends at a width of 2^-30, so that a jump of the derivative is smeared over 1e-9.
 ///
 /// Errors: `domain_error` that names the procedure, if the function is not finite, or takes more than 20,000 pieces (about 300
 /// kinks). Those take 3 MB.

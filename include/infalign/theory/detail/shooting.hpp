@@ -48,7 +48,8 @@ class shooting {
       : played_(played), beta_(beta), terms_(played.pairs().size()), shared_(shared), cost_(played.density_cost()) {}
 
   static constexpr double rounding = 1e-15;
-  /// It gives up once the shared effort is spent, after a quarter of the evaluations of one optimum, or with more than 20,000 panels.
+  /// It gives up once the shared effort is spent, after a quarter of the evaluations of one optimum, or with more than 20,000
+  /// panels.
   [[nodiscard]] bool gave_up() const {
     return shared_.left < 0 || work_ > effort::of_one_optimum / 4 || panels_.size() > 20'000;
   }
