@@ -101,9 +101,21 @@ constexpr kind same[] = {
 };
 
 constexpr int sizes[] = {2, 3, 5, 20, 200};
+#if INFALIGN_TEST_GRID_MIXED
+// Without optimisation, that the code runs; the level is held elsewhere.
+int data_sets(int prompts) {
+  return prompts < 100 ? 100 : 20;
+}
+constexpr double least_covered = 0.8;
+constexpr int null_data_sets = 40;
+#else
+/// The error of a share of 0.95 is 0.0034, and 0.0068 for 200 prompts.
 int data_sets(int prompts) {
   return prompts < 100 ? 4000 : 1000;
 }
+constexpr double least_covered = 0.935;
+constexpr int null_data_sets = 1000;
+#endif
 
 struct outcome {
   double covered;  ///< share of the data sets
@@ -141,14 +153,13 @@ double rejected(const kind& of, int prompts, int data_sets, std::uint64_t seed) 
 }  // namespace
 
 TEST_CASE("95 % intervals of win rates and of their differences hold the truth in at least 94 % of data sets") {
-  // The error of the share is 0.0034, and 0.0068 for 200 prompts, whose coverage is 0.95.
   for (const kind& of : win_rates) {
     CAPTURE(of.name);
-    for (const int prompts : sizes) CHECK(simulate(of, prompts, data_sets(prompts), 7).covered >= 0.935);
+    for (const int prompts : sizes) CHECK(simulate(of, prompts, data_sets(prompts), 7).covered >= least_covered);
   }
   for (const kind& of : compared) {
     CAPTURE(of.name);
-    for (const int prompts : sizes) CHECK(simulate(of, prompts, data_sets(prompts), 8).covered >= 0.935);
+    for (const int prompts : sizes) CHECK(simulate(of, prompts, data_sets(prompts), 8).covered >= least_covered);
   }
 }
 
@@ -159,8 +170,9 @@ TEST_CASE("at 200 prompts the interval of an ordinary win rate is at most 12 % w
 TEST_CASE("the test of identical policies rejects no more than it promises") {
   for (const kind& of : same) {
     CAPTURE(of.name);
-    for (const int prompts : {2, 3, 5, 8, 12, 20}) CHECK(rejected(of, prompts, 1000, 10) <= 0.05 + 3 * 0.0069);
-    CHECK(rejected(of, 40, 60, 11) <= 0.05 + 3 * 0.028);
+    for (const int prompts : {2, 3, 5, 8, 12, 20})
+      CHECK(rejected(of, prompts, null_data_sets, 10) <= 0.05 + 3 * 0.22 / std::sqrt(null_data_sets));
+    if (null_data_sets >= 1000) CHECK(rejected(of, 40, 60, 11) <= 0.05 + 3 * 0.028);
   }
 }
 
