@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+# The components that infalign_asked lists: their targets are made, here and (installed beside infalignConfig.cmake) for
+# find_package(infalign COMPONENTS ...). infalign_missing_COMPONENT says what is missing for one of them, infalign_missing_infalign
+# what is missing for the headers themselves. Both are empty where all was found.
+set(infalign_missing_infalign "")
+if(infalign_simd_missing AND NOT "${infalign_asked}" MATCHES "^(compiled|cuda)(;(compiled|cuda))*$")
+  set(infalign_missing_infalign "it needs ${infalign_simd_missing}")
+endif()
+foreach(infalign_component ${infalign_asked})
+  set(infalign_missing_${infalign_component} "")
+  if(infalign_component STREQUAL "compiled")
+    include(${CMAKE_CURRENT_LIST_DIR}/InfalignCompiled.cmake)
+  elseif(infalign_component STREQUAL "cuda")
+    include(${CMAKE_CURRENT_LIST_DIR}/InfalignCuda.cmake)
+  elseif(infalign_component STREQUAL "eigen")
+    include(${CMAKE_CURRENT_LIST_DIR}/InfalignEigen.cmake)
+  elseif(infalign_component STREQUAL "thrust")
+    include(${CMAKE_CURRENT_LIST_DIR}/InfalignThrust.cmake)
+  else()
+    set(infalign_${infalign_component}_missing "to be one of compiled, cuda, eigen and thrust")
+  endif()
+  if(infalign_${infalign_component}_missing)
+    set(infalign_missing_${infalign_component} "component ${infalign_component} needs ${infalign_${infalign_component}_missing}")
+  endif()
+endforeach()
