@@ -3,6 +3,7 @@
 /// Every estimate from samples, called once: see support/call_data.hpp.
 #pragma once
 
+#include "infalign/evaluation/expected_reward.hpp"
 #include "infalign/evaluation/off_policy.hpp"
 #include "infalign/evaluation/procedure_win_rate.hpp"
 #include "infalign/evaluation/tilted_win_rate.hpp"
@@ -34,6 +35,8 @@ class evaluation_calls {
     predicted_[1] = evaluate_off_policy(on, few_.ragged(few_offsets_), kl_weight(0.5), worst_of(2), worst_of(2));
     procedure_win_rate(on, policy, z_.ragged(z_offsets_), best_of_poisson(1.5), standard(), wins_[4].span());
     standard_win_rate(on, policy, base, wins_[5].span());
+    expected_reward(on, policy, best_of(3), wins_[6].span(), counting);
+    expected_reward(on, y_.ragged(y_offsets_), worst_of(2), wins_[7].span(), sorting);
     mean_ = summarize(on, wins_[0].span());
     whole_ = summary_of(on, wins_[1].span());
   }
@@ -64,7 +67,7 @@ class evaluation_calls {
   array<T> few_{tied_values<T>(few_prompts * k, 1, 30)};
   array<index_t> few_offsets_{alternating_offsets(few_prompts, k)};
   array<index_t> z_offsets_{alternating_offsets(prompts, k)}, y_offsets_{alternating_offsets(prompts, m)};
-  std::vector<array<double>> wins_ = std::vector<array<double>>(6, array<double>(prompts));
+  std::vector<array<double>> wins_ = std::vector<array<double>>(8, array<double>(prompts));
   std::vector<array<double>> off_policy_ = std::vector<array<double>>(2, array<double>(few_prompts));
   estimate mean_{};
   summary whole_{};

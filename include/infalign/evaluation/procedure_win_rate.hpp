@@ -37,24 +37,6 @@ void check_win_rate(B& on, std::string_view function, const Policy& policy, inde
   expects_finite(on, function, "base_rewards", base);
 }
 
-/// The served shares of a procedure: from a table of all counts where every prompt has the same number of samples, computed
-/// where it is needed otherwise. On host memory their type does not depend on the procedure. `procedure` must outlive them.
-template <class Frame, class B, class Groups, class Procedure>
-auto shares_of(B& on, Frame& frame, const Groups& groups, const Procedure& procedure) {
-  if constexpr (shape<Groups>::equal_sizes) {
-    const index_t m = group_size(on, groups, 0);
-    double* const table = frame.template take<double>(m + 1);
-    on.groups(1, m, share_table_kernel<Procedure>{procedure, m, table});
-    return tabulated_shares{table};
-  } else if constexpr (std::same_as<typename B::memory_space, host_memory>) {
-    return erased_shares{&procedure, [](const void* erased, index_t count, index_t samples) {
-                           return served_share(*static_cast<const Procedure*>(erased), count, samples);
-                         }};
-  } else {
-    return computed_shares<Procedure>{procedure};
-  }
-}
-
 /// The win rates behind the checks, from the shares of both sides.
 template <class B, class Frame, class Policy, class Base, class PolicyShare, class BaseShare>
 void run_win_rate(B& on, Frame& frame, const Policy& policy, const Base& base, const PolicyShare& policy_share,

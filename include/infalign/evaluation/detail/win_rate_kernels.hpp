@@ -5,40 +5,9 @@
 
 #include "infalign/core/bisect.hpp"
 #include "infalign/core/math.hpp"
-#include "infalign/procedure/procedure.hpp"
+#include "infalign/evaluation/detail/served_shares.hpp"
 
 namespace infalign::detail {
-
-/// `G` of a count from a table: for prompts that all have the same number of samples.
-struct tabulated_shares {
-  const double* table;
-  INFALIGN_HD double operator()(index_t count, index_t) const { return table[count]; }
-};
-
-/// `G` of a count, computed.
-template <class Procedure>
-struct computed_shares {
-  Procedure procedure;
-  INFALIGN_HD double operator()(index_t count, index_t samples) const { return served_share(procedure, count, samples); }
-};
-
-/// The same without the procedure's type, so that kernels on host memory are not compiled for every pair of procedures.
-struct erased_shares {
-  const void* procedure;
-  double (*share)(const void*, index_t, index_t);
-  INFALIGN_HD double operator()(index_t count, index_t samples) const { return share(procedure, count, samples); }
-};
-
-template <class Procedure>
-struct share_table_kernel {
-  Procedure procedure;
-  index_t samples;
-  double* table;
-  template <class Team>
-  INFALIGN_HD void operator()(Team& team, index_t) const {
-    team.items(samples + 1, [&](index_t count) { table[count] = served_share(procedure, count, samples); });
-  }
-};
 
 /// What one policy sample adds: its share of the step of `A` at its value (equal samples share one step), times the mean of `B`
 /// just below and at that value.
@@ -76,42 +45,10 @@ struct win_rate_by_counting {
   INFALIGN_HD double block(Team& team, Y y, Z z, index_t first) const {
     value_ranks own[Block];
     value_ranks other[Block];
-    rank<Block>(team, y, y.data() + first, own);
-    rank<Block>(team, z, y.data() + first, other);
+    rank_by_counting<Block, T>(team, y, y.data() + first, own);
+    rank_by_counting<Block, T>(team, z, y.data() + first, other);
     return team.sum_items(
         Block, [&](index_t b) { return win_rate_term(policy_share, y.size(), own[b], base_share, z.size(), other[b]); });
-  }
-
-  /// For each of `Block` values, how many of the group are below it and how many at or below.
-  template <int Block, class Team, class Group, class X>
-  INFALIGN_HD static void rank(Team& team, Group group, const X* values, value_ranks* ranks) {
-    using V = typename Team::template vec<T>;
-    constexpr index_t exact = index_t{1} << 22;  // counts are exact up to 2^24 a lane
-    V x[Block];
-    for (int b = 0; b < Block; ++b) {
-      x[b] = V(static_cast<T>(values[b]));
-      ranks[b] = {0, 0};
-    }
-    for (index_t begin = 0; begin < group.size(); begin += exact) {
-      const index_t n = group.size() - begin < exact ? group.size() - begin : exact;
-      const auto* chunk = group.data() + begin;
-      V below[Block], at_or_below[Block];
-      for (int b = 0; b < Block; ++b) below[b] = at_or_below[b] = V(0);
-      team.template loop<T>(n, [&](auto at, auto) {
-        const V z = at.load(chunk, infinity<T>);
-        for (int b = 0; b < Block; ++b) {
-          below[b] = at.count_where(below[b], z < x[b]);
-          at_or_below[b] = at.count_where(at_or_below[b], z <= x[b]);
-        }
-      });
-      for (int b = 0; b < Block; ++b) {
-        ranks[b].below += static_cast<index_t>(team.count(below[b]));
-        ranks[b].at_or_below += static_cast<index_t>(team.count(at_or_below[b]));
-      }
-    }
-    // An infinite value, on a backend that does not look, has the padding at or below it as well.
-    for (int b = 0; b < Block; ++b)
-      if (ranks[b].at_or_below > group.size()) ranks[b].at_or_below = group.size();
   }
 };
 template <class P, class R, class A, class S>
