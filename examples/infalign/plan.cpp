@@ -75,6 +75,7 @@ std::string json_row(const infalign::plan_row& row, const infalign::plan_section
   return json_object()
       .add("transform", row.transform)
       .add("beta", reached.beta)
+      .add("scaled_beta", row.scaled_beta)
       .add("kl", reached.kl)
       .add("inference_win_rate", reached.inference_win_rate)
       .add("standard_win_rate", reached.standard_win_rate)
@@ -151,16 +152,17 @@ std::string footnotes(const infalign::plan_table& plan, bool by_kl) {
 }
 
 std::string report_table(const infalign::plan_table& plan, const procedures& served, bool by_kl) {
-  text_table table({"transform", "beta", "KL", served.policy.name(), "standard", "price"});
+  const auto scaled_beta = [](double beta) { return std::isnan(beta) ? "-" : fmt::format("{:.6g}", beta); };
+  text_table table({"transform", "beta", "scaled beta", "KL", served.policy.name(), "standard", "price"});
   for (const infalign::plan_section& section : plan.sections) {
     if (&section != plan.sections.data()) table.add({});
     for (const infalign::plan_row& row : section.rows) {
       if (row.reached)
-        table.add({row.transform, fmt::format("{:.6g}", row.reached->beta), fmt::format("{:.4f}", row.reached->kl),
-                   fmt::format("{:.4f}", row.reached->inference_win_rate),
+        table.add({row.transform, fmt::format("{:.6g}", row.reached->beta), scaled_beta(row.scaled_beta),
+                   fmt::format("{:.4f}", row.reached->kl), fmt::format("{:.4f}", row.reached->inference_win_rate),
                    fmt::format("{:.4f}", row.reached->standard_win_rate), fmt::format("{:.4f}", row.price)});
       else
-        table.add({row.transform, by_kl ? "-" : fmt::format("{:.6g}", section.wanted),
+        table.add({row.transform, by_kl ? "-" : fmt::format("{:.6g}", section.wanted), "-",
                    by_kl ? fmt::format("{:.4f}", section.wanted) : "-", "-", "-", "-"});
     }
   }
@@ -192,6 +194,9 @@ constexpr const char* explanation =
     "transform the wanted KL, its row has none (null in JSON). Where no beta leads to an optimum of the KL, optimal is the "
     "best\n"
     "policy found within it, and prices are against a win rate that none exceeds (price_is_bound and bound in JSON).\n"
+    "beta is the KL weight for the transform as its formula says. scaled beta is that for the transform scaled to a range of "
+    "1,\n"
+    "(f(u) - f(0))/(f(1) - f(0)): take it where a trainer wants rewards between 0 and 1. Unbounded transforms have none.\n"
     "Recommended is a transform that is within 0.001 of what can be gained of the best row everywhere, or else optimal; of\n"
     "transforms whose prices are alike, the first.\n"
     "\n";

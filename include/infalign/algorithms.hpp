@@ -43,3 +43,4 @@
 #include "infalign/transform/tabulated.hpp"
 #include "infalign/transform/transform.hpp"
 #include "infalign/transform/transforms.hpp"
+#include "infalign/transform/unit_range.hpp"

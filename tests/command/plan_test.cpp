@@ -120,6 +120,27 @@ TEST_CASE("plan gives the independent values of the trade-off, every transform a
   }
 }
 
+TEST_CASE("plan gives the KL weight of the transform scaled to a range of 1") {
+  const work_directory work;
+  const json_document found(work.infalign("plan --procedure best_of:4 --kl 1 --json").out);
+  int rows = 0;
+  for (const auto r : found["rows"].get_array()) {
+    const std::string transform(r["transform"].get_string().value());
+    if (transform == "logarithm") CHECK(r["scaled_beta"].is_null());
+    double range = 0;
+    if (transform == "identity") range = 1;
+    if (transform == "exponential:10") range = std::exp(10) - 1;
+    if (transform == "exponential:-5") range = 1 - std::exp(-5);
+    if (range == 0) continue;
+    ++rows;
+    CHECK(double(r["scaled_beta"]) == doctest::Approx(double(r["beta"]) / range).epsilon(1e-12));
+  }
+  CHECK(rows == 3);
+  const std::string table = work.infalign("plan --procedure best_of:4 --kl 1").out;
+  CHECK(table.find("\nexponential:10       5315.25     0.241323 ") != std::string::npos);
+  CHECK(table.find("\nlogarithm           0.188487            -  ") != std::string::npos);
+}
+
 TEST_CASE("plan gives the optimum") {
   // The boundary-value problem of the coupled optimum, solved independently; ten digits.
   struct optimum {

@@ -114,6 +114,15 @@ TEST_CASE("a plan at one beta ranks by what is maximised") {
     CHECK(row.reached->beta == 0.1);
     CHECK(row.price >= before - 1e-10);
     before = row.price;
+    // The log-density of a policy is Φ/β but for a constant, so a Φ with a range of 1 has the β by which it spans that.
+    if (row.transform == "logarithm") {
+      CHECK(std::isnan(row.scaled_beta));
+      continue;
+    }
+    const infalign::optimal_transform optimum(played, kl_weight(0.1));
+    const double span = row.transform == "optimal" ? optimum.log_density(1) - optimum.log_density(0)
+                                                   : infalign::value_range(infalign::parse_transform(row.transform)) / 0.1;
+    CHECK(row.scaled_beta == doctest::Approx(1 / span).epsilon(1e-12));
   }
   CHECK(std::abs(row_named(section, "identity").reached->kl - 1.303084513865) <= 1e-11);
 }

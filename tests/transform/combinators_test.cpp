@@ -5,6 +5,8 @@
 #include <cmath>
 #include <vector>
 
+#include "infalign/transform/normal_quantile.hpp"
+#include "infalign/transform/unit_range.hpp"
 #include "support/samples.hpp"
 #include "transform/transform_checks.hpp"
 
@@ -119,4 +121,28 @@ TEST_CASE("kinks of a composition: the inner ones, and the points that it maps t
   // Close to an end, with the accuracy of u.
   CHECK(same_points(composed(clamped(identity(), 0x1p-20, 1), power(2)).kinks(), {0x1p-10}));
   CHECK(composed(exponential(1), power(2)).kinks().empty());
+}
+
+TEST_CASE("a range of 1, and the KL weight that goes with it") {
+  check_transform(infalign::unit_range(exponential(2)), "0.15651764274966565*exponential:2");
+  for (const double t : {-10.0, -1.0, 1e-3, 1.0, 10.0, 300.0}) {
+    const auto unit = infalign::unit_range(exponential(t));
+    CHECK(std::abs(infalign::value_range(unit) - 1) <= 1e-12);
+    // The same policy: Φ/β is the same, but for a constant.
+    const infalign::kl_weight beta(0.3 * infalign::value_range(exponential(t)));
+    const double scaled_beta = infalign::scaled_beta(exponential(t), beta).value;
+    CHECK(std::abs(scaled_beta - 0.3) <= 1e-12);
+    for (const double u : {0.1, 0.5, 0.9}) {
+      const double own = (exponential(t)(u) - exponential(t)(1.0)) / beta.value;
+      CHECK(std::abs((unit(u) - unit(1.0)) / scaled_beta - own) <= 1e-12 * (1 + std::abs(own)));
+    }
+  }
+  CHECK(infalign::value_range(logarithm()) == infalign::infinity<double>);
+  CHECK(message_of<domain_error>([] { (void)infalign::unit_range(logarithm()); }) ==
+        "unit_range: logarithm has a range of inf, must be positive and finite: clamp it");
+  CHECK(message_of<domain_error>([] { (void)infalign::scaled_beta(infalign::normal_quantile(), infalign::kl_weight(1)); }) ==
+        "scaled_beta: normal_quantile has a range of inf, must be positive and finite: clamp it");
+  CHECK(message_of<domain_error>([] { (void)infalign::unit_range(mirrored()); }) ==
+        "unit_range: mirrored has a range of -1, must be positive and finite: clamp it");
+  CHECK(infalign::value_range(infalign::unit_range(clamped(logarithm(), 0.005, 1))) == doctest::Approx(1).epsilon(1e-15));
 }

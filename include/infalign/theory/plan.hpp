@@ -32,6 +32,9 @@ struct plan_row {
   double price;
   /// Whether `price` is only an upper bound, because the row `optimal` does not attain `plan_section::bound`.
   bool price_is_bound;
+  /// The β of `reached` for the transform scaled to a range of 1 (`unit_range`), which is what a trainer of rewards between 0 and 1
+  /// takes: 0.2413 where β of `exponential:10` is 5315. NaN if the transform is unbounded or reaches nothing.
+  double scaled_beta;
 };
 
 /// All transforms at one KL budget, or at one β.

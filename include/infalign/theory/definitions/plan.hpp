@@ -11,6 +11,7 @@
 #include "infalign/theory/detail/shooting.hpp"
 #include "infalign/theory/detail/tilt_family.hpp"
 #include "infalign/theory/plan.hpp"
+#include "infalign/transform/unit_range.hpp"
 
 namespace infalign {
 
@@ -19,6 +20,23 @@ INFALIGN_INLINE std::vector<any_transform> customary_transforms() {
 }
 
 namespace detail {
+
+/// The β of a row for its transform scaled to a range of 1, NaN without one.
+template <class Transform>
+double unit_range_beta(const Transform& transform, const std::optional<tradeoff_point>& reached) {
+  const double range = value_range(transform);
+  if (!reached || !(range > 0) || range == infinity<double>) return std::nan("");
+  return reached->beta / range;
+}
+INFALIGN_INLINE plan_row row_of(const any_transform& transform, const std::optional<tradeoff_point>& reached,
+                                double largest_kl) {
+  return {transform.name(), reached, largest_kl, 0, false, unit_range_beta(transform, reached)};
+}
+INFALIGN_INLINE plan_row row_of(const std::optional<optimal_transform>& best) {
+  if (!best) return {"optimal", std::nullopt, infinity<double>, 0, false, std::nan("")};
+  const auto reached = std::optional(point_of(*best));
+  return {"optimal", reached, infinity<double>, 0, false, unit_range_beta(*best, reached)};
+}
 
 INFALIGN_INLINE void rank(std::vector<plan_row>& rows) {
   std::stable_sort(rows.begin(), rows.end(), [](const plan_row& a, const plan_row& b) {
@@ -100,16 +118,16 @@ INFALIGN_INLINE plan_table plan(const matchup& played, const std::vector<kl_budg
     const double largest = detail::tilt_family(transform).largest_kl();
     const std::vector<std::optional<tradeoff_point>> points = frontier(played, transform, budgets);
     for (std::size_t i = 0; i < points.size(); ++i)
-      plan.sections[i].rows.push_back({transform.name(), points[i], largest, 0, false});
+      plan.sections[i].rows.push_back(detail::row_of(transform, points[i], largest));
   }
   detail::effort effort{detail::effort::at_kls(budgets.size())};
   for (plan_section& section : plan.sections) {
     const budget_optimum best = detail::optimal_within(played, kl_budget(section.wanted), effort);
     section.bound = best.bound;
     section.bound_proved = best.bound_proved;
-    const auto reached = best.found ? std::optional(detail::point_of(*best.found)) : std::nullopt;
+    section.rows.push_back(detail::row_of(best.found));
+    const auto& reached = section.rows.back().reached;
     if (reached && reached->inference_win_rate == best.bound) section.proof = best.found->proof();
-    section.rows.push_back({"optimal", reached, infinity<double>, 0, false});
     detail::settle(section, played, 0);
   }
   detail::recommend(plan, transforms, forgo);
@@ -126,11 +144,11 @@ INFALIGN_INLINE plan_table plan(const matchup& played, kl_weight beta, const std
     detail::tilt_family family(transform);
     std::optional<tradeoff_point> point;
     if (family.resolves(beta.value)) point = detail::point_on(family.curve(beta.value), beta.value, played);
-    section.rows.push_back({transform.name(), point, family.largest_kl(), 0, false});
+    section.rows.push_back(detail::row_of(transform, point, family.largest_kl()));
   }
-  section.rows.push_back({"optimal", std::nullopt, infinity<double>, 0, false});
-  if (const std::optional<optimal_transform> optimum = detail::optimal_at_beta(played, beta)) {
-    section.rows.back().reached = detail::point_of(*optimum);
+  const std::optional<optimal_transform> optimum = detail::optimal_at_beta(played, beta);
+  section.rows.push_back(detail::row_of(optimum));
+  if (optimum) {
     section.bound = detail::value_of(*section.rows.back().reached, beta.value);
     section.proof = optimum->proof();
     section.bound_proved = section.proof == optimality::proved_global;
