@@ -7,10 +7,12 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "calibrated_text.hpp"
 #include "commands.hpp"
@@ -20,6 +22,7 @@
 #include "infalign/calibration/parse_tie_rule.hpp"
 #include "output_file.hpp"
 #include "progress.hpp"
+#include "record_options.hpp"
 #include "record_reader.hpp"
 #include "reward_table.hpp"
 #include "shared_options.hpp"
@@ -29,6 +32,7 @@ namespace command {
 namespace {
 
 struct calibrate_options {
+  record_options records;
   std::string reference;
   std::string rollouts;
   std::string transform = "identity";
@@ -36,6 +40,14 @@ struct calibrate_options {
   bool leave_one_out = false;
   std::string output = "-";
 };
+
+/// Without the prompts of which all references are missing.
+reward_table with_references(reward_table table) {
+  std::vector<std::uint32_t> kept;
+  for (std::uint32_t p = 0; p < table.prompts.size(); ++p)
+    if (table.count(p) > 0) kept.push_back(p);
+  return kept.size() == table.prompts.size() ? std::move(table) : subset(table, kept);
+}
 
 /// The references of every prompt, and how a reward is ranked among them.
 class ranking {
@@ -47,23 +59,28 @@ class ranking {
         ties_(ties),
         leave_one_out_(leave_one_out) {}
 
-  /// Calls `use(u, references)` for every reward of the record.
+  /// Calls `use(u, references)` for every reward of the record; u is NaN where it is missing.
   template <class Use>
   void rank(const record_reader& record, Use&& use) {
+    if (record.is_count())
+      record.fail_here("n and successes count rewards, and calibrate needs the reward of each rollout: a list in rewards");
     const auto prompt = prompts_.find(record.prompt());
     if (!prompt) record.fail_here("prompt {} has no reference in {}", json(record.prompt()), name_);
     const infalign::prompt_cdf<double> cdf = fitted_[*prompt];
-    if (!leave_one_out_) {
-      for (const double reward : record.rewards()) use(cdf.calibrated(reward, ties_, position_++), cdf.references());
-    } else {
-      if (cdf.references() < 2)
-        record.fail_here("prompt {} has 1 reference in {}, leaving one out needs at least 2", json(record.prompt()), name_);
-      for (const double reward : record.rewards()) use(left_out(record, cdf, reward), cdf.references() - 1);
+    if (leave_one_out_ && cdf.references() < 2)
+      record.fail_here("prompt {} has 1 reference in {}, leaving one out needs at least 2", json(record.prompt()), name_);
+    for (const double reward : record.rewards()) {
+      if (std::isnan(reward))
+        use(reward, cdf.references());
+      else if (leave_one_out_)
+        use(without_itself(record, cdf, reward), cdf.references() - 1);
+      else
+        use(cdf.calibrated(reward, ties_, position_++), cdf.references());
     }
   }
 
  private:
-  double left_out(const record_reader& record, const infalign::prompt_cdf<double>& cdf, double reward) {
+  double without_itself(const record_reader& record, const infalign::prompt_cdf<double>& cdf, double reward) {
     try {
       return cdf.calibrated_leave_one_out(reward, ties_, position_++);
     } catch (const infalign::domain_error&) {
@@ -94,7 +111,9 @@ class record_writer {
     if (record.is_list())
       append_lists(out, record, references);
     else
-      references.rank(record, [&](double u, infalign::index_t count) { out += text_of(record, u, count).fields(); });
+      references.rank(record, [&](double u, infalign::index_t count) {
+        out += std::isnan(u) ? missing_fields : text_of(record, u, count).fields();
+      });
     out.append(line.substr(brace)) += '\n';
   }
 
@@ -108,8 +127,9 @@ class record_writer {
   void append_lists(std::string& out, const record_reader& record, ranking& references) {
     for (std::string& list : lists_) list.clear();
     references.rank(record, [&](double u, infalign::index_t count) {
-      const calibrated_text& text = text_of(record, u, count);
-      for (std::size_t i = 0; i < lists_.size(); ++i) lists_[i].append(lists_[i].empty() ? "" : ",").append(text.number(i));
+      const calibrated_text* const text = std::isnan(u) ? nullptr : &text_of(record, u, count);
+      for (std::size_t i = 0; i < lists_.size(); ++i)
+        lists_[i].append(lists_[i].empty() ? "" : ",").append(text == nullptr ? "null" : text->number(i));
     });
     for (std::size_t i = 0; i < lists_.size(); ++i)
       out.append(",\"").append(calibrated_text::names[i]).append("\":[").append(lists_[i]) += ']';
@@ -121,20 +141,35 @@ class record_writer {
                      number(u), value, number(bound), number(1 - bound), transform_);
   }
 
+  static constexpr std::string_view missing_fields =
+      ",\"calibrated_reward\":null,\"transformed_reward\":null,\"standard_error\":null";
   std::string transform_;
   calibrated_texts texts_;
   std::array<std::string, 3> lists_;
 };
 
+/// Says on standard error how many rewards are missing in a file.
+void tell_missing(const std::string& name, std::uint64_t missing, const char* what_became_of_them) {
+  if (missing > 0)
+    std::fputs(
+        fmt::format("infalign: {}: {} missing reward{}, {}\n", name, missing, missing == 1 ? "" : "s", what_became_of_them)
+            .c_str(),
+        stderr);
+}
+
 void run(const calibrate_options& chosen) {
+  check(chosen.records);
   if (chosen.reference == "-" && chosen.rollouts == "-")
     throw usage_failure("--reference and --rollouts: only one of them can be standard input");
   const auto ties = option_value("--ties", chosen.ties, [](const auto& t) { return infalign::parse_tie_rule(t); });
   record_writer writer(chosen);
-  record_reader in(chosen.rollouts);  // before the long part, so that a bad path shows early
+  record_reader in(chosen.rollouts, chosen.records);  // before the long part, so that a bad path shows early
   in.reserve_fields({calibrated_text::names.begin(), calibrated_text::names.end()});
   output_file out(chosen.output);
-  ranking references(read_rewards(chosen.reference), ties, chosen.leave_one_out);
+  reward_table table = with_references(read_rewards(chosen.reference, chosen.records));
+  const std::string reference_name = table.name;
+  const std::uint64_t missing_references = table.missing;
+  ranking references(std::move(table), ties, chosen.leave_one_out);
   progress shown("calibrating " + in.lines().name(), in.lines().total_bytes());
   for (std::uint64_t records = 0; in.next(); ++records) {
     writer.write(out.buffer(), in, references);
@@ -142,6 +177,8 @@ void run(const calibrate_options& chosen) {
     shown.update(records, in.lines().bytes_read());
   }
   out.commit();
+  tell_missing(reference_name, missing_references, "left out");
+  tell_missing(in.lines().name(), in.missing(), "calibrated as null");
 }
 
 constexpr const char* description =
@@ -149,10 +186,9 @@ constexpr const char* description =
     "and its standard error.";
 
 constexpr const char* explanation =
-    "Records, one a line: {\"prompt_id\": string or integer, \"reward\": x} or {\"prompt_id\": …, \"rewards\": [x, …]}. Other\n"
-    "fields are carried through byte for byte; calibrated_reward, transformed_reward and standard_error are added, as\n"
-    "lists where rewards is one. Rows keep their order. References are held in memory, 8 bytes each; rollouts are not.\n"
-    "The integer 7 and the string \"7\" are different prompts. Blank lines are left out.\n"
+    "Other fields are carried through byte for byte; calibrated_reward, transformed_reward and standard_error are added, as\n"
+    "lists where the rewards are one, and null where a reward is missing. Rows keep their order. References are held in\n"
+    "memory, 8 bytes each; rollouts are not.\n"
     "\n"
     "The logarithm of 0 is infinite, which JSON cannot hold: clamp it at 1/(2K) for K references a prompt.\n"
     "\n";
@@ -178,8 +214,9 @@ void add_calibrate(CLI::App& program) {
       ->capture_default_str();
   command->add_flag("--leave-one-out", chosen->leave_one_out,
                     "The rollouts are references themselves: each is ranked among the others of its prompt");
+  add_record_options(*command, chosen->records);
   command->add_option("--output", chosen->output, "Where to write; - for standard output")->capture_default_str();
-  command->footer(std::string(explanation) + transform_list() + examples);
+  command->footer(records_help() + explanation + transform_list() + examples);
   command->callback([chosen] { run(*chosen); });
 }
 

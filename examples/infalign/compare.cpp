@@ -3,6 +3,7 @@
 /// `infalign compare`: which of two policies wins more against one reference policy, paired by prompt.
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <memory>
@@ -14,7 +15,9 @@
 #include "infalign/backend/simd.hpp"
 #include "infalign/statistics/sign_flip.hpp"
 #include "infalign/statistics/summarize.hpp"
+#include "left_out.hpp"
 #include "output_file.hpp"
+#include "record_options.hpp"
 #include "shared_options.hpp"
 #include "text_table.hpp"
 #include "win_rate_estimate.hpp"
@@ -24,6 +27,8 @@ namespace command {
 namespace {
 
 struct compare_options : procedure_options, report_options {
+  record_options records;
+  std::string short_prompts = "error";
   std::string policy;
   std::string baseline;
   std::string reference;
@@ -60,7 +65,7 @@ comparison compare(const reward_table& policy, const reward_table& baseline, con
           difference.size() > 1 ? infalign::sign_flip_p_value(difference) : std::nan("")};
 }
 
-std::string report(const compare_options& chosen, const comparison& found) {
+std::string report(const compare_options& chosen, const comparison& found, const left_out& without) {
   const auto side = [](const infalign::estimate& e) {
     return json_object().add("win_rate", e.value).add("standard_error", e.standard_error);
   };
@@ -71,6 +76,7 @@ std::string report(const compare_options& chosen, const comparison& found) {
         .add("baseline", side(found.baseline))
         .add("difference", found.difference.value);
     add_error(all, found.difference, chosen.level);
+    add_left_out(all, without);
     return all.add("level", chosen.level).add("p_value", found.p_value).text() + '\n';
   }
   text_table table({"", "win rate", "s.e.", fmt::format("{:g} % interval", 100 * chosen.level)});
@@ -81,18 +87,27 @@ std::string report(const compare_options& chosen, const comparison& found) {
   row(chosen.baseline, found.baseline);
   row("difference", found.difference);
   const long long prompts = found.difference.count;
-  return table.text() + (prompts > 1 ? fmt::format("{} prompts, two-sided p-value {:.3g}\n", prompts, found.p_value)
-                                     : "1 prompt, no p-value\n");
+  return table.text() +
+         (prompts > 1 ? fmt::format("{} prompts, two-sided p-value {:.3g}\n", prompts, found.p_value)
+                      : "1 prompt, no p-value\n") +
+         left_out_text(without);
 }
 
 void run(const compare_options& chosen) {
   check_level(chosen.level);
   if ((chosen.policy == "-") + (chosen.baseline == "-") + (chosen.reference == "-") > 1)
     throw usage_failure("--policy, --baseline and --reference: only one of them can be standard input");
+  check(chosen.records);
   const procedures served = procedures::parse(chosen);
-  const reward_table policy = read_rewards(chosen.policy);
-  const reward_table baseline = read_rewards(chosen.baseline);
-  write_output("-", report(chosen, compare(policy, baseline, read_rewards(chosen.reference), served)));
+  reward_table policy = read_rewards(chosen.policy, chosen.records);
+  reward_table baseline = read_rewards(chosen.baseline, chosen.records);
+  reward_table reference = read_rewards(chosen.reference, chosen.records);
+  left_out without{.missing_rewards = policy.missing + baseline.missing + reference.missing};
+  const auto needed = served.policy.samples_needed();
+  if (chosen.short_prompts == "skip")
+    without.short_prompts = drop_short_prompts(
+        std::array<required, 3>{{{&policy, needed}, {&baseline, needed}, {&reference, served.reference.samples_needed()}}});
+  write_output("-", report(chosen, compare(policy, baseline, reference, served), without));
 }
 
 constexpr const char* explanation =
@@ -119,8 +134,10 @@ void add_compare(CLI::App& program) {
   command->add_option("--reference", chosen->reference, "Rewards of samples of the reference policy; - for standard input")
       ->required();
   add_procedures(*command, *chosen, "the reference policy");
+  add_record_options(*command, chosen->records);
+  add_short(*command, chosen->short_prompts);
   add_report(*command, *chosen);
-  command->footer(std::string(explanation) + procedure_list() + examples);
+  command->footer(records_help() + explanation + procedure_list() + examples);
   command->callback([chosen] { run(*chosen); });
 }
 

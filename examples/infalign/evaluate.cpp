@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <memory>
@@ -16,7 +17,9 @@
 #include "infalign/backend/simd.hpp"
 #include "infalign/evaluation/off_policy.hpp"
 #include "infalign/transform/any_transform.hpp"
+#include "left_out.hpp"
 #include "output_file.hpp"
+#include "record_options.hpp"
 #include "shared_options.hpp"
 #include "text_table.hpp"
 #include "win_rate_estimate.hpp"
@@ -26,6 +29,8 @@ namespace command {
 namespace {
 
 struct evaluate_options : procedure_options, report_options {
+  record_options records;
+  std::string short_prompts = "error";
   std::string reference;
   std::vector<std::string> transforms;
   std::vector<std::string> betas;
@@ -48,8 +53,8 @@ std::vector<infalign::any_transform> parse_transforms(const std::vector<std::str
 void expect_two(const reward_table& reference) {
   for (std::size_t p = 0; p < reference.prompts.size(); ++p)
     if (reference.count(p) < 2)
-      fail("{}:{}: prompt {} has 1 reward, a prediction needs at least 2", reference.name, reference.first_line[p],
-           reference.prompts.json(p));
+      fail("{}:{}: prompt {} has 1 reward, a prediction needs at least 2 (--short skip leaves it out)", reference.name,
+           reference.first_line[p], reference.prompts.json(p));
 }
 
 /// Fails where a prediction is not finite: a very steep transform can leave the range of `double`.
@@ -70,7 +75,8 @@ double shown(const infalign::estimate& of) {
   return std::clamp(of.value, of.lowest, of.highest);
 }
 
-std::string report_json(const evaluate_options& chosen, const procedures& served, const std::vector<prediction>& found) {
+std::string report_json(const evaluate_options& chosen, const procedures& served, const std::vector<prediction>& found,
+                        const left_out& without) {
   const auto value = [&](const infalign::off_policy_value& v) {
     json_object all;
     const auto interval = v.interval(chosen.level);
@@ -97,12 +103,14 @@ std::string report_json(const evaluate_options& chosen, const procedures& served
   all.add("procedure", served.policy.name())
       .add("reference_procedure", served.reference.name())
       .add("prompts", static_cast<long long>(found.front().expected.kl.corrected.count))
-      .add("level", chosen.level)
-      .add_raw("rows", "[" + rows + "]");
+      .add("level", chosen.level);
+  add_left_out(all, without);
+  all.add_raw("rows", "[" + rows + "]");
   return all.text() + '\n';
 }
 
-std::string report_table(const evaluate_options& chosen, const procedures& served, const std::vector<prediction>& found) {
+std::string report_table(const evaluate_options& chosen, const procedures& served, const std::vector<prediction>& found,
+                         const left_out& without) {
   const std::string interval = fmt::format("{:g} % interval", 100 * chosen.level);
   text_table table({"transform", "beta", "KL", interval, served.policy.name(), interval, "standard", interval, ""});
   std::vector<std::string_view> doubts;
@@ -117,8 +125,10 @@ std::string report_table(const evaluate_options& chosen, const procedures& serve
       doubts.push_back(p.expected.doubt());
     table.add(std::move(row));
   }
-  std::string text = table.text() + fmt::format("{} prompts; reference policy: {}\n", found.front().expected.kl.corrected.count,
-                                                served.reference.name());
+  std::string text =
+      table.text() +
+      fmt::format("{} prompts; reference policy: {}\n", found.front().expected.kl.corrected.count, served.reference.name()) +
+      left_out_text(without);
   for (const std::string_view doubt : doubts) text += fmt::format("* {}\n", doubt);
   return text;
 }
@@ -126,9 +136,12 @@ std::string report_table(const evaluate_options& chosen, const procedures& serve
 void run(const evaluate_options& chosen) {
   check_level(chosen.level);
   const std::vector<double> betas = positive_numbers("--beta", chosen.betas);
+  check(chosen.records);
   const procedures served = procedures::parse(chosen);
   const std::vector<infalign::any_transform> transforms = parse_transforms(chosen.transforms);
-  const reward_table reference = read_rewards(chosen.reference);
+  reward_table reference = read_rewards(chosen.reference, chosen.records);
+  left_out without{.missing_rewards = reference.missing};
+  if (chosen.short_prompts == "skip") without.short_prompts = drop_short_prompts(std::array<required, 1>{{{&reference, 2}}});
   expect_two(reference);
   infalign::simd on;
   std::vector<prediction> found;
@@ -139,7 +152,7 @@ void run(const evaluate_options& chosen) {
                                                      served.policy, served.reference)});
       expect_finite(found.back());
     }
-  write_output("-", chosen.json ? report_json(chosen, served, found) : report_table(chosen, served, found));
+  write_output("-", chosen.json ? report_json(chosen, served, found, without) : report_table(chosen, served, found, without));
 }
 
 constexpr const char* explanation =
@@ -149,7 +162,7 @@ constexpr const char* explanation =
     "prompts, the bias that may be left, and what a reward may change that was not sampled. Predictions are marked, with the\n"
     "reason, where the samples cannot say: too few of them where the policy would put its mass, or too few prompts.\n"
     "\n"
-    "Records as for `infalign win-rate`, at least two rewards a prompt; --transform and --beta may be given several times.\n"
+    "A prompt needs at least two rewards; --transform and --beta may be given several times.\n"
     "\n";
 
 constexpr const char* examples =
@@ -168,8 +181,10 @@ void add_evaluate(CLI::App& program) {
   add_procedures(*command, *chosen, "the base policy");
   command->add_option("--transform", chosen->transforms, "Transforms of the calibrated reward")->required();
   command->add_option("--beta", chosen->betas, "KL weights, X,X,…")->required();
+  add_record_options(*command, chosen->records);
+  add_short(*command, chosen->short_prompts);
   add_report(*command, *chosen);
-  command->footer(std::string(explanation) + procedure_list() + transform_list() + examples);
+  command->footer(records_help() + explanation + procedure_list() + transform_list() + examples);
   command->callback([chosen] { run(*chosen); });
 }
 

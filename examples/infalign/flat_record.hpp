@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
@@ -18,15 +19,25 @@ namespace command {
 
 /// Reads a record in one pass, in half the time that a full JSON parser takes. It accepts only what it is sure of. For anything that
 /// is not plain (escapes, other alphabets, nested values, fields that come twice, and every mistake) `read` returns false, and the
-/// full parser decides. Eight bytes behind the text must be readable.
+/// full parser decides. As many bytes as the longest key has, and at least eight, must be readable behind the text.
 class flat_record {
  public:
+  /// Keys with their quotes. Where `reward` and `rewards` are the same, its value says which of the two it is.
+  struct usual_keys {
+    static constexpr std::string_view prompt = "\"prompt_id\"", reward = "\"reward\"", rewards = "\"rewards\"";
+  };
+  struct chosen_keys {
+    std::string prompt, reward, rewards;
+  };
+
   prompt_id prompt{};
   bool is_list = false;
 
   /// True if `text` is a plain record; then `prompt`, `is_list` and `rewards` are those of the record. A record with a field whose
   /// name is in `reserved` is not plain.
-  bool read(std::string_view text, const std::vector<std::string_view>& reserved, std::vector<double>& rewards) {
+  template <class Keys>
+  bool read(std::string_view text, const Keys& keys, const std::vector<std::string_view>& reserved,
+            std::vector<double>& rewards) {
     if constexpr (std::endian::native != std::endian::little) return false;
     at_ = text.data();
     prompt = {};
@@ -36,7 +47,7 @@ class flat_record {
     if (*at_ != '{') return false;
     do {
       ++at_;
-      if (!read_field(reserved, rewards)) return false;
+      if (!read_field(keys, reserved, rewards)) return false;
       skip_blanks();
     } while (*at_ == ',');
     if (*at_++ != '}') return false;
@@ -49,10 +60,10 @@ class flat_record {
     while (*at_ == ' ' || *at_ == '\t' || *at_ == '\r') ++at_;
   }
 
-  /// Whether the key `name`, quotes and all, is next; then it is taken.
-  bool take_key(std::string_view name) {
-    if (std::memcmp(at_, name.data(), name.size()) != 0) return false;
-    at_ += name.size();
+  /// Whether this text is next; then it is taken.
+  bool take(std::string_view text) {
+    if (std::memcmp(at_, text.data(), text.size()) != 0) return false;
+    at_ += text.size();
     return true;
   }
   bool take_colon() {
@@ -62,11 +73,14 @@ class flat_record {
     return true;
   }
 
-  bool read_field(const std::vector<std::string_view>& reserved, std::vector<double>& rewards) {
+  template <class Keys>
+  bool read_field(const Keys& keys, const std::vector<std::string_view>& reserved, std::vector<double>& rewards) {
     skip_blanks();
-    if (take_key("\"prompt_id\"")) return take_colon() && prompt.bytes.data() == nullptr && read_prompt();
-    if (take_key("\"reward\"")) return take_colon() && rewards.empty() && read_number(rewards);
-    if (take_key("\"rewards\"")) return take_colon() && rewards.empty() && read_list(rewards);
+    if (take(keys.prompt)) return take_colon() && prompt.bytes.data() == nullptr && read_prompt();
+    if (take(keys.reward))
+      return take_colon() && rewards.empty() &&
+             (*at_ == '[' && keys.reward == keys.rewards ? read_list(rewards) : read_reward(rewards));
+    if (take(keys.rewards)) return take_colon() && rewards.empty() && read_list(rewards);
     std::string_view key;
     if (!read_string(key) || !take_colon()) return false;
     for (const std::string_view name : reserved)
@@ -112,6 +126,13 @@ class flat_record {
     return plain && at_ > digits && at_ - digits <= 18 && *at_ != '.' && (*at_ | 0x20) != 'e';
   }
 
+  /// A number, or true for 1 and false for 0.
+  bool read_reward(std::vector<double>& rewards) {
+    if (*at_ != 't' && *at_ != 'f') return read_number(rewards);
+    rewards.push_back(*at_ == 't' ? 1 : 0);
+    return take(*at_ == 't' ? "true" : "false");
+  }
+
   /// Checks what `from_chars` accepts and JSON does not: leading zeros, and no digit before or after the point.
   bool read_number(std::vector<double>& rewards) {
     const char* digit = at_ + (*at_ == '-' ? 1 : 0);
@@ -133,7 +154,7 @@ class flat_record {
     do {
       ++at_;
       skip_blanks();
-      if (!read_number(rewards)) return false;
+      if (!read_reward(rewards)) return false;
       skip_blanks();
     } while (*at_ == ',');
     return *at_++ == ']';
@@ -144,10 +165,7 @@ class flat_record {
     std::string_view text;
     if (*at_ == '"') return read_string(text);
     for (const std::string_view literal : {"true", "false", "null"})
-      if (std::memcmp(at_, literal.data(), literal.size()) == 0) {
-        at_ += literal.size();
-        return true;
-      }
+      if (take(literal)) return true;
     unused_.clear();
     return read_number(unused_);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reward_table.hpp"
 
+#include <cmath>
 #include <cstddef>
 #include <string_view>
 
@@ -35,35 +36,62 @@ void group(segmented<double>& rewards, segmented<run>& runs, reward_table& into)
   into.rewards.resize(rewards.size());
   auto current = left.begin();
   rewards.consume([&](double reward) {
-    if (current->count == 0) ++current;
+    while (current->count == 0) ++current;  // all rewards of a run may be missing
     --current->count;
     into.rewards[static_cast<std::size_t>(next[current->prompt]++)] = reward;
   });
 }
 
+/// A few bytes of counts can stand for a million rewards: without a limit, a small file could fill the memory.
+void expect_room(const record_reader& in, std::uint64_t counted) {
+  constexpr std::uint64_t most = std::uint64_t{1} << 28;
+  if (counted > most) in.fail_here("the counts up to here stand for {} rewards, at most {} a file can be held", counted, most);
+}
+
 }  // namespace
 
-reward_table read_rewards(const std::string& path) {
-  record_reader in(path);
+reward_table read_rewards(const std::string& path, const record_options& options) {
+  record_reader in(path, options);
   reward_table table;
   table.name = in.lines().name();
   progress shown("reading " + table.name, in.lines().total_bytes());
   segmented<double> rewards;
   segmented<run> runs;
-  for (std::uint64_t records = 0; in.next(); ++records) {
+  std::uint64_t counted = 0, records = 0;
+  for (; in.next(); ++records) {
     const std::uint32_t prompt = table.prompts.find_or_add(in.prompt());
     if (prompt == table.first_line.size()) table.first_line.push_back(in.lines().number());
-    const auto count = static_cast<std::uint32_t>(in.rewards().size());
+    std::uint32_t count = 0;
+    for (const double reward : in.rewards())
+      if (!std::isnan(reward)) rewards.push_back(reward), ++count;
     if (runs.size() == 0 || runs.back().prompt != prompt || runs.back().count > 0x7FFFFFFFu)
       runs.push_back({prompt, count});
     else
       runs.back().count += count;
-    for (const double reward : in.rewards()) rewards.push_back(reward);
+    if (in.is_count()) expect_room(in, counted += count);
     shown.update(records, in.lines().bytes_read());
   }
-  if (rewards.size() == 0) fail("{}: there is no record in it", table.name);
+  table.missing = in.missing();
+  if (records == 0) fail("{}: there is no record in it", table.name);
+  if (rewards.size() == 0) fail("{}: not one reward is there, {} are missing", table.name, table.missing);
   group(rewards, runs, table);
   return table;
+}
+
+reward_table subset(const reward_table& table, const std::vector<std::uint32_t>& prompts) {
+  reward_table kept;
+  kept.name = table.name;
+  kept.missing = table.missing;
+  kept.offsets.push_back(0);
+  const auto groups = table.groups();
+  for (const std::uint32_t prompt : prompts) {
+    kept.prompts.find_or_add(table.prompts.id(prompt));
+    kept.first_line.push_back(table.first_line[prompt]);
+    const auto rewards = groups[prompt];
+    kept.rewards.insert(kept.rewards.end(), rewards.begin(), rewards.end());
+    kept.offsets.push_back(static_cast<infalign::index_t>(kept.rewards.size()));
+  }
+  return kept;
 }
 
 }  // namespace command

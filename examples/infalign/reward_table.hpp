@@ -9,6 +9,7 @@
 
 #include "infalign/core/views.hpp"
 #include "prompt_index.hpp"
+#include "record_options.hpp"
 
 namespace command {
 
@@ -20,12 +21,16 @@ struct reward_table {
   std::vector<double> rewards;  ///< in the order of prompts, then of the file
   std::vector<infalign::index_t> offsets;
   std::vector<std::uint64_t> first_line;  ///< where a prompt is first seen
+  std::uint64_t missing = 0;              ///< rewards that are not in it because they are missing in the file
 
   [[nodiscard]] infalign::ragged<const double> groups() const { return {rewards, offsets}; }
   [[nodiscard]] infalign::index_t count(std::size_t prompt) const { return offsets[prompt + 1] - offsets[prompt]; }
 };
 
-/// Reads a whole file. Throws `failure`, also if there is no record in it.
-reward_table read_rewards(const std::string& path);
+/// Reads a whole file. Throws `failure`, also if there is no record in it. A prompt of which all rewards are missing has none.
+reward_table read_rewards(const std::string& path, const record_options& options);
+
+/// The table of these prompts alone, in this order.
+reward_table subset(const reward_table& table, const std::vector<std::uint32_t>& prompts);
 
 }  // namespace command

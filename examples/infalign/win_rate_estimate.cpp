@@ -21,8 +21,9 @@ infalign::any_procedure procedure_option(const char* option, const std::string& 
 void expect_enough(const reward_table& table, std::size_t prompt, const infalign::any_procedure& procedure) {
   const infalign::index_t count = table.count(prompt);
   if (count < procedure.samples_needed())
-    fail("{}:{}: prompt {} has {} reward{}, fewer than the {} that {} draws", table.name, table.first_line[prompt],
-         table.prompts.json(prompt), count, count == 1 ? "" : "s", procedure.samples_needed(), procedure.name());
+    fail("{}:{}: prompt {} has {} reward{}, fewer than the {} that {} draws (--short skip leaves it out)", table.name,
+         table.first_line[prompt], table.prompts.json(prompt), count, count == 1 ? "" : "s", procedure.samples_needed(),
+         procedure.name());
 }
 
 /// The rewards of `table` with its prompts in another order: group `g` of the result is prompt `order[g]`.

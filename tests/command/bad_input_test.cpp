@@ -61,21 +61,19 @@ TEST_CASE("lines that are no records") {
 }
 
 TEST_CASE("records without a usable reward") {
-  check_record("{\"prompt_id\":\"a\"}", "reward (or rewards) is missing: {\"prompt_id\":\"a\"}");
+  const std::string skip = " (--missing skip leaves it out)";
+  check_record("{\"prompt_id\":\"a\"}", "reward (or rewards) is missing: {\"prompt_id\":\"a\"}" + skip);
   check_record("{\"prompt_id\":\"a\",\"reward\":\"high\"}", "reward is \"high\", must be a number");
-  check_record("{\"prompt_id\":\"a\",\"reward\":null}", "reward is null, must be a number");
-  check_record("{\"prompt_id\":\"a\",\"reward\":true}", "reward is true, must be a number");
+  check_record("{\"prompt_id\":\"a\",\"reward\":null}", "reward is null, must be a number" + skip);
   check_record("{\"prompt_id\":\"a\",\"reward\":[1]}", "reward is [1], must be a number");
   check_record("{\"prompt_id\":\"a\",\"rewards\":1}", "rewards is 1, must be a list of numbers");
   check_record("{\"prompt_id\":\"a\",\"rewards\":[1,\"x\"]}", "rewards[1] is \"x\", must be a number");
-  check_record("{\"prompt_id\":\"a\",\"rewards\":[]}", "rewards is [], must hold at least one number");
-  check_record("{\"prompt_id\":\"a\",\"reward\":NaN}", "a value is NaN, must be a finite number");
-  check_record("{\"prompt_id\":\"a\",\"reward\": -Infinity}", "a value is -Infinity, must be a finite number");
-  check_record("{\"prompt_id\":\"a\",\"rewards\":[1, NaN]}", "a value is NaN, must be a finite number");
-  check_record("{\"prompt_id\":\"a\",\"reward\":1,\"rewards\":[2]}",
-               "rewards is a second one, reward or rewards must be there once");
-  check_record("{\"prompt_id\":\"a\",\"reward\":1,\"reward\":1}",
-               "reward is a second one, reward or rewards must be there once");
+  check_record("{\"prompt_id\":\"a\",\"rewards\":[]}", "rewards is [], must hold at least one number" + skip);
+  check_record("{\"prompt_id\":\"a\",\"reward\":NaN}", "reward is NaN, must be a finite number" + skip);
+  check_record("{\"prompt_id\":\"a\",\"reward\": -Infinity}", "reward is -Infinity, must be a finite number");
+  check_record("{\"prompt_id\":\"a\",\"rewards\":[1, NaN]}", "rewards[1] is NaN, must be a finite number" + skip);
+  check_record("{\"prompt_id\":\"a\",\"reward\":1,\"rewards\":[2]}", "rewards is a second one, the rewards must be there once");
+  check_record("{\"prompt_id\":\"a\",\"reward\":1,\"reward\":1}", "reward is a second one, the rewards must be there once");
 }
 
 TEST_CASE("words in strings are not to blame, numbers out of range are") {
@@ -87,13 +85,11 @@ TEST_CASE("words in strings are not to blame, numbers out of range are") {
   malformed("{\"prompt_id\":\"a\",\"t\":\"1e999\",\"reward\":1,}");
   malformed("{\"prompt_id\":\"a\",\"t\":18446744073709551615,\"reward\":1,}");
   malformed("{\"prompt_id\":\"a\",\"t\":-9223372036854775808,\"reward\":1,}");
-  check_record("{\"prompt_id\":\"a\",\"t\":\"NaN\",\"reward\":Infinity}", "a value is Infinity, must be a finite number");
-  check_record("{\"prompt_id\":\"a\",\"reward\":1e999}", "a value is 1e999, beyond the range of double precision");
-  check_record("{\"prompt_id\":\"a\",\"rewards\":[1,-1e999]}", "a value is -1e999, beyond the range of double precision");
-  check_record("{\"prompt_id\":\"a\",\"reward\":100000000000000000000}",
-               "a value is 100000000000000000000, beyond the range of 64-bit integers");
+  check_record("{\"prompt_id\":\"a\",\"t\":\"NaN\",\"reward\":Infinity}", "reward is Infinity, must be a finite number");
+  check_record("{\"prompt_id\":\"a\",\"reward\":1e999}", "reward is 1e999, beyond the range of double precision");
+  check_record("{\"prompt_id\":\"a\",\"rewards\":[1,-1e999]}", "rewards[1] is -1e999, beyond the range of double precision");
   check_record("{\"prompt_id\":-9223372036854775809,\"reward\":1}",
-               "a value is -9223372036854775809, beyond the range of 64-bit integers");
+               "prompt_id is -9223372036854775809, beyond the range of 64-bit integers");
 }
 
 TEST_CASE("records without a usable prompt") {

@@ -130,7 +130,8 @@ TEST_CASE("evaluate says when its samples cannot carry the policy, and what it c
   CHECK(json_document(work.infalign(start + "--reference zeros.jsonl --beta 100 --json").out)["rows"].at(0)["reliable"]);
   const outcome one = work.infalign(start + "--reference one.jsonl --beta 0.1");
   CHECK(one.code == 1);
-  CHECK(one.err == "infalign: one.jsonl:2: prompt \"x\" has 1 reward, a prediction needs at least 2\n");
+  CHECK(one.err ==
+        "infalign: one.jsonl:2: prompt \"x\" has 1 reward, a prediction needs at least 2 (--short skip leaves it out)\n");
   CHECK(work.infalign(start + "--reference r.jsonl --beta 1,,2").err ==
         "infalign: --beta: '1,,2': '' is no number; the syntax is X,X,…\n");
   for (const char* beta : {"0", "-1", "nan", "inf"}) {

@@ -17,7 +17,8 @@ namespace {
 bool read(flat_record& record, const std::string& line, std::vector<double>& rewards) {
   static std::string buffer;
   buffer = line + '\n' + std::string(64, '\0');
-  return record.read(std::string_view(buffer).substr(0, line.size()), {"calibrated_reward"}, rewards);
+  return record.read(std::string_view(buffer).substr(0, line.size()), flat_record::usual_keys{}, {"calibrated_reward"},
+                     rewards);
 }
 
 bool is_plain(const std::string& line) {
@@ -44,6 +45,29 @@ TEST_CASE("a plain record is read") {
   CHECK(record.prompt.bytes == "-12");
   CHECK(rewards == std::vector<double>{1, -25, 0});
   CHECK(record.is_list);
+}
+
+TEST_CASE("truth values are rewards, and other keys can be chosen") {
+  flat_record record;
+  std::vector<double> rewards;
+  REQUIRE(read(record, "{\"prompt_id\":1,\"reward\":true}", rewards));
+  CHECK(rewards == std::vector<double>{1});
+  REQUIRE(read(record, "{\"prompt_id\":1,\"rewards\":[false, true,2]}", rewards));
+  CHECK(rewards == std::vector<double>{0, 1, 2});
+  const flat_record::chosen_keys keys{"\"task_id\"", "\"a.b\"", "\"a.b\""};
+  const auto chosen = [&](const std::string& line) {
+    const std::string padded = line + std::string(64, '\0');
+    return record.read(std::string_view(padded).substr(0, line.size()), keys, {}, rewards) &&
+           record.prompt.bytes == "x";  // before the text goes away
+  };
+  CHECK(chosen("{\"task_id\":\"x\",\"prompt_id\":true,\"reward\":null,\"a.b\":false}"));
+  CHECK(rewards == std::vector<double>{0});
+  CHECK(!record.is_list);
+  CHECK(chosen("{\"a.b\":[0.5,true],\"task_id\":\"x\"}"));
+  CHECK(rewards == std::vector<double>{0.5, 1});
+  CHECK(record.is_list);
+  CHECK(!chosen("{\"a.b\":1,\"task_id\":\"x\",\"a.b\":1}"));
+  CHECK(!chosen("{\"prompt_id\":\"x\",\"reward\":1}"));
 }
 
 TEST_CASE("what is not plain is left to the parser") {
@@ -77,6 +101,9 @@ TEST_CASE("what is not plain is left to the parser") {
                            "{\"prompt_id\":1,\"reward\":inf}",
                            "{\"prompt_id\":1,\"reward\":+1}",
                            "{\"prompt_id\":1,\"reward\":\"1\"}",
+                           "{\"prompt_id\":1,\"reward\":tru}",
+                           "{\"prompt_id\":1,\"reward\":null}",
+                           "{\"prompt_id\":1,\"rewards\":[falsee]}",
                            "{\"prompt_id\":1,\"reward\":1,\"calibrated_reward\":1}",
                            "{\"prompt_id\":1,\"reward\":1,\"x\":nul}",
                            "{\"prompt_id\":1,\"reward\":1,\"x\":\"tab\there\"}",
@@ -135,10 +162,13 @@ TEST_CASE("whatever it is sure of, simdjson reads the same") {
     simdjson::dom::object object;
     REQUIRE(parser.parse(line).get(object) == simdjson::SUCCESS);
     std::vector<double> expected;
+    const auto number = [](const simdjson::dom::element& value) {
+      return value.is_bool() ? (bool{value.get_bool()} ? 1.0 : 0.0) : double{value.get_double()};
+    };
     for (const auto& [key, value] : object) {
-      if (key == "reward") expected.push_back(value.get_double());
+      if (key == "reward") expected.push_back(number(value));
       if (key == "rewards")
-        for (const double reward : value.get_array()) expected.push_back(reward);
+        for (const auto& reward : value.get_array()) expected.push_back(number(reward));
       if (key == "prompt_id" && record.prompt.is_text) REQUIRE(value.get_string().value() == record.prompt.bytes);
       if (key == "prompt_id" && !record.prompt.is_text)
         REQUIRE(std::to_string(value.get_int64().value()) == record.prompt.bytes);

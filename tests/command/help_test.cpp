@@ -55,3 +55,18 @@ TEST_CASE("an unknown name is answered with every name that there is") {
   for (const infalign::name_entry& entry : infalign::transform_names())
     CHECK(transform.err.find(entry.syntax) != std::string::npos);
 }
+
+TEST_CASE("help says which fields are read, how counts of passes are given, and what becomes of missing rewards") {
+  const work_directory directory;
+  for (const char* subcommand : {"calibrate", "win-rate", "compare", "evaluate"}) {
+    CAPTURE(subcommand);
+    const std::string help = directory.infalign(std::string(subcommand) + " --help").out;
+    for (const char* text :
+         {"{\"prompt_id\": string or integer, \"reward\": x}", "--prompt-field task_id --reward-field scores.total",
+          "\"n\": 10, \"successes\": 3}", "Missing rewards (null, NaN, [] or no such field)", "--missing skip"}) {
+      CAPTURE(text);
+      CHECK(help.find(text) != std::string::npos);
+    }
+    CHECK((help.find("--short") != std::string::npos) == (std::string(subcommand) != "calibrate"));
+  }
+}

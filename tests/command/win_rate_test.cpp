@@ -127,7 +127,8 @@ TEST_CASE("win-rate is the mean over all subsets, with the error of a mean over 
     CHECK(done.code == 0);
     CHECK(done.err.empty());
     const json_document found(done.out);
-    CHECK(found.keys() == std::vector<std::string>{"prompts", "win_rate", "standard_error", "confidence_interval", "level"});
+    CHECK(found.keys() == std::vector<std::string>{"prompts", "win_rate", "standard_error", "confidence_interval",
+                                                   "missing_rewards", "short_prompts", "level"});
     const auto [mean, error] = summary(values_of(wins));
     CHECK(found.number("prompts") == 40);
     CHECK(found.number("win_rate") == doctest::Approx(mean).epsilon(1e-13));
@@ -221,9 +222,10 @@ TEST_CASE("prompts that are missing, and too few samples") {
     CHECK(failed.err == "infalign: " + message + "\n");
   };
   const std::string a_against_a = "win-rate --policy a.jsonl --reference a.jsonl --per-prompt rows.jsonl --procedure ";
-  check(a_against_a + "best_of:4", "a.jsonl:3: prompt \"b\" has 2 rewards, fewer than the 4 that best_of:4 draws");
+  check(a_against_a + "best_of:4",
+        "a.jsonl:3: prompt \"b\" has 2 rewards, fewer than the 4 that best_of:4 draws (--short skip leaves it out)");
   check(a_against_a + "standard --reference-procedure worst_of:3",
-        "a.jsonl:3: prompt \"b\" has 2 rewards, fewer than the 3 that worst_of:3 draws");
+        "a.jsonl:3: prompt \"b\" has 2 rewards, fewer than the 3 that worst_of:3 draws (--short skip leaves it out)");
   check("win-rate --policy a.jsonl --reference one.jsonl --procedure standard --per-prompt rows.jsonl",
         "a.jsonl:3: prompt \"b\" has no reference in one.jsonl");
   check("compare --policy a.jsonl --baseline one.jsonl --reference a.jsonl --procedure standard",

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "record_options.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include "failure.hpp"
+
+namespace command {
+
+void add_record_options(CLI::App& to, record_options& chosen) {
+  to.add_option("--prompt-field", chosen.prompt_field, "Field with the prompt's id; a.b is b within a")->capture_default_str();
+  to.add_option("--reward-field", chosen.reward_field,
+                "Field with the reward, or the list of rewards (default: reward or rewards)");
+  to.add_option("--missing", chosen.missing, "A reward that is null, NaN or not there: error, or skip to leave it out")
+      ->check(CLI::IsMember({"error", "skip"}))
+      ->capture_default_str();
+}
+
+void check(const record_options& chosen) {
+  if (chosen.prompt_field == chosen.reward_field)
+    throw usage_failure(fmt::format("--prompt-field and --reward-field are both {}", chosen.prompt_field));
+}
+
+void add_short(CLI::App& to, std::string& chosen) {
+  to.add_option("--short", chosen, "A prompt with fewer rewards than are needed: error, or skip to leave it out")
+      ->check(CLI::IsMember({"error", "skip"}))
+      ->capture_default_str();
+}
+
+std::string records_help() {
+  return "Records, one JSON object a line: {\"prompt_id\": string or integer, \"reward\": x}, {\"prompt_id\": …, \"rewards\": "
+         "[x, …]},\n"
+         "or counts of passes, {\"prompt_id\": …, \"n\": 10, \"successes\": 3}, which are 3 rewards of 1 and 7 of 0. true is "
+         "1, false\n"
+         "is 0. Other names are given by --prompt-field task_id --reward-field scores.total, where a dot leads into an "
+         "object.\n"
+         "The rewards of a prompt may be spread over any number of records. The integer 7 and the string \"7\" are different\n"
+         "prompts. Blank lines are left out. Missing rewards (null, NaN, [] or no such field) are an error; --missing skip "
+         "leaves\n"
+         "them out and reports how many.\n";
+}
+
+}  // namespace command
