@@ -231,6 +231,14 @@ TEST_CASE("where beta becomes too small: an optimum of less KL, and a bound") {
   CHECK(none.bound_proved);
 }
 
+TEST_CASE("where optima on both sides of the budget win everything, nothing between them is looked for") {
+  // The slope between them is 0: a search at that beta took all memory.
+  const matchup played(best_of(42));
+  const infalign::budget_optimum best = optimal_within(played, kl_budget(5.5602976328458249));
+  CHECK(best.found->win_rate() >= 1 - 1e-9);
+  CHECK(best.bound <= 1);
+}
+
 TEST_CASE("steep optima have a KL that is met") {
   // KL changes by more than β to the power -5 here.
   for (const auto& [policy, base, kl] : {std::tuple{"best_of_random:1=.5,8=.5", "best_of:64", 3.5},

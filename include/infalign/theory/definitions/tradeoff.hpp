@@ -111,6 +111,7 @@ class budget_search {
   /// between odd and even exactly where the curve passes the budget.
   void cross_jump() {
     double beta = slope_between();
+    if (!(beta > smallest)) return;  // both sides win as much but for rounding: there is nothing between them to gain
     points all = stationary(beta);
     if (!all) return;
     const bool odd = odd_below(all);
