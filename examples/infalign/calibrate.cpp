@@ -171,11 +171,13 @@ void run(const calibrate_options& chosen) {
   const std::uint64_t missing_references = table.missing;
   ranking references(std::move(table), ties, chosen.leave_one_out);
   progress shown("calibrating " + in.lines().name(), in.lines().total_bytes());
-  for (std::uint64_t records = 0; in.next(); ++records) {
+  std::uint64_t records = 0;
+  for (; in.next(); ++records) {
     writer.write(out.buffer(), in, references);
     out.flush_if_full();
     shown.update(records, in.lines().bytes_read());
   }
+  if (records == 0) fail("{}: there is no record in it", in.lines().name());
   out.commit();
   tell_missing(reference_name, missing_references, "left out");
   tell_missing(in.lines().name(), in.missing(), "calibrated as null");
@@ -189,6 +191,12 @@ constexpr const char* explanation =
     "Other fields are carried through byte for byte; calibrated_reward, transformed_reward and standard_error are added, as\n"
     "lists where the rewards are one, and null where a reward is missing. Rows keep their order. References are held in\n"
     "memory, 8 bytes each; rollouts are not.\n"
+    "\n"
+    "The output is there whole or not at all: it is written to a temporary file beside it, which then takes its name. A file "
+    "that\n"
+    "can be written but not replaced (its directory is read-only, or it is a mount) is overwritten once all is ready; only a\n"
+    "loss of power or SIGKILL in that moment can leave a part of it. Devices, pipes and open descriptors (/dev/stdout,\n"
+    "/dev/fd/3) are written to as the records come. SIGKILL leaves the temporary file, .NAME.XXXXXX.\n"
     "\n"
     "The logarithm of 0 is infinite, which JSON cannot hold: clamp it at 1/(2K) for K references a prompt.\n"
     "\n";

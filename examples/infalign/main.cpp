@@ -14,6 +14,7 @@
 #include "failure.hpp"
 #include "infalign/core/config.hpp"
 #include "output_file.hpp"
+#include "signals.hpp"
 
 namespace {
 

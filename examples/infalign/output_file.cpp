@@ -5,45 +5,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <csignal>
-#include <cstddef>
-#include <cstring>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "failure.hpp"
+#include "file_system.hpp"
+#include "signals.hpp"
 
 namespace command {
-
-namespace {
-
-/// Path of the temporary file that is being written, for the signal handler, which must not allocate. Only one is open at a time.
-char to_remove[4096];
-volatile std::sig_atomic_t remove_it = 0;
-
-void remove_and_die(int signal) {
-  if (remove_it != 0) unlink(to_remove);
-  std::signal(signal, SIG_DFL);
-  std::raise(signal);
-}
-
-void remember(const std::string& path) {
-  if (path.size() >= sizeof to_remove) return;
-  std::memcpy(to_remove, path.c_str(), path.size() + 1);
-  remove_it = 1;
-}
-
-/// Permissions of the file that will be replaced; if there is none, those that a new file gets.
-mode_t permissions(const std::string& path) {
-  struct stat about {};
-  if (stat(path.c_str(), &about) == 0) return about.st_mode & 0777;
-  const mode_t mask = umask(0);
-  umask(mask);
-  return 0666 & ~mask;
-}
-
-}  // namespace
 
 void hold_standard_files() {
   // Standard input is opened for writing and the others for reading. Using them then fails with EBADF, instead of reading nothing
@@ -52,59 +26,71 @@ void hold_standard_files() {
     if (fcntl(file, F_GETFD) < 0) (void)!open("/dev/null", file == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-void handle_signals() {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction given {};
-    const bool ignored = sigaction(signal, nullptr, &given) == 0 && given.sa_handler == SIG_IGN;
-    if (!ignored) std::signal(signal, remove_and_die);  // what nohup ignores stays ignored
-  }
-  for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);
+output_file::output_file(const std::string& path) : name_(path == "-" ? "standard output" : path) {
+  buffer_.reserve(2 * block);  // before there is a file: what throws here leaves none behind
+  if (path == "-")
+    open_descriptor(STDOUT_FILENO);
+  else
+    open_path(path);
 }
 
-output_file::output_file(const std::string& path)
-    : name_(path == "-" ? "standard output" : path), target_(path), standard_(path == "-") {
+/// A second descriptor of the same open file, with the same offset and flags. One that cannot be written to fails here, not at the
+/// end.
+void output_file::open_descriptor(int number) {
+  const int flags = fcntl(number, F_GETFL);
+  file_ = flags < 0 ? -1 : fcntl(number, F_DUPFD_CLOEXEC, 0);
+  if (file_ < 0) fail_writing(errno);
+  if ((flags & O_ACCMODE) != O_RDONLY) return;
+  close(std::exchange(file_, -1));
+  fail_writing(EBADF);
+}
+
+void output_file::open_path(const std::string& path) {
   namespace fs = std::filesystem;
   std::error_code error;
-  if (standard_) {
-    file_ = STDOUT_FILENO;
-  } else if (const auto status = fs::status(path, error); status.type() == fs::file_type::none) {
-    fail_writing(error.value());
-  } else if (fs::is_directory(status)) {
-    fail("{}: cannot write: {}", name_, system_message(EISDIR));
-  } else if (fs::exists(status) && !fs::is_regular_file(status)) {
-    file_ = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-    if (file_ < 0) fail_writing(errno);
-  } else {
-    if (fs::exists(status) && access(path.c_str(), W_OK) != 0) fail_writing(errno);
-    follow_links();
-    open_beside();
+  const auto status = fs::status(path, error);
+  if (status.type() == fs::file_type::none) fail_writing(error.value());
+  if (fs::is_directory(status)) fail_writing(EISDIR);
+  const resolved_path found = resolve(path);
+  if (found.descriptor) return open_descriptor(*found.descriptor);
+  target_ = found.path;
+  if (!fs::exists(status)) return open_beside();
+  if (fs::is_regular_file(status)) {
+    if (access(path.c_str(), W_OK) != 0) fail_writing(errno);
+    return open_beside();
   }
-  buffer_.reserve(2 * block);
-}
-
-/// Follows symbolic links, also to a file that does not exist yet. There is no circle, as the system has followed them before.
-void output_file::follow_links() {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  for (fs::path link(target_); fs::is_symlink(fs::symlink_status(link, ignored)); target_ = link.string())
-    link = link.parent_path() / fs::read_symlink(link);
+  file_ = open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
+  if (file_ < 0) fail_writing(errno);
 }
 
 void output_file::open_beside() {
-  const std::filesystem::path target(target_);
-  std::string pattern = (target.parent_path() / ("." + target.filename().string() + ".XXXXXX")).string();
-  file_ = mkstemp(pattern.data());
+  direct_ = false;
+  std::string pattern = temporary_pattern(target_);
+  {
+    const signals_held held;
+    file_ = mkstemp(pattern.data());
+    if (file_ >= 0) remove_on_signal(temporary_ = std::move(pattern));
+  }
+  const int code = errno;
+  if (file_ >= 0)
+    copy_permissions(target_, file_);
+  else if ((code == EACCES || code == EPERM || code == EROFS) && access(target_.c_str(), W_OK) == 0)
+    open_unnamed();
+  else
+    fail_writing(code);
+}
+
+void output_file::open_unnamed() {
+  file_ = open_unnamed_file();
   if (file_ < 0) fail_writing(errno);
-  temporary_ = std::move(pattern);
-  remember(temporary_);
-  (void)fchmod(file_, permissions(target_));  // may fail on a file system without permissions, which does no harm
 }
 
 output_file::~output_file() {
-  if (file_ >= 0 && !standard_) close(file_);
+  if (file_ >= 0) close(file_);
   if (temporary_.empty()) return;
+  const signals_held held;
   unlink(temporary_.c_str());
-  remove_it = 0;
+  remove_on_signal("");
 }
 
 void output_file::fail_writing(int code) const {
@@ -112,25 +98,52 @@ void output_file::fail_writing(int code) const {
 }
 
 void output_file::flush() {
-  const char* at = buffer_.data();
-  for (std::size_t left = buffer_.size(); left > 0;) {
-    const ssize_t written = write(file_, at, left);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail_writing(errno);
-    at += written;
-    left -= static_cast<std::size_t>(written);
-  }
+  if (const int code = write_all(file_, buffer_)) fail_writing(code);
   buffer_.clear();
 }
 
 void output_file::commit() {
   flush();
-  if (standard_) return;
+  if (!direct_) {
+    if (temporary_.empty()) return overwrite();
+    if (const int code = synchronize(file_)) fail_writing(code);
+    take_name();
+  }
   if (close(std::exchange(file_, -1)) != 0) fail_writing(errno);
-  if (temporary_.empty()) return;
-  if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail_writing(errno);
-  temporary_.clear();
-  remove_it = 0;
+}
+
+void output_file::take_name() {
+  {
+    const signals_held held;
+    if (std::rename(temporary_.c_str(), target_.c_str()) == 0) {
+      temporary_.clear();
+      remove_on_signal("");
+    } else if (errno != EBUSY && errno != EXDEV && errno != EPERM && errno != EACCES) {
+      fail_writing(errno);
+    }
+  }
+  if (!temporary_.empty()) return overwrite();  // a mount, or somebody else's file in a sticky directory
+  if (const int code = synchronize_directory(target_)) fail_writing(code);
+}
+
+/// The part beyond the old content comes first: if there is no room for it, the old content is whole.
+void output_file::overwrite() {
+  const int to = open(target_.c_str(), O_WRONLY | O_CLOEXEC);
+  if (to < 0) fail_writing(errno);
+  struct stat before {
+  }, after{};
+  const signals_held held;
+  int code = fstat(to, &before) != 0 || fstat(file_, &after) != 0 ? errno : 0;
+  if (code == 0 && after.st_size > before.st_size) {
+    code = copy_range(file_, to, before.st_size, after.st_size);
+    if (code == 0) code = synchronize(to);
+    if (code != 0) (void)!ftruncate(to, before.st_size);
+  }
+  if (code == 0) code = copy_range(file_, to, 0, std::min(before.st_size, after.st_size));
+  if (code == 0 && ftruncate(to, after.st_size) != 0) code = errno;
+  if (code == 0) code = synchronize(to);
+  if (close(to) != 0 && code == 0) code = errno;
+  if (code != 0) fail_writing(code);
 }
 
 void write_output(const std::string& path, std::string_view text) {

@@ -9,9 +9,16 @@
 
 namespace command {
 
-/// Writes to a temporary file beside the wanted one, and renames it at the end. Until `commit` the wanted file is as it was, and a
-/// run that fails or is interrupted leaves nothing behind. What cannot be replaced (`-` for standard output, a device, a pipe) is
-/// written to directly.
+/// Until `commit` the wanted file is as it was, and a run that fails or is interrupted leaves nothing behind. What is written
+/// depends on what the path leads to:
+///
+/// - No file, or a regular one: a temporary file beside it, which is on the disk before it is renamed. Whatever happens, also a
+///   loss of power, the file is the old or the new one. It keeps owner (where that is allowed) and permissions; symbolic links
+///   stay.
+/// - A regular file that can be written but not replaced (its directory is read-only or sticky, or it is a mount): a temporary
+///   file, whose content is copied by `commit` while signals wait. Only what cannot be held (SIGKILL, a loss of power) can leave a
+///   part of it. A full disk is found while the old content is whole, unless the file system copies what is overwritten.
+/// - An open descriptor (`-` or /dev/stdout, /dev/fd/N), a device or a pipe: written to directly, where its offset is.
 class output_file {
  public:
   /// Throws `failure` if it cannot be written.
@@ -30,16 +37,20 @@ class output_file {
 
  private:
   static constexpr std::size_t block = std::size_t{1} << 18;
-  void follow_links();
+  void open_descriptor(int number);
+  void open_path(const std::string& path);
   void open_beside();
+  void open_unnamed();
+  void take_name();
+  void overwrite();
   void flush();
   [[noreturn]] void fail_writing(int code) const;
 
   std::string name_;
   std::string target_;     ///< links followed
-  std::string temporary_;  ///< empty when written to directly
-  bool standard_;          ///< output, which is not closed
+  std::string temporary_;  ///< empty for a file without a name, and when written to directly
   int file_ = -1;
+  bool direct_ = true;
   std::string buffer_;
 };
 
@@ -49,9 +60,5 @@ void write_output(const std::string& path, std::string_view text);
 /// If the program was started without standard input, output or error, opens a file in its place that cannot be used. Otherwise the
 /// next file opened would get that number, and be taken for it. Call it before any other file is opened.
 void hold_standard_files();
-
-/// Makes the program remove its temporary file when a signal ends it. Signals that are ignored when it starts stay ignored. Writing
-/// to a closed pipe, or beyond the largest size of a file, becomes an ordinary error.
-void handle_signals();
 
 }  // namespace command
