@@ -32,4 +32,7 @@ TEST_CASE("what is no distribution over N is an error") {
   CHECK(message({{1, 1}, {2, 0}}) == "best_of_random: distribution[1].probability is 0, must be positive");
   CHECK(message({{1, 0.5}, {2, 0.25}}) == "best_of_random: sum of probabilities is 0.75, must be 1");
   CHECK(message_of<infalign::shape_error>([] { (void)best_of_random({}); }) == "best_of_random: distribution is empty");
+  const std::vector<best_of_random::outcome> many(257, {1, 1.0 / 257});
+  CHECK(message_of<infalign::shape_error>([&] { (void)best_of_random(many); }) ==
+        "best_of_random: distribution has 257 outcomes, the most are 256");
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,11 +27,15 @@ class best_of_random {
     double probability;
   };
 
-  /// Errors: `shape_error` if there is no outcome; `domain_error` for an n below 1, a probability that is not positive, or
-  /// probabilities that do not add to 1 within 1e-9 (they are divided by their sum).
+  static constexpr std::size_t most_outcomes = 256;
+
+  /// Errors: `shape_error` if there is no outcome, or more than `most_outcomes`; `domain_error` for an n below 1, a probability
+  /// that is not positive, or probabilities that do not add to 1 within 1e-9 (they are divided by their sum).
   INFALIGN_KEYED explicit best_of_random(std::vector<outcome> distribution) : outcomes_(std::move(distribution)) {
     constexpr const char* function = "best_of_random";
     expects<shape_error>(!outcomes_.empty(), function, "distribution is empty");
+    expects<shape_error>(outcomes_.size() <= most_outcomes, function, "distribution has ", outcomes_.size(),
+                         " outcomes, the most are ", most_outcomes);
     double sum = 0;
     for (std::size_t i = 0; i < outcomes_.size(); ++i) {
       const outcome& o = outcomes_[i];
@@ -61,6 +66,7 @@ class best_of_random {
   [[nodiscard]] const std::vector<outcome>& outcomes() const { return outcomes_; }
   /// `max(-G'')`: G is convex.
   [[nodiscard]] INFALIGN_KEYED double steepest_fall() const { return 0; }
+  [[nodiscard]] long density_cost() const { return 1 + static_cast<long>(outcomes_.size()) / 8; }
   /// For example `best_of_random:2=0.5,8=0.5`.
   [[nodiscard]] std::string name() const {
     std::string text = "best_of_random:";
