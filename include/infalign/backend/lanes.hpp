@@ -13,7 +13,7 @@
 /// | `select(m, a, b)`                     | `a` where the mask is set, else `b`                                          |
 /// | `a * b`, `a / b`, `-a`                | arithmetic, of real lanes                                                    |
 /// | `exp(a)`, `log(a)`, `sqrt(a)`         | functions, of real lanes                                                     |
-/// | `max(a, b)`                           | `a < b ? b : a`, of real lanes                                               |
+/// | `max(a, b)`                           | the larger, of real lanes; where one is NaN, either                          |
 /// | `lanewise(f, a)`                      | `f(x)` for every lane `x`, of real lanes                                     |
 ///
 /// Functions are found by argument-dependent lookup: declare them beside the type of the lanes.
