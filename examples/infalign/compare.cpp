@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// `infalign compare`: which of two policies wins more against one reference policy, paired by prompt.
+/// `infalign compare`: which of two policies wins more against one reference policy, or has more reward or passes, paired by prompt.
 
 #include <CLI/CLI.hpp>
 #include <array>
@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "estimand.hpp"
+#include "estimate_text.hpp"
 #include "failure.hpp"
 #include "infalign/backend/simd.hpp"
 #include "infalign/statistics/sign_flip.hpp"
@@ -20,18 +22,16 @@
 #include "record_options.hpp"
 #include "shared_options.hpp"
 #include "text_table.hpp"
-#include "win_rate_estimate.hpp"
 
 namespace command {
 
 namespace {
 
-struct compare_options : procedure_options, report_options {
+struct compare_options : estimand_options, report_options {
   record_options records;
   std::string short_prompts = "error";
   std::string policy;
   std::string baseline;
-  std::string reference;
 };
 
 struct comparison {
@@ -50,38 +50,35 @@ void expect_prompts(const reward_table& table, const reward_table& other) {
 }
 
 comparison compare(const reward_table& policy, const reward_table& baseline, const reward_table& reference,
-                   const procedures& served) {
+                   const estimand& what) {
   expect_prompts(policy, baseline);
   expect_prompts(baseline, policy);
-  const std::vector<double> wins = win_rates(policy, reference, served);
-  const std::vector<double> baseline_wins = win_rates(baseline, reference, served);
-  std::vector<double> difference(wins.size());
-  for (std::size_t p = 0; p < wins.size(); ++p)
-    difference[p] = wins[p] - baseline_wins[*baseline.prompts.find(policy.prompts.id(p))];
+  const std::vector<double> own = what.of(policy, reference);
+  const std::vector<double> other = what.of(baseline, reference);
+  std::vector<double> difference(own.size());
+  for (std::size_t p = 0; p < own.size(); ++p) difference[p] = own[p] - other[*baseline.prompts.find(policy.prompts.id(p))];
   infalign::simd on;
-  return {infalign::summarize(on, wins, infalign::win_rate_range),
-          infalign::summarize(on, baseline_wins, infalign::win_rate_range),
-          infalign::summarize(on, difference, infalign::win_rate_difference_range),
+  return {infalign::summarize(on, own, what.range()), infalign::summarize(on, other, what.range()),
+          infalign::summarize(on, difference, what.difference_range()),
           difference.size() > 1 ? infalign::sign_flip_p_value(difference) : std::nan("")};
 }
 
-std::string report(const compare_options& chosen, const comparison& found, const left_out& without) {
-  const auto side = [](const infalign::estimate& e) {
-    return json_object().add("win_rate", e.value).add("standard_error", e.standard_error);
+std::string report(const compare_options& chosen, const estimand& what, const comparison& found, const left_out& without) {
+  const auto side = [&](const infalign::estimate& e) {
+    return json_object().add(what.is_win_rate() ? "win_rate" : "value", e.value).add("standard_error", e.standard_error);
   };
   if (chosen.json) {
     json_object all;
-    all.add("prompts", static_cast<long long>(found.difference.count))
-        .add("policy", side(found.policy))
-        .add("baseline", side(found.baseline))
-        .add("difference", found.difference.value);
+    all.add("prompts", static_cast<long long>(found.difference.count));
+    if (!what.is_win_rate()) all.add("estimand", what.name());
+    all.add("policy", side(found.policy)).add("baseline", side(found.baseline)).add("difference", found.difference.value);
     add_error(all, found.difference, chosen.level);
     add_left_out(all, without);
     return all.add("level", chosen.level).add("p_value", found.p_value).text() + '\n';
   }
-  text_table table({"", "win rate", "s.e.", fmt::format("{:g} % interval", 100 * chosen.level)});
+  text_table table({"", what.title(), "s.e.", fmt::format("{:g} % interval", 100 * chosen.level)});
   const auto row = [&](const std::string& name, const infalign::estimate& e) {
-    table.add({name, fmt::format("{:.4f}", e.value), error_text(e), interval_text(e, chosen.level)});
+    table.add({name, value_text(e), error_text(e), interval_text(e, chosen.level)});
   };
   row(chosen.policy, found.policy);
   row(chosen.baseline, found.baseline);
@@ -98,16 +95,16 @@ void run(const compare_options& chosen) {
   if ((chosen.policy == "-") + (chosen.baseline == "-") + (chosen.reference == "-") > 1)
     throw usage_failure("--policy, --baseline and --reference: only one of them can be standard input");
   check(chosen.records);
-  const procedures served = procedures::parse(chosen);
+  const estimand what = estimand::parse(chosen);
   reward_table policy = read_rewards(chosen.policy, chosen.records);
   reward_table baseline = read_rewards(chosen.baseline, chosen.records);
-  reward_table reference = read_rewards(chosen.reference, chosen.records);
+  reward_table reference = what.is_win_rate() ? read_rewards(chosen.reference, chosen.records) : reward_table();
   left_out without{.missing_rewards = policy.missing + baseline.missing + reference.missing};
-  const auto needed = served.policy.samples_needed();
+  const auto needed = what.served().policy.samples_needed();
   if (chosen.short_prompts == "skip")
-    without.short_prompts = drop_short_prompts(
-        std::array<required, 3>{{{&policy, needed}, {&baseline, needed}, {&reference, served.reference.samples_needed()}}});
-  write_output("-", report(chosen, compare(policy, baseline, reference, served), without));
+    without.short_prompts = drop_short_prompts(std::array<required, 3>{
+        {{&policy, needed}, {&baseline, needed}, {&reference, what.served().reference.samples_needed()}}});
+  write_output("-", report(chosen, what, compare(policy, baseline, reference, what), without));
 }
 
 constexpr const char* explanation =
@@ -121,23 +118,23 @@ constexpr const char* explanation =
 constexpr const char* examples =
     "Examples:\n"
     "  infalign compare --policy a.jsonl --baseline b.jsonl --reference base.jsonl --procedure best_of:4\n"
-    "  infalign compare --policy a.jsonl --baseline b.jsonl --reference base.jsonl --procedure worst_of:4 --level 0.99 --json";
+    "  infalign compare --policy a.jsonl --baseline b.jsonl --reference base.jsonl --procedure worst_of:4 --level 0.99 --json\n"
+    "  infalign compare --policy a.jsonl --baseline b.jsonl --estimand pass@10";
 
 }  // namespace
 
 void add_compare(CLI::App& program) {
   CLI::App* const command = program.add_subcommand(
-      "compare", "Difference in win rate of two policies against one reference policy, paired by prompt.");
+      "compare",
+      "Difference of two policies in win rate against one reference policy, in expected reward or pass@k, paired by prompt.");
   const auto chosen = std::make_shared<compare_options>();
   command->add_option("--policy", chosen->policy, "Rewards of samples of one policy; - for standard input")->required();
   command->add_option("--baseline", chosen->baseline, "Rewards of samples of the other; - for standard input")->required();
-  command->add_option("--reference", chosen->reference, "Rewards of samples of the reference policy; - for standard input")
-      ->required();
-  add_procedures(*command, *chosen, "the reference policy");
+  add_estimand(*command, *chosen);
   add_record_options(*command, chosen->records);
   add_short(*command, chosen->short_prompts);
   add_report(*command, *chosen);
-  command->footer(records_help() + explanation + procedure_list() + examples);
+  command->footer(records_help() + estimand_help() + explanation + procedure_list() + examples);
   command->callback([chosen] { run(*chosen); });
 }
 

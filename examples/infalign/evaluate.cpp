@@ -13,16 +13,17 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "estimate_text.hpp"
 #include "failure.hpp"
 #include "infalign/backend/simd.hpp"
 #include "infalign/evaluation/off_policy.hpp"
 #include "infalign/transform/any_transform.hpp"
 #include "left_out.hpp"
 #include "output_file.hpp"
+#include "procedures.hpp"
 #include "record_options.hpp"
 #include "shared_options.hpp"
 #include "text_table.hpp"
-#include "win_rate_estimate.hpp"
 
 namespace command {
 

@@ -16,11 +16,12 @@
 
 #include "commands.hpp"
 #include "failure.hpp"
+#include "json_text.hpp"
 #include "output_file.hpp"
 #include "plan_plot.hpp"
+#include "procedures.hpp"
 #include "shared_options.hpp"
 #include "text_table.hpp"
-#include "win_rate_estimate.hpp"
 
 namespace command {
 

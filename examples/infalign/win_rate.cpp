@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// `infalign win-rate`: how often a policy beats the reference policy under an inference-time procedure.
+/// `infalign win-rate`: how often a policy beats the reference policy under an inference-time procedure, its expected reward, or pass@k.
 
 #include <CLI/CLI.hpp>
 #include <array>
@@ -9,6 +9,8 @@
 #include <string>
 
 #include "commands.hpp"
+#include "estimand.hpp"
+#include "estimate_text.hpp"
 #include "failure.hpp"
 #include "infalign/backend/simd.hpp"
 #include "infalign/statistics/summarize.hpp"
@@ -17,44 +19,57 @@
 #include "record_options.hpp"
 #include "shared_options.hpp"
 #include "text_table.hpp"
-#include "win_rate_estimate.hpp"
 
 namespace command {
 
 namespace {
 
-struct win_rate_options : procedure_options, report_options {
+struct win_rate_options : estimand_options, report_options {
   record_options records;
   std::string short_prompts = "error";
   std::string policy;
-  std::string reference;
   std::string per_prompt;
 };
 
-void write_per_prompt(const std::string& path, const reward_table& policy, const std::vector<double>& wins) {
+/// The key of the estimate in JSON.
+const char* key_of(const estimand& what) {
+  return what.is_win_rate() ? "win_rate" : "value";
+}
+
+void write_per_prompt(const std::string& path, const estimand& what, const reward_table& policy,
+                      const std::vector<double>& values) {
   output_file out(path);
-  for (std::size_t p = 0; p < wins.size(); ++p) {
+  for (std::size_t p = 0; p < values.size(); ++p) {
     json_object row;
-    row.add_raw("prompt_id", policy.prompts.json(p)).add("win_rate", wins[p]);
+    row.add_raw("prompt_id", policy.prompts.json(p)).add(key_of(what), values[p]);
     out.buffer() += row.text() + '\n';
     out.flush_if_full();
   }
   out.commit();
 }
 
-std::string report(const win_rate_options& chosen, const procedures& served, const infalign::estimate& mean,
+std::string report(const win_rate_options& chosen, const estimand& what, const infalign::estimate& mean,
                    const left_out& without) {
+  const procedures& served = what.served();
   if (chosen.json) {
     json_object found;
-    found.add("prompts", static_cast<long long>(mean.count)).add("win_rate", mean.value);
+    found.add("prompts", static_cast<long long>(mean.count));
+    if (!what.is_win_rate()) found.add("estimand", what.name());
+    found.add(key_of(what), mean.value);
     add_error(found, mean, chosen.level);
     add_left_out(found, without);
     return found.add("level", chosen.level).text() + '\n';
   }
-  text_table table(
-      {"procedure", "reference", "prompts", "win rate", "s.e.", fmt::format("{:g} % interval", 100 * chosen.level)});
-  table.add({served.policy.name(), served.reference.name(), std::to_string(mean.count), fmt::format("{:.4f}", mean.value),
-             error_text(mean), interval_text(mean, chosen.level)});
+  std::vector<std::string> header{"procedure", "prompts", what.title(), "s.e.",
+                                  fmt::format("{:g} % interval", 100 * chosen.level)};
+  std::vector<std::string> row{served.policy.name(), std::to_string(mean.count), value_text(mean), error_text(mean),
+                               interval_text(mean, chosen.level)};
+  if (what.is_win_rate()) {
+    header.insert(header.begin() + 1, "reference");
+    row.insert(row.begin() + 1, served.reference.name());
+  }
+  text_table table(std::move(header));
+  table.add(std::move(row));
   return table.text() + left_out_text(without);
 }
 
@@ -64,18 +79,18 @@ void run(const win_rate_options& chosen) {
   if (chosen.policy == "-" && chosen.reference == "-")
     throw usage_failure("--policy and --reference: only one of them can be standard input");
   check(chosen.records);
-  const procedures served = procedures::parse(chosen);
+  const estimand what = estimand::parse(chosen);
   reward_table policy = read_rewards(chosen.policy, chosen.records);
-  reward_table reference = read_rewards(chosen.reference, chosen.records);
+  reward_table reference = what.is_win_rate() ? read_rewards(chosen.reference, chosen.records) : reward_table();
   left_out without{.missing_rewards = policy.missing + reference.missing};
   if (chosen.short_prompts == "skip")
-    without.short_prompts = drop_short_prompts(
-        std::array<required, 2>{{{&policy, served.policy.samples_needed()}, {&reference, served.reference.samples_needed()}}});
-  const std::vector<double> wins = win_rates(policy, reference, served);
+    without.short_prompts = drop_short_prompts(std::array<required, 2>{
+        {{&policy, what.served().policy.samples_needed()}, {&reference, what.served().reference.samples_needed()}}});
+  const std::vector<double> values = what.of(policy, reference);
   infalign::simd on;
-  const infalign::estimate mean = infalign::summarize(on, wins, infalign::win_rate_range);
-  if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, policy, wins);
-  write_output("-", report(chosen, served, mean, without));
+  const infalign::estimate mean = infalign::summarize(on, values, what.range());
+  if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, what, policy, values);
+  write_output("-", report(chosen, what, mean, without));
 }
 
 constexpr const char* explanation =
@@ -91,24 +106,24 @@ constexpr const char* examples =
     "  infalign win-rate --policy policy.jsonl --reference base.jsonl --procedure best_of:4\n"
     "  infalign win-rate --policy policy.jsonl --reference base.jsonl --procedure best_of:4 --reference-procedure standard "
     "--json\n"
-    "  infalign win-rate --policy policy.jsonl --reference base.jsonl --procedure worst_of:8 --per-prompt rows.jsonl";
+    "  infalign win-rate --policy policy.jsonl --reference base.jsonl --procedure worst_of:8 --per-prompt rows.jsonl\n"
+    "  infalign win-rate --policy passes.jsonl --estimand pass@5\n"
+    "  infalign win-rate --policy policy.jsonl --estimand expected-reward --procedure best_of:4";
 
 }  // namespace
 
 void add_win_rate(CLI::App& program) {
-  CLI::App* const command =
-      program.add_subcommand("win-rate", "Win rate of a policy against the reference policy, with its error.");
+  CLI::App* const command = program.add_subcommand(
+      "win-rate", "Win rate of a policy against the reference policy, its expected reward, or pass@k, with the error.");
   command->alias("winrate");  // its name before 0.2
   const auto chosen = std::make_shared<win_rate_options>();
   command->add_option("--policy", chosen->policy, "Rewards of samples of the policy; - for standard input")->required();
-  command->add_option("--reference", chosen->reference, "Rewards of samples of the reference policy; - for standard input")
-      ->required();
-  add_procedures(*command, *chosen, "the reference policy");
+  add_estimand(*command, *chosen);
   add_record_options(*command, chosen->records);
   add_short(*command, chosen->short_prompts);
   command->add_option("--per-prompt", chosen->per_prompt, "Write the win rate of every prompt here, one record a line");
   add_report(*command, *chosen);
-  command->footer(records_help() + explanation + procedure_list() + examples);
+  command->footer(records_help() + estimand_help() + explanation + procedure_list() + examples);
   command->callback([chosen] { run(*chosen); });
 }
 

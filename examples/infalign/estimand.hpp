@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// What is estimated of every prompt of a policy: a win rate, an expected reward, or pass@k. `win-rate` and `compare` share it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "infalign/statistics/estimate.hpp"
+#include "procedures.hpp"
+#include "reward_table.hpp"
+#include "shared_options.hpp"
+
+namespace command {
+
+struct estimand_options : procedure_options {
+  std::string estimand = "win-rate";
+  std::string reference;  ///< a file, for win rates alone
+};
+
+class estimand {
+ public:
+  /// Throws `usage_failure` for options that make no sense together.
+  static estimand parse(const estimand_options& chosen);
+
+  [[nodiscard]] bool is_win_rate() const { return kind_ == kind::win_rate; }
+  /// As the option names it: `pass@5`.
+  [[nodiscard]] const std::string& name() const { return name_; }
+  /// As a table heads it: `win rate`.
+  [[nodiscard]] std::string title() const;
+  [[nodiscard]] const procedures& served() const { return served_; }
+  [[nodiscard]] infalign::quantity_range range() const;
+  [[nodiscard]] infalign::quantity_range difference_range() const;
+
+  /// The unbiased estimate of every prompt of `policy`, in its order. `reference` is for win rates: prompts that only the
+  /// reference has are left out. Throws `failure` for a prompt without reference or with fewer samples than are drawn, and for
+  /// rewards other than 0 and 1 where passes are counted.
+  [[nodiscard]] std::vector<double> of(const reward_table& policy, const reward_table& reference) const;
+
+ private:
+  enum class kind { win_rate, expected_reward, pass_at_k };
+  estimand(kind what, std::string name, procedures served) : kind_(what), name_(std::move(name)), served_(std::move(served)) {}
+
+  kind kind_;
+  std::string name_;
+  procedures served_;
+};
+
+/// `--estimand`, `--procedure`, `--reference` and `--reference-procedure`.
+void add_estimand(CLI::App& to, estimand_options& chosen);
+
+/// What the option means, for the end of a help text.
+std::string estimand_help();
+
+}  // namespace command
