@@ -65,10 +65,10 @@ class ranking {
     if (record.is_count())
       record.fail_here("n and successes count rewards, and calibrate needs the reward of each rollout: a list in rewards");
     const auto prompt = prompts_.find(record.prompt());
-    if (!prompt) record.fail_here("prompt {} has no reference in {}", json(record.prompt()), name_);
+    if (!prompt) record.fail_here("prompt {} has no reference in {}", shown(record.prompt()), name_);
     const infalign::prompt_cdf<double> cdf = fitted_[*prompt];
     if (leave_one_out_ && cdf.references() < 2)
-      record.fail_here("prompt {} has 1 reference in {}, leaving one out needs at least 2", json(record.prompt()), name_);
+      record.fail_here("prompt {} has 1 reference in {}, leaving one out needs at least 2", shown(record.prompt()), name_);
     for (const double reward : record.rewards()) {
       if (std::isnan(reward))
         use(reward, cdf.references());
@@ -85,7 +85,7 @@ class ranking {
       return cdf.calibrated_leave_one_out(reward, ties_, position_++);
     } catch (const infalign::domain_error&) {
       record.fail_here("reward {} is none of the references of prompt {} in {}, so it cannot be left out of them",
-                       number(reward), json(record.prompt()), name_);
+                       number(reward), shown(record.prompt()), name_);
     }
   }
 
@@ -170,12 +170,12 @@ void run(const calibrate_options& chosen) {
   const std::string reference_name = table.name;
   const std::uint64_t missing_references = table.missing;
   ranking references(std::move(table), ties, chosen.leave_one_out);
-  progress shown("calibrating " + in.lines().name(), in.lines().total_bytes());
+  progress so_far("calibrating " + in.lines().name(), in.lines().total_bytes());
   std::uint64_t records = 0;
   for (; in.next(); ++records) {
     writer.write(out.buffer(), in, references);
     out.flush_if_full();
-    shown.update(records, in.lines().bytes_read());
+    so_far.update(records, in.lines().bytes_read());
   }
   if (records == 0) fail("{}: there is no record in it", in.lines().name());
   out.commit();

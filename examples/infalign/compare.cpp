@@ -46,7 +46,7 @@ void expect_prompts(const reward_table& table, const reward_table& other) {
   for (std::size_t p = 0; p < table.prompts.size(); ++p)
     if (!other.prompts.find(table.prompts.id(p)))
       fail("{}:{}: prompt {} is not in {}, and a comparison is paired by prompt", table.name, table.first_line[p],
-           table.prompts.json(p), other.name);
+           table.prompts.shown(p), other.name);
 }
 
 comparison compare(const reward_table& policy, const reward_table& baseline, const reward_table& reference,

@@ -55,7 +55,7 @@ void expect_two(const reward_table& reference) {
   for (std::size_t p = 0; p < reference.prompts.size(); ++p)
     if (reference.count(p) < 2)
       fail("{}:{}: prompt {} has 1 reward, a prediction needs at least 2 (--short skip leaves it out)", reference.name,
-           reference.first_line[p], reference.prompts.json(p));
+           reference.first_line[p], reference.prompts.shown(p));
 }
 
 /// Fails where a prediction is not finite: a very steep transform can leave the range of `double`.

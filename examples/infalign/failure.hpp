@@ -12,6 +12,8 @@
 #include <system_error>
 #include <utility>
 
+#include "printable.hpp"
+
 namespace command {
 
 /// Bad input, or a file that cannot be read or written.
@@ -34,14 +36,17 @@ inline std::string system_message(int code) {
   return std::generic_category().message(code);
 }
 
-/// `read(text)` for the value of an option. If the library throws, its message is passed on with the option's name in front.
+/// `read(text)` for the value of an option. If the library throws, its message is passed on with the option's name in front, and
+/// of a long value only the beginning.
 template <class Read>
 auto option_value(std::string_view option, const std::string& text, Read&& read) {
   try {
     return read(text);
   } catch (const std::runtime_error& wrong) {
-    const std::string_view message = wrong.what();
-    throw usage_failure(fmt::format("{}: {}", option, message.substr(message.find(": ") + 2)));
+    std::string message = wrong.what();
+    message.erase(0, message.find(": ") + 2);
+    if (const auto at = message.find(text); at != std::string::npos) message.replace(at, text.size(), excerpt(text));
+    throw usage_failure(fmt::format("{}: {}", option, message));
   }
 }
 

@@ -15,23 +15,13 @@
 
 #include "line_reader.hpp"
 #include "marked_numbers.hpp"
+#include "printable.hpp"
 
 namespace command {
 
 namespace dom = simdjson::dom;
 
 static_assert(line_reader::padding >= simdjson::SIMDJSON_PADDING);
-
-std::string excerpt(std::string_view text) {
-  constexpr std::size_t longest = 60;
-  std::size_t size = std::min(text.size(), longest);
-  if (size < text.size())
-    while (size > 0 && (text[size] & 0xC0) == 0x80) --size;
-  std::string out(text.substr(0, size));
-  for (char& c : out)
-    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
-  return size < text.size() ? out + "…" : out;
-}
 
 namespace {
 

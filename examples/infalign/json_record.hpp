@@ -28,9 +28,6 @@ struct record {
   }
 };
 
-/// The beginning of a value or line for a message: at most 60 bytes, cut between characters, control characters as blanks.
-std::string excerpt(std::string_view text);
-
 class json_record {
  public:
   /// A count stands for at most so many rewards.

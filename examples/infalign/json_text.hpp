@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "printable.hpp"
+
 namespace command {
 
 /// The shortest text that reads back as `value`; JSON has no infinity and no NaN, they become null.
@@ -29,15 +31,28 @@ inline std::string number(double value) {
   return out;
 }
 
+/// A character by its number in UTF-16, of which JSON needs two beyond 0xFFFF.
+inline std::string json_escape(char32_t code) {
+  if (code < 0x10000) return fmt::format("\\u{:04x}", static_cast<unsigned>(code));
+  const auto beyond = static_cast<unsigned>(code) - 0x10000u;
+  return fmt::format("\\u{:04x}\\u{:04x}", 0xD800u + (beyond >> 10), 0xDC00u + (beyond & 0x3FFu));
+}
+
+/// `text` in quotes. What a terminal would obey or not show is escaped; a byte that is not UTF-8, as a file name may hold, is
+/// U+FFFD.
 inline std::string json_string(std::string_view text) {
   std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\')
-      out.append(1, '\\').append(1, c);
-    else if (static_cast<unsigned char>(c) < 0x20)
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+  while (!text.empty()) {
+    const utf8_character next = first_character(text);
+    if (!next.valid)
+      out += json_escape(0xFFFD);
+    else if (next.code == '"' || next.code == '\\')
+      out.append(1, '\\').append(1, text.front());
+    else if (!is_printable(next.code))
+      out += json_escape(next.code);
     else
-      out += c;
+      out += text.substr(0, next.size);
+    text.remove_prefix(next.size);
   }
   return out + '"';
 }

@@ -5,24 +5,28 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cstddef>
 #include <cstdio>
 #include <exception>
 #include <iostream>
 #include <string>
+#include <string_view>
 
 #include "commands.hpp"
 #include "failure.hpp"
 #include "infalign/core/config.hpp"
 #include "output_file.hpp"
+#include "printable.hpp"
 #include "signals.hpp"
 
 namespace {
 
-/// Prints the message on standard error as a single line, even if it holds line feeds.
-int complain(std::string message, int code) {
-  for (char& c : message)
-    if (c == '\n') c = ' ';
-  std::fputs(("infalign: " + message + '\n').c_str(), stderr);  // may fail; then the exit code must be enough
+/// Every error ends here: one line on standard error, without anything that a terminal would obey, and of bounded length, whatever
+/// files and arguments brought into it.
+int complain(std::string_view message, int code) {
+  constexpr std::size_t longest = 1000;
+  std::fputs(("infalign: " + command::shortened(message, longest) + '\n').c_str(),
+             stderr);  // may fail; then the code must be enough
   return code;
 }
 

@@ -6,8 +6,10 @@
 #include <cmath>
 #include <cstddef>
 #include <optional>
+#include <string>
 
 #include "../shared/svg_panel.hpp"
+#include "printable.hpp"
 
 namespace command {
 
@@ -20,6 +22,20 @@ struct curve {
   std::string name;
   std::vector<std::optional<tradeoff_point>> points;
 };
+
+/// A name as text of XML, no longer than there is room for.
+std::string label(const std::string& name, std::size_t longest) {
+  std::string text;
+  for (const char c : shortened(name, longest)) {
+    if (c == '&')
+      text += "&amp;";
+    else if (c == '<')
+      text += "&lt;";
+    else
+      text += c;
+  }
+  return text;
+}
 
 /// KLs from the base policy's 0 on, denser there because win rates rise steeply.
 std::vector<infalign::kl_budget> grid(double largest_kl) {
@@ -48,8 +64,8 @@ std::string marks(const infalign::plan_table& plan, const std::string& name, con
       if (row.transform == name && row.reached)
         svg += format(
             "<circle fill='%s' r='3.2' cx='%.1f' cy='%.1f'><title>%s, beta %.4g: KL %.3f, win rate %.4f</title></circle>\n",
-            colour(method), p.x(row.reached->kl), p.y(win_rate(*row.reached, panel)), name.c_str(), row.reached->beta,
-            row.reached->kl, win_rate(*row.reached, panel));
+            colour(method), p.x(row.reached->kl), p.y(win_rate(*row.reached, panel)), label(name, 200).c_str(),
+            row.reached->beta, row.reached->kl, win_rate(*row.reached, panel));
   return svg;
 }
 
@@ -97,14 +113,14 @@ std::string plan_plot(const infalign::plan_table& plan, const infalign::matchup&
   const std::array<std::string, 2> titles = {played.name(), "standard sampling"};
   for (std::size_t panel = 0; panel < titles.size(); ++panel) {
     const svg_panel p = panel_of(curves, panel, largest_kl);
-    svg += shared::axis(p, titles[panel]);
+    svg += shared::axis(p, label(titles[panel], 40));
     for (std::size_t m = 0; m < curves.size(); ++m)
       svg += line(curves[m], p, panel, m) + marks(plan, curves[m].name, p, panel, m);
   }
   for (std::size_t m = 0; m < curves.size(); ++m) {
     const double x = 64 + 180.0 * static_cast<double>(m % 4), y = legend_top + 20.0 * static_cast<double>(m / 4);
     svg += format("<circle fill='%s' r='5' cx='%.1f' cy='%.1f'/><text class='label' x='%.1f' y='%.1f'>%s</text>\n", colour(m),
-                  x, y, x + 10, y + 4, curves[m].name.c_str());
+                  x, y, x + 10, y + 4, label(curves[m].name, 26).c_str());
   }
   return svg + "</svg>\n";
 }

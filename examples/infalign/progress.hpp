@@ -10,15 +10,17 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
-#include <utility>
+#include <string_view>
+
+#include "printable.hpp"
 
 namespace command {
 
 class progress {
  public:
   /// `total_bytes` is 0 where it is not known.
-  progress(std::string what, std::uint64_t total_bytes)
-      : what_(std::move(what)), total_(total_bytes), terminal_(isatty(STDERR_FILENO) != 0) {}
+  progress(std::string_view what, std::uint64_t total_bytes)
+      : what_(shortened(what, 60)), total_(total_bytes), terminal_(isatty(STDERR_FILENO) != 0) {}
   progress(const progress&) = delete;
   progress& operator=(const progress&) = delete;
   /// Leaves a clean line.

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "json_text.hpp"
+#include "printable.hpp"
 
 namespace command {
 
@@ -17,6 +18,11 @@ struct prompt_id {
 /// The id as JSON: `7` or `"seven"`.
 inline std::string json(const prompt_id& id) {
   return id.is_text ? json_string(id.bytes) : std::string(id.bytes);
+}
+
+/// The id in a message: the beginning of its JSON.
+inline std::string shown(const prompt_id& id) {
+  return excerpt(json(id));
 }
 
 }  // namespace command

@@ -42,6 +42,8 @@ class prompt_index {
   }
   /// The id as JSON: `7` or `"seven"`.
   [[nodiscard]] std::string json(std::size_t prompt) const { return command::json(id(prompt)); }
+  /// The id in a message.
+  [[nodiscard]] std::string shown(std::size_t prompt) const { return command::shown(id(prompt)); }
 
  private:
   static constexpr std::uint32_t empty = 0xFFFFFFFFu;

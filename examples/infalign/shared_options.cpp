@@ -62,7 +62,8 @@ std::vector<double> positive_numbers(std::string_view option, const std::vector<
       char* stop = nullptr;
       const double value = std::strtod(part.c_str(), &stop);
       if (part.empty() || *stop != '\0')
-        throw usage_failure(fmt::format("{}: '{}': '{}' is no number; the syntax is X,X,…", option, list, part));
+        throw usage_failure(
+            fmt::format("{}: '{}': '{}' is no number; the syntax is X,X,…", option, excerpt(list), excerpt(part)));
       expect_positive(option, value);
       numbers.push_back(value);
     }

@@ -12,13 +12,20 @@
 #include <utility>
 #include <vector>
 
+#include "printable.hpp"
+
 namespace command {
 
-/// Columns as wide as their widest cell; the first is flush left, the others, numbers, flush right.
+/// Columns as wide as their widest cell; the first is flush left, the others, numbers, flush right. Names are printable and not
+/// too long.
 class text_table {
  public:
-  explicit text_table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  explicit text_table(std::vector<std::string> header) { add(std::move(header)); }
+  void add(std::vector<std::string> row) {
+    constexpr std::size_t longest = 100;
+    for (std::string& cell : row) cell = shortened(cell, longest);
+    rows_.push_back(std::move(row));
+  }
 
   [[nodiscard]] std::string text() const {
     std::vector<std::size_t> widths(rows_.front().size());
