@@ -22,7 +22,7 @@ void expect_enough(const reward_table& table, std::size_t prompt, const infalign
   const infalign::index_t count = table.count(prompt);
   if (count < procedure.samples_needed())
     fail("{}:{}: prompt {} has {} reward{}, fewer than the {} that {} draws (--short skip leaves it out)", table.name,
-         table.first_line[prompt], table.prompts.json(prompt), count, count == 1 ? "" : "s", procedure.samples_needed(),
+         table.first_line[prompt], table.prompts.shown(prompt), count, count == 1 ? "" : "s", procedure.samples_needed(),
          procedure.name());
 }
 
@@ -65,7 +65,7 @@ std::vector<double> win_rates(const reward_table& policy, const reward_table& re
   for (std::size_t p = 0; p < policy.prompts.size(); ++p) {
     const auto partner = reference.prompts.find(policy.prompts.id(p));
     if (!partner)
-      fail("{}:{}: prompt {} has no reference in {}", policy.name, policy.first_line[p], policy.prompts.json(p),
+      fail("{}:{}: prompt {} has no reference in {}", policy.name, policy.first_line[p], policy.prompts.shown(p),
            reference.name);
     expect_enough(policy, p, chosen.policy);
     expect_enough(reference, *partner, chosen.reference);
@@ -92,7 +92,7 @@ void expect_passes(const reward_table& table, const std::string& name) {
     for (auto i = table.offsets[p]; i < table.offsets[p + 1]; ++i)
       if (const double reward = table.rewards[static_cast<std::size_t>(i)]; reward != 0 && reward != 1)
         fail("{}:{}: prompt {} has a reward of {}, but {} takes 0 and 1 (or false and true)", table.name, table.first_line[p],
-             table.prompts.json(p), reward, name);
+             table.prompts.shown(p), reward, name);
 }
 
 /// The K of `pass@K`.
