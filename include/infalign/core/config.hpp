@@ -12,6 +12,10 @@
     "infalign needs NaN, infinity and the order of sums as written: compile without -ffast-math, -ffinite-math-only and -fassociative-math"
 #endif
 
+#if defined(__GNUC__) && !defined(__cpp_exceptions) && !defined(__CUDACC__)
+#error "infalign reports errors by exceptions, and catches some of its own: compile without -fno-exceptions"
+#endif
+
 #define INFALIGN_VERSION_MAJOR 0
 #define INFALIGN_VERSION_MINOR 2
 #define INFALIGN_VERSION_PATCH 0

@@ -8,7 +8,9 @@
 #include <array>
 #include <charconv>
 #include <concepts>
+#include <locale>
 #include <span>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -65,10 +67,7 @@ class parameter_reader {
   template <class T>
   [[nodiscard]] T number(std::string_view parameter, std::string_view value) const {
     T result{};
-    const char* const end = value.data() + value.size();
-    const auto [stop, status] = std::from_chars(value.data(), end, result);
-    const bool finite = result - result == T(0);
-    if (status != std::errc() || stop != end || !finite)
+    if (!read_number(value, result) || !(result - result == T(0)))
       fail(parameter, " is '", shortened(value), "', must be a ", std::integral<T> ? "whole" : "finite", " number");
     return result;
   }
@@ -91,6 +90,22 @@ class parameter_reader {
     const std::string_view taken = value.substr(0, value.find(':'));
     left_ = value.substr(taken.size());
     return taken;
+  }
+
+  /// All of `text` as a number, written as `std::from_chars` reads it. Some standard libraries have no `from_chars` of `double` yet
+  /// (libc++ before version 20); there a stream reads what has no other characters than those of decimal numbers.
+  template <class T>
+  static bool read_number(std::string_view text, T& number) {
+    if constexpr (requires { std::from_chars(text.data(), text.data(), number); }) {
+      const char* const end = text.data() + text.size();
+      const auto [stop, status] = std::from_chars(text.data(), end, number);
+      return status == std::errc() && stop == end;
+    } else {
+      if (text.starts_with('+') || text.find_first_not_of("0123456789+-.eE") != std::string_view::npos) return false;
+      std::istringstream in{std::string(text)};
+      in.imbue(std::locale::classic());
+      return in >> number && in.peek() == std::istringstream::traits_type::eof();
+    }
   }
 
   std::string_view function_;

@@ -55,7 +55,7 @@ struct half {
     const float scaled = detail::bit_cast<float>(size << 13) * 0x1.0p112f;
     const std::uint32_t finite = detail::bit_cast<std::uint32_t>(scaled);
     const std::uint32_t word = size < 0x7c00u ? finite : 0x7f800000u | (size << 13);
-    return detail::bit_cast<float>(word | (static_cast<std::uint32_t>(bits & 0x8000u) << 16));
+    return detail::bit_cast<float>(word | ((bits & 0x8000u) << 16));
   }
 
  private:

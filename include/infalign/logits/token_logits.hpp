@@ -17,9 +17,9 @@ namespace infalign {
 template <class L, class Space = host_memory>
 struct token_logits {
   using memory_space = Space;
-  rows<const L, Space> policy;             ///< T×V logits of the policy; rows may be strided
-  rows<const L, Space> base;               ///< T×V logits of the base policy, or empty: no base
-  span<const std::int32_t, Space> tokens;  ///< T ids in [0, V)
+  rows<const L, Space> policy{};             ///< T×V logits of the policy; rows may be strided
+  rows<const L, Space> base{};               ///< T×V logits of the base policy, or empty: no base
+  span<const std::int32_t, Space> tokens{};  ///< T ids in [0, V)
 
   /// The base policy's logits of token `t`, or null.
   INFALIGN_HD const L* base_row(index_t t) const { return base.empty() ? nullptr : base[t].data(); }

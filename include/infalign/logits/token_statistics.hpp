@@ -13,10 +13,10 @@ namespace infalign {
 template <class T, class Space = host_memory>
 struct token_statistics {
   using memory_space = Space;
-  span<T, Space> loss;      ///< policy loss, without the KL and entropy terms
-  span<T, Space> log_prob;  ///< `log π(token)`
-  span<T, Space> kl;        ///< `KL(π‖π₀)` over the whole vocabulary; 0 if there is no base
-  span<T, Space> entropy;   ///< entropy of `π` in nats
+  span<T, Space> loss{};      ///< policy loss, without the KL and entropy terms
+  span<T, Space> log_prob{};  ///< `log π(token)`
+  span<T, Space> kl{};        ///< `KL(π‖π₀)` over the whole vocabulary; 0 if there is no base
+  span<T, Space> entropy{};   ///< entropy of `π` in nats
 };
 
 namespace detail {

@@ -50,7 +50,7 @@ inline double exact_sign_flip_share(const signed_sums& sums, std::size_t m, doub
   const std::uint64_t choices = std::uint64_t{1} << m;
   std::uint64_t extreme = 0;
   for (std::uint64_t signs = 0; signs < choices; ++signs)
-    extreme += std::abs(sums.sum([&](std::size_t k) { return signs >> (8 * k) & 0xff; })) >= least ? 1 : 0;
+    extreme += std::abs(sums.sum([&](std::size_t k) { return signs >> (8 * k) & 0xff; })) >= least ? 1u : 0u;
   return static_cast<double>(extreme) / static_cast<double>(choices);
 }
 
@@ -64,7 +64,7 @@ inline double random_sign_flip_share(const signed_sums& sums, std::uint64_t draw
       const philox4x32 random(block, draw, seed);
       for (std::size_t i = 0; i < 4; ++i) words[4 * block + i] = random.word[i];
     }
-    extreme += std::abs(sums.sum([&](std::size_t k) { return words[k / 4] >> (8 * (k % 4)) & 0xff; })) >= least ? 1 : 0;
+    extreme += std::abs(sums.sum([&](std::size_t k) { return words[k / 4] >> (8 * (k % 4)) & 0xff; })) >= least ? 1u : 0u;
   }
   return static_cast<double>(extreme) / static_cast<double>(draws + 1);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <string_view>
 
 #include "infalign/backend/validate.hpp"
@@ -123,16 +124,16 @@ struct count_kernel {
   }
 
  private:
-  template <int Block, class Team, class Group, class Weight>
+  template <std::size_t Block, class Team, class Group, class Weight>
   INFALIGN_HD void rank(Team& team, index_t g, Group group, const Weight& weight, double total, index_t first) const {
     using V = typename Team::template vec<T>;
-    constexpr int C = Count::components;
+    constexpr std::size_t C = Count::components;
     // Whole numbers are exact in float up to 2^24; no reference adds more than 2 to a lane.
     constexpr index_t exact = index_t{1} << 22;
     const auto values = rewards[g];
     V x[Block];
     double sums[Block * C] = {};
-    for (int b = 0; b < Block; ++b) x[b] = V(static_cast<T>(values[first + b]));
+    for (std::size_t b = 0; b < Block; ++b) x[b] = V(static_cast<T>(values[first + static_cast<index_t>(b)]));
     for (index_t begin = 0; begin < group.size(); begin += exact) {
       const index_t n = group.size() - begin < exact ? group.size() - begin : exact;
       const auto* chunk = group.data() + begin;
@@ -141,15 +142,16 @@ struct count_kernel {
       team.template loop<T>(n, [&](auto at, auto) {
         const V reference = at.load(chunk, infinity<T>);  // padding is above every reward: it is not counted
         const auto w = weight.load(at, begin);
-        for (int b = 0; b < Block; ++b) count.add(at, counts + b * C, reference, x[b], w);
+        for (std::size_t b = 0; b < Block; ++b) count.add(at, counts + b * C, reference, x[b], w);
       });
-      for (int c = 0; c < Block * C; ++c) sums[c] += Weight::total(team, counts[c]);
+      for (std::size_t c = 0; c < Block * C; ++c) sums[c] += Weight::total(team, counts[c]);
     }
     const auto result = out[g];
     team.items(Block, [&](index_t b) {
       const double self = leave_one_out ? weight.at(first + b) : 0.0;
       const index_t position = rewards.offset(g) + first + b;
-      result[first + b] = stored_share<typename Out::value_type>(count.value(sums + b * C, total, self, position));
+      result[first + b] =
+          stored_share<typename Out::value_type>(count.value(sums + b * Count::components, total, self, position));
     });
   }
 };

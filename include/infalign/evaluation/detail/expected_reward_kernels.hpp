@@ -3,6 +3,8 @@
 /// The expected reward of what a procedure serves for one prompt, from ranks found by comparing or by sorting.
 #pragma once
 
+#include <cstddef>
+
 #include "infalign/core/bisect.hpp"
 #include "infalign/core/math.hpp"
 #include "infalign/evaluation/detail/served_shares.hpp"
@@ -35,7 +37,7 @@ struct expected_reward_by_counting {
   }
 
  private:
-  template <int Block, class Team, class Y>
+  template <std::size_t Block, class Team, class Y>
   INFALIGN_HD double block(Team& team, Y y, index_t first) const {
     value_ranks own[Block];
     rank_by_counting<Block, T>(team, y, y.data() + first, own);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 
 #include "infalign/core/bisect.hpp"
 #include "infalign/core/math.hpp"
@@ -63,12 +64,12 @@ auto shares_of(B& on, Frame& frame, const Groups& groups, const Procedure& proce
 }
 
 /// For each of `Block` values, how many of the group are below it and how many at or below. Counts in lanes of `T`.
-template <int Block, class T, class Team, class Group, class X>
+template <std::size_t Block, class T, class Team, class Group, class X>
 INFALIGN_HD void rank_by_counting(Team& team, Group group, const X* values, value_ranks* ranks) {
   using V = typename Team::template vec<T>;
   constexpr index_t exact = index_t{1} << 22;  // counts are exact up to 2^24 a lane
   V x[Block];
-  for (int b = 0; b < Block; ++b) {
+  for (std::size_t b = 0; b < Block; ++b) {
     x[b] = V(static_cast<T>(values[b]));
     ranks[b] = {0, 0};
   }
@@ -76,21 +77,21 @@ INFALIGN_HD void rank_by_counting(Team& team, Group group, const X* values, valu
     const index_t n = group.size() - begin < exact ? group.size() - begin : exact;
     const auto* chunk = group.data() + begin;
     V below[Block], at_or_below[Block];
-    for (int b = 0; b < Block; ++b) below[b] = at_or_below[b] = V(0);
+    for (std::size_t b = 0; b < Block; ++b) below[b] = at_or_below[b] = V(0);
     team.template loop<T>(n, [&](auto at, auto) {
       const V z = at.load(chunk, infinity<T>);
-      for (int b = 0; b < Block; ++b) {
+      for (std::size_t b = 0; b < Block; ++b) {
         below[b] = at.count_where(below[b], z < x[b]);
         at_or_below[b] = at.count_where(at_or_below[b], z <= x[b]);
       }
     });
-    for (int b = 0; b < Block; ++b) {
+    for (std::size_t b = 0; b < Block; ++b) {
       ranks[b].below += static_cast<index_t>(team.count(below[b]));
       ranks[b].at_or_below += static_cast<index_t>(team.count(at_or_below[b]));
     }
   }
   // An infinite value, on a backend that does not look, has the padding at or below it as well.
-  for (int b = 0; b < Block; ++b)
+  for (std::size_t b = 0; b < Block; ++b)
     if (ranks[b].at_or_below > group.size()) ranks[b].at_or_below = group.size();
 }
 

@@ -3,6 +3,8 @@
 /// The win-rate statistic of one prompt, from ranks found by comparing or by searching.
 #pragma once
 
+#include <cstddef>
+
 #include "infalign/core/bisect.hpp"
 #include "infalign/core/math.hpp"
 #include "infalign/evaluation/detail/served_shares.hpp"
@@ -41,7 +43,7 @@ struct win_rate_by_counting {
   }
 
  private:
-  template <int Block, class Team, class Y, class Z>
+  template <std::size_t Block, class Team, class Y, class Z>
   INFALIGN_HD double block(Team& team, Y y, Z z, index_t first) const {
     value_ranks own[Block];
     value_ranks other[Block];

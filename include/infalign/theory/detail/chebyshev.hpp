@@ -88,54 +88,56 @@ class chebyshev {
 
   chebyshev() {
     constexpr double pi = 3.14159265358979323846;
-    constexpr int degree = size - 1;
+    constexpr std::size_t degree = size - 1;
     matrix cosine;       // T_k(x_i)
     matrix coefficient;  // of T_k in l_i
-    for (int k = 0; k < size; ++k)
-      for (int i = 0; i < size; ++i) {
-        const double t = std::cos(pi * k * (degree - i) / degree);
+    for (std::size_t k = 0; k < size; ++k)
+      for (std::size_t i = 0; i < size; ++i) {
+        const double t = std::cos(pi * static_cast<double>(k) * static_cast<double>(degree - i) / degree);
         const double halves = (k == 0 || k == degree ? 0.5 : 1.0) * (i == 0 || i == degree ? 0.5 : 1.0);
         cosine[k][i] = t;
         coefficient[k][i] = 2.0 / degree * halves * t;
       }
-    for (int i = 0; i < size; ++i) node[i] = i == degree / 2 ? 0.0 : cosine[1][i];
+    for (std::size_t i = 0; i < size; ++i) node[i] = i == degree / 2 ? 0.0 : cosine[1][i];
     for (std::size_t k = 0; k < tail_size; ++k) last_[k] = coefficient[size - tail_size + k];
-    for (int i = 0; i < size; ++i)
-      for (int j = 0; j < size; ++j) {
+    for (std::size_t i = 0; i < size; ++i)
+      for (std::size_t j = 0; j < size; ++j) {
         double below = 0;
-        for (int k = 0; k < size; ++k) below += coefficient[k][j] * primitive_of(k, cosine, i);
+        for (std::size_t k = 0; k < size; ++k) below += coefficient[k][j] * primitive_of(k, cosine, i);
         integral[j][i] = i == 0 ? 0.0 : below;
       }
-    for (int j = 0; j < size; ++j) weight[j] = integral[j][degree];
+    for (std::size_t j = 0; j < size; ++j) weight[j] = integral[j][degree];
     fill_area(coefficient);
   }
 
   /// `∫_{-1}^{x_i} T_k`.
-  static double primitive_of(int k, const matrix& cosine, int i) {
+  static double primitive_of(std::size_t k, const matrix& cosine, std::size_t i) {
     const double x = cosine[1][i];
     if (k == 0) return x + 1;
     if (k == 1) return 0.5 * (x * x - 1);
-    const auto at = [&](int j) { return j < size ? cosine[j][i] : 2 * x * cosine[size - 1][i] - cosine[size - 2][i]; };
+    const auto at = [&](std::size_t j) { return j < size ? cosine[j][i] : 2 * x * cosine[size - 1][i] - cosine[size - 2][i]; };
     const double sign = k % 2 == 0 ? -1 : 1;  // (-1)^{k+1}, the value of T_{k±1} at -1
-    return 0.5 * ((at(k + 1) - sign) / (k + 1) - (at(k - 1) - sign) / (k - 1));
+    return 0.5 * ((at(k + 1) - sign) / static_cast<double>(k + 1) - (at(k - 1) - sign) / static_cast<double>(k - 1));
   }
   /// `∫ T_k`.
-  static double moment(int k) { return k % 2 == 0 ? 2.0 / (1.0 - k * k) : 0.0; }
+  static double moment(std::size_t k) { return k % 2 == 0 ? 2.0 / (1.0 - static_cast<double>(k * k)) : 0.0; }
 
   void fill_area(const matrix& coefficient) {
     matrix rise{};  // ∫ T_a·T_b', with T_b' = 2b·(T_{b-1} + T_{b-3} + …), the term of T_0 halved
-    for (int a = 0; a < size; ++a)
-      for (int b = 1; b < size; ++b)
-        for (int k = b - 1; k >= 0; k -= 2)
-          rise[a][b] += (k == 0 ? 1.0 : 2.0) * b * 0.5 * (moment(a + k) + moment(a > k ? a - k : k - a));
+    for (std::size_t a = 0; a < size; ++a)
+      for (std::size_t b = 1; b < size; ++b)
+        for (std::size_t above = b + 1; above >= 2; above -= 2) {
+          const std::size_t k = above - 2;
+          rise[a][b] += (k == 0 ? 1.0 : 2.0) * static_cast<double>(b) * 0.5 * (moment(a + k) + moment(a > k ? a - k : k - a));
+        }
     matrix half{};
-    for (int a = 0; a < size; ++a)
-      for (int j = 0; j < size; ++j)
-        for (int b = 0; b < size; ++b) half[a][j] += rise[a][b] * coefficient[b][j];
-    for (int i = 0; i < size; ++i)
-      for (int j = 0; j < size; ++j) {
+    for (std::size_t a = 0; a < size; ++a)
+      for (std::size_t j = 0; j < size; ++j)
+        for (std::size_t b = 0; b < size; ++b) half[a][j] += rise[a][b] * coefficient[b][j];
+    for (std::size_t i = 0; i < size; ++i)
+      for (std::size_t j = 0; j < size; ++j) {
         area[i][j] = 0;
-        for (int a = 0; a < size; ++a) area[i][j] += coefficient[a][i] * half[a][j];
+        for (std::size_t a = 0; a < size; ++a) area[i][j] += coefficient[a][i] * half[a][j];
       }
   }
 };
