@@ -57,6 +57,14 @@ namespace detail {
 using infalign::lanewise;
 using infalign::select;
 
+/// The order of `std::less`. Standard algorithms that are handed it have the instruction set in their linker name, as it has.
+struct INFALIGN_KEYED ascending {
+  template <class T>
+  constexpr bool operator()(const T& a, const T& b) const {
+    return a < b;
+  }
+};
+
 /// The larger of two numbers; of two batches, by argument-dependent lookup.
 template <class V>
   requires std::is_arithmetic_v<V>

@@ -44,8 +44,8 @@ inline std::string shortened(std::string_view text) {
   return std::string(text.substr(0, end)) + "…";
 }
 
-/// The parameters of one name, taken from left to right.
-class parameter_reader {
+/// The parameters of one name, taken from left to right. What reads them by it has the instruction set in its linker name.
+class INFALIGN_KEYED parameter_reader {
  public:
   parameter_reader(std::string_view function, std::string_view text)
       : function_(function), text_(text), head_(text.substr(0, text.find(':'))), left_(text.substr(head_.size())) {}
@@ -137,7 +137,7 @@ type_list<Types..., Last> appended(type_list<Types...>);
 
 /// The lines of a table of names, one for each type of the list.
 template <class Value, class... Types>
-constexpr std::array<named_syntax<Value>, sizeof...(Types)> name_table(type_list<Types...>) {
+INFALIGN_KEYED constexpr std::array<named_syntax<Value>, sizeof...(Types)> name_table(type_list<Types...>) {
   return {{{Types::naming.syntax, [](parameter_reader& in) -> Value { return Types::read(in); }}...}};
 }
 
@@ -150,8 +150,8 @@ constexpr std::array<name_entry, sizeof...(Types)> name_entries(type_list<Types.
 /// The value that `text` names. Errors: `domain_error`. It holds the text and what is wrong with it. For an unknown name it lists the
 /// known ones.
 template <class Value>
-Value parse_name(std::string_view function, std::string_view what, std::string_view text,
-                 std::span<const named_syntax<Value>> table) {
+INFALIGN_KEYED Value parse_name(std::string_view function, std::string_view what, std::string_view text,
+                                std::span<const named_syntax<Value>> table) {
   parameter_reader in(function, text);
   for (const named_syntax<Value>& entry : table) {
     if (entry.head() != in.head()) continue;

@@ -58,8 +58,8 @@ void expected_reward(B&& on, const Rewards& rewards, const Procedure& procedure,
   constexpr const char* function = "expected_reward";
   detail::expects_groups(on, function, "rewards", rewards);
   detail::expects_span(function, "out", result);
-  expects<shape_error>(result.size() == rewards.size(), function, "out has ", result.size(),
-                               " values, but rewards has ", rewards.size(), " groups");
+  expects<shape_error>(result.size() == rewards.size(), function, "out has ", result.size(), " values, but rewards has ",
+                       rewards.size(), " groups");
   detail::expects_apart(function, "out", result, "rewards", rewards);
   const index_t needed = detail::samples_needed(procedure);
   detail::expects_group_sizes(on, function, "rewards", rewards, needed, "fewer than the ", needed, " that its procedure draws");
@@ -82,7 +82,7 @@ void expected_reward(B&& on, const Rewards& rewards, const Procedure& procedure,
   expects<domain_error>(k >= 1, function, "k is ", k, ", must be at least 1");
   expects<domain_error>(samples >= k, function, "samples is ", samples, ", fewer than k = ", k);
   expects<domain_error>(successes >= 0 && successes <= samples, function, "successes is ", successes,
-                                ", must be in 0 … samples = ", samples);
+                        ", must be in 0 … samples = ", samples);
   return 1 - choose_ratio(samples - successes, samples, k);
 }
 

@@ -83,7 +83,7 @@ class any_procedure {
 
 /// The procedure that `text` names, all of it, for example `best_of:4`; `procedure_names()` lists what there is. The inverse of
 /// `name()`, in any locale. Errors: `domain_error` with the text and what is wrong in it. For an unknown name it lists the known ones.
-[[nodiscard]] inline any_procedure parse_procedure(std::string_view text) {
+[[nodiscard]] INFALIGN_KEYED inline any_procedure parse_procedure(std::string_view text) {
   static constexpr auto table = detail::name_table<any_procedure>(detail::procedure_list());
   return detail::parse_name<any_procedure>("parse_procedure", "procedure", text, table);
 }

@@ -71,7 +71,7 @@ class any_transform {
   alternatives held_;
 };
 
-[[nodiscard]] inline any_transform parse_transform(std::string_view text);
+[[nodiscard]] INFALIGN_KEYED inline any_transform parse_transform(std::string_view text);
 
 namespace detail {
 
@@ -111,7 +111,7 @@ using transform_name_list = decltype(appended<clamped_by_name>(transform_list())
 
 /// The transform that `text` names, all of it, for example `exponential:10`; `transform_names()` lists what there is. The inverse of
 /// `name()`, in any locale. Errors: `domain_error` with the text and what is wrong in it. For an unknown name it lists the known ones.
-[[nodiscard]] inline any_transform parse_transform(std::string_view text) {
+[[nodiscard]] INFALIGN_KEYED inline any_transform parse_transform(std::string_view text) {
   static constexpr auto table = detail::name_table<any_transform>(detail::transform_name_list());
   return detail::parse_name<any_transform>("parse_transform", "transform", text, table);
 }

@@ -164,7 +164,7 @@ struct composed {
         });
         if (u > 0 && u < 1) at.push_back(u);
       }
-    std::sort(at.begin(), at.end());
+    std::sort(at.begin(), at.end(), detail::ascending());
     // Without such a stretch the two differ by the rounding of `inner`.
     const auto same = [](double u, double next) { return next - u <= 1e-13 * next; };
     at.erase(std::unique(at.begin(), at.end(), same), at.end());

@@ -107,6 +107,13 @@ class tabulated {
     }
   }
 
+  // Declared for their linker names: compilers copy vectors by the instruction set.
+  INFALIGN_KEYED tabulated(const tabulated&) = default;
+  INFALIGN_KEYED tabulated(tabulated&&) noexcept = default;
+  INFALIGN_KEYED tabulated& operator=(const tabulated&) = default;
+  INFALIGN_KEYED tabulated& operator=(tabulated&&) noexcept = default;
+  ~tabulated() = default;
+
   [[nodiscard]] tabulated_ref ref() const {
     return {u_.data(), values_.data(), slopes_.data(), static_cast<index_t>(u_.size())};
   }

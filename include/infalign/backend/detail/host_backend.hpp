@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "infalign/backend/executor.hpp"
+#include "infalign/core/math.hpp"
 #include "infalign/core/views.hpp"
 #include "infalign/core/workspace.hpp"
 
@@ -141,7 +142,7 @@ class host_backend : public host_execution {
         const auto group = groups[g];
         T* const sorted = out + groups.offset(g);
         if (group.data() != sorted) std::copy(group.begin(), group.end(), sorted);
-        std::sort(sorted, sorted + group.size());
+        std::sort(sorted, sorted + group.size(), ascending());
       }
     });
   }
