@@ -3,9 +3,6 @@
 /// `infalign calibrate`: adds calibrated and transformed rewards to the records of a file that may be larger than memory.
 
 #include <CLI/CLI.hpp>
-#include <array>
-#include <cmath>
-#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -17,13 +14,13 @@
 #include "calibrated_text.hpp"
 #include "commands.hpp"
 #include "failure.hpp"
-#include "infalign/backend/scalar.hpp"
-#include "infalign/calibration/calibrator.hpp"
 #include "infalign/calibration/parse_tie_rule.hpp"
 #include "output_file.hpp"
 #include "progress.hpp"
+#include "ranking.hpp"
 #include "record_options.hpp"
 #include "record_reader.hpp"
+#include "record_writer.hpp"
 #include "reward_table.hpp"
 #include "shared_options.hpp"
 
@@ -49,105 +46,6 @@ reward_table with_references(reward_table table) {
   return kept.size() == table.prompts.size() ? std::move(table) : subset(table, kept);
 }
 
-/// The references of every prompt, and how a reward is ranked among them.
-class ranking {
- public:
-  ranking(reward_table references, infalign::tie_rule ties, bool leave_one_out)
-      : name_(std::move(references.name)),
-        prompts_(std::move(references.prompts)),
-        fitted_(infalign::scalar(), std::move(references.rewards), std::move(references.offsets)),
-        ties_(ties),
-        leave_one_out_(leave_one_out) {}
-
-  /// Calls `use(u, references)` for every reward of the record; u is NaN where it is missing.
-  template <class Use>
-  void rank(const record_reader& record, Use&& use) {
-    if (record.is_count())
-      record.fail_here("n and successes count rewards, and calibrate needs the reward of each rollout: a list in rewards");
-    const auto prompt = prompts_.find(record.prompt());
-    if (!prompt) record.fail_here("prompt {} has no reference in {}", shown(record.prompt()), name_);
-    const infalign::prompt_cdf<double> cdf = fitted_[*prompt];
-    if (leave_one_out_ && cdf.references() < 2)
-      record.fail_here("prompt {} has 1 reference in {}, leaving one out needs at least 2", shown(record.prompt()), name_);
-    for (const double reward : record.rewards()) {
-      if (std::isnan(reward))
-        use(reward, cdf.references());
-      else if (leave_one_out_)
-        use(without_itself(record, cdf, reward), cdf.references() - 1);
-      else
-        use(cdf.calibrated(reward, ties_, position_++), cdf.references());
-    }
-  }
-
- private:
-  double without_itself(const record_reader& record, const infalign::prompt_cdf<double>& cdf, double reward) {
-    try {
-      return cdf.calibrated_leave_one_out(reward, ties_, position_++);
-    } catch (const infalign::domain_error&) {
-      record.fail_here("reward {} is none of the references of prompt {} in {}, so it cannot be left out of them",
-                       number(reward), shown(record.prompt()), name_);
-    }
-  }
-
-  std::string name_;
-  prompt_index prompts_;
-  infalign::calibrator<infalign::scalar, infalign::ragged<const double>> fitted_;
-  infalign::tie_rule ties_;
-  bool leave_one_out_;
-  infalign::index_t position_ = 0;  ///< of a reward in reading order
-};
-
-/// The record as it is, with three fields more before its closing brace.
-class record_writer {
- public:
-  explicit record_writer(const calibrate_options& chosen)
-      : transform_(chosen.transform),
-        texts_(option_value("--transform", chosen.transform, [](const auto& t) { return infalign::parse_transform(t); })) {}
-
-  void write(std::string& out, const record_reader& record, ranking& references) {
-    const std::string_view line = record.line();
-    const std::size_t brace = line.rfind('}');
-    out.append(line.data(), brace);
-    if (record.is_list())
-      append_lists(out, record, references);
-    else
-      references.rank(record, [&](double u, infalign::index_t count) {
-        out += std::isnan(u) ? missing_fields : text_of(record, u, count).fields();
-      });
-    out.append(line.substr(brace)) += '\n';
-  }
-
- private:
-  const calibrated_text& text_of(const record_reader& record, double u, infalign::index_t references) {
-    const calibrated_text& text = texts_.of(u, references);
-    if (!std::isfinite(text.transformed())) fail_infinite(record, u, text.transformed(), references);
-    return text;
-  }
-
-  void append_lists(std::string& out, const record_reader& record, ranking& references) {
-    for (std::string& list : lists_) list.clear();
-    references.rank(record, [&](double u, infalign::index_t count) {
-      const calibrated_text* const text = std::isnan(u) ? nullptr : &text_of(record, u, count);
-      for (std::size_t i = 0; i < lists_.size(); ++i)
-        lists_[i].append(lists_[i].empty() ? "" : ",").append(text == nullptr ? "null" : text->number(i));
-    });
-    for (std::size_t i = 0; i < lists_.size(); ++i)
-      out.append(",\"").append(calibrated_text::names[i]).append("\":[").append(lists_[i]) += ']';
-  }
-
-  [[noreturn]] void fail_infinite(const record_reader& record, double u, double value, infalign::index_t references) const {
-    const double bound = 0.5 / static_cast<double>(references);
-    record.fail_here("{} of the calibrated reward {} is {}, which JSON cannot hold; clamped:{}:{}:{} is finite", transform_,
-                     number(u), value, number(bound), number(1 - bound), transform_);
-  }
-
-  static constexpr std::string_view missing_fields =
-      ",\"calibrated_reward\":null,\"transformed_reward\":null,\"standard_error\":null";
-  std::string transform_;
-  calibrated_texts texts_;
-  std::array<std::string, 3> lists_;
-};
-
 /// Says on standard error how many rewards are missing in a file.
 void tell_missing(const std::string& name, std::uint64_t missing, const char* what_became_of_them) {
   if (missing > 0)
@@ -162,7 +60,8 @@ void run(const calibrate_options& chosen) {
   if (chosen.reference == "-" && chosen.rollouts == "-")
     throw usage_failure("--reference and --rollouts: only one of them can be standard input");
   const auto ties = option_value("--ties", chosen.ties, [](const auto& t) { return infalign::parse_tie_rule(t); });
-  record_writer writer(chosen);
+  record_writer writer(chosen.transform, option_value("--transform", chosen.transform,
+                                                      [](const auto& t) { return infalign::parse_transform(t); }));
   record_reader in(chosen.rollouts, chosen.records);  // before the long part, so that a bad path shows early
   in.reserve_fields({calibrated_text::names.begin(), calibrated_text::names.end()});
   output_file out(chosen.output);
@@ -170,17 +69,18 @@ void run(const calibrate_options& chosen) {
   const std::string reference_name = table.name;
   const std::uint64_t missing_references = table.missing;
   ranking references(std::move(table), ties, chosen.leave_one_out);
-  progress so_far("calibrating " + in.lines().name(), in.lines().total_bytes());
+  progress so_far("calibrating " + in.file().name(), in.file().total_bytes());
   std::uint64_t records = 0;
   for (; in.next(); ++records) {
     writer.write(out.buffer(), in, references);
     out.flush_if_full();
-    so_far.update(records, in.lines().bytes_read());
+    so_far.update(records, in.file().bytes_read());
   }
-  if (records == 0) fail("{}: there is no record in it", in.lines().name());
+  if (records == 0) fail("{}: there is no record in it", in.file().name());
+  writer.finish(out.buffer(), in);
   out.commit();
   tell_missing(reference_name, missing_references, "left out");
-  tell_missing(in.lines().name(), in.missing(), "calibrated as null");
+  tell_missing(in.file().name(), in.missing(), "calibrated as null");
 }
 
 constexpr const char* description =
@@ -190,7 +90,7 @@ constexpr const char* description =
 constexpr const char* explanation =
     "Other fields are carried through byte for byte; calibrated_reward, transformed_reward and standard_error are added, as\n"
     "lists where the rewards are one, and null where a reward is missing. Rows keep their order. References are held in\n"
-    "memory, 8 bytes each; rollouts are not.\n"
+    "memory, 8 bytes each; rollouts are not. The output has the format of the rollouts, but is not compressed.\n"
     "\n"
     "The output is there whole or not at all: it is written to a temporary file beside it, which then takes its name. A file "
     "that\n"
@@ -205,7 +105,7 @@ constexpr const char* examples =
     "Examples:\n"
     "  infalign calibrate --reference base.jsonl --rollouts policy.jsonl --transform exponential:10 --output out.jsonl\n"
     "  infalign calibrate --reference base.jsonl --rollouts base.jsonl --leave-one-out --output out.jsonl\n"
-    "  zcat policy.jsonl.gz | infalign calibrate --reference base.jsonl --rollouts - --transform clamped:0.005:1:logarithm";
+    "  infalign calibrate --reference base.jsonl.gz --rollouts policy.csv --transform clamped:0.005:1:logarithm";
 
 }  // namespace
 

@@ -51,13 +51,14 @@ class flat_record {
       skip_blanks();
     } while (*at_ == ',');
     if (*at_++ != '}') return false;
-    skip_blanks();
+    while (at_ < text.data() + text.size() && is_blank(*at_)) ++at_;  // not across the line feed behind a line
     return at_ == text.data() + text.size() && prompt.bytes.data() != nullptr && !rewards.empty();
   }
 
  private:
+  static bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
   void skip_blanks() {
-    while (*at_ == ' ' || *at_ == '\t' || *at_ == '\r') ++at_;
+    while (is_blank(*at_)) ++at_;
   }
 
   /// Whether this text is next; then it is taken.

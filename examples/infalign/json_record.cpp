@@ -13,15 +13,15 @@
 #include <optional>
 #include <string>
 
-#include "line_reader.hpp"
 #include "marked_numbers.hpp"
 #include "printable.hpp"
+#include "text_reader.hpp"
 
 namespace command {
 
 namespace dom = simdjson::dom;
 
-static_assert(line_reader::padding >= simdjson::SIMDJSON_PADDING);
+static_assert(text_reader::padding >= simdjson::SIMDJSON_PADDING);
 
 namespace {
 
@@ -182,10 +182,7 @@ void json_record::parser::read_counts(record& into) {
     return number;
   };
   const std::int64_t n = count("n", *samples, 1, most_counted);
-  const std::int64_t ones = count("successes", *successes, 0, n);
-  into.rewards.assign(static_cast<std::size_t>(n), 0.0);
-  std::fill_n(into.rewards.begin(), ones, 1.0);
-  into.is_list = into.is_count = true;
+  into.set_counts(n, count("successes", *successes, 0, n));
 }
 
 void json_record::read(std::string_view text, bool unfinished, const std::vector<std::string_view>& reserved, record& into) {

@@ -3,6 +3,8 @@
 /// A record that is any JSON object, by a full parser.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -21,6 +23,12 @@ struct record {
   bool is_count = false;        ///< whether they were given by their number
 
   [[nodiscard]] bool has_prompt() const { return prompt.bytes.data() != nullptr; }
+  /// `n` rewards, first those of 1.
+  void set_counts(long long n, long long successes) {
+    rewards.assign(static_cast<std::size_t>(n), 0.0);
+    std::fill_n(rewards.begin(), successes, 1.0);
+    is_list = is_count = true;
+  }
   void clear() {
     prompt = {};
     rewards.clear();

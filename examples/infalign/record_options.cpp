@@ -14,6 +14,10 @@ void add_record_options(CLI::App& to, record_options& chosen) {
   to.add_option("--missing", chosen.missing, "A reward that is null, NaN or not there: error, or skip to leave it out")
       ->check(CLI::IsMember({"error", "skip"}))
       ->capture_default_str();
+  to.add_option("--format", chosen.format,
+                "Format of the files: auto (by their first byte), jsonl, json (an array), csv (with a header)")
+      ->check(CLI::IsMember({"auto", "jsonl", "json", "csv"}))
+      ->capture_default_str();
 }
 
 void check(const record_options& chosen) {
@@ -37,7 +41,12 @@ std::string records_help() {
          "The rewards of a prompt may be spread over any number of records. The integer 7 and the string \"7\" are different\n"
          "prompts. Blank lines are left out. Missing rewards (null, NaN, [] or no such field) are an error; --missing skip "
          "leaves\n"
-         "them out and reports how many.\n";
+         "them out and reports how many.\n"
+         "\n"
+         "Formats: JSON lines; a JSON array of such objects, begun by [; CSV with a header whose columns are named like the "
+         "fields,\n"
+         "begun by anything but { or [. Each may be compressed by gzip or zstd. Parquet is converted first, by\n"
+         "  python3 -c \"import polars; polars.read_parquet('IN.parquet').write_ndjson('OUT.jsonl')\"\n";
 }
 
 }  // namespace command

@@ -18,11 +18,12 @@ struct record_options {
   std::string prompt_field = "prompt_id";
   std::string reward_field;       ///< empty for `reward`, `rewards`, or the counts `n` and `successes`
   std::string missing = "error";  ///< or "skip"
+  std::string format = "auto";    ///< or "jsonl", "json", "csv"
 
   [[nodiscard]] bool skips_missing() const { return missing == "skip"; }
 };
 
-/// `--prompt-field`, `--reward-field` and `--missing`.
+/// `--prompt-field`, `--reward-field`, `--missing` and `--format`.
 void add_record_options(CLI::App& to, record_options& chosen);
 /// Throws `usage_failure` for options that make no sense together.
 void check(const record_options& chosen);

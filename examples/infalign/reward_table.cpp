@@ -44,7 +44,7 @@ void group(segmented<double>& rewards, segmented<run>& runs, reward_table& into)
 
 /// A few bytes of counts can stand for a million rewards: without a limit, a small file could fill the memory.
 void expect_room(const record_reader& in, std::uint64_t counted) {
-  constexpr std::uint64_t most = std::uint64_t{1} << 28;
+  constexpr std::uint64_t most = std::uint64_t{1} << 26;
   if (counted > most) in.fail_here("the counts up to here stand for {} rewards, at most {} a file can be held", counted, most);
 }
 
@@ -53,14 +53,14 @@ void expect_room(const record_reader& in, std::uint64_t counted) {
 reward_table read_rewards(const std::string& path, const record_options& options) {
   record_reader in(path, options);
   reward_table table;
-  table.name = in.lines().name();
-  progress shown("reading " + table.name, in.lines().total_bytes());
+  table.name = in.file().name();
+  progress shown("reading " + table.name, in.file().total_bytes());
   segmented<double> rewards;
   segmented<run> runs;
   std::uint64_t counted = 0, records = 0;
   for (; in.next(); ++records) {
     const std::uint32_t prompt = table.prompts.find_or_add(in.prompt());
-    if (prompt == table.first_line.size()) table.first_line.push_back(in.lines().number());
+    if (prompt == table.first_line.size()) table.first_line.push_back(in.line());
     std::uint32_t count = 0;
     for (const double reward : in.rewards())
       if (!std::isnan(reward)) rewards.push_back(reward), ++count;
@@ -69,7 +69,7 @@ reward_table read_rewards(const std::string& path, const record_options& options
     else
       runs.back().count += count;
     if (in.is_count()) expect_room(in, counted += count);
-    shown.update(records, in.lines().bytes_read());
+    shown.update(records, in.file().bytes_read());
   }
   table.missing = in.missing();
   if (records == 0) fail("{}: there is no record in it", table.name);

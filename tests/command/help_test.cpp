@@ -63,7 +63,8 @@ TEST_CASE("help says which fields are read, how counts of passes are given, and 
     const std::string help = directory.infalign(std::string(subcommand) + " --help").out;
     for (const char* text :
          {"{\"prompt_id\": string or integer, \"reward\": x}", "--prompt-field task_id --reward-field scores.total",
-          "\"n\": 10, \"successes\": 3}", "Missing rewards (null, NaN, [] or no such field)", "--missing skip"}) {
+          "\"n\": 10, \"successes\": 3}", "Formats: JSON lines; a JSON array", "CSV with a header", "gzip or zstd",
+          "polars.read_parquet", "Missing rewards (null, NaN, [] or no such field)", "--missing skip"}) {
       CAPTURE(text);
       CHECK(help.find(text) != std::string::npos);
     }

@@ -74,6 +74,8 @@ class json_document {
  public:
   explicit json_document(const std::string& text) : text_(text) { root_ = parser_.parse(text_); }
   [[nodiscard]] simdjson::dom::element operator[](const char* key) const { return root_[key]; }
+  /// Of an array.
+  [[nodiscard]] std::size_t size() const { return root_.get_array().value().size(); }
   [[nodiscard]] double number(const char* key) const { return root_[key]; }
   [[nodiscard]] std::vector<double> numbers(const char* key) const {
     std::vector<double> found;

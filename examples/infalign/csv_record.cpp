@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "csv_record.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <initializer_list>
+#include <limits>
+#include <system_error>
+
+#include "failure.hpp"
+#include "printable.hpp"
+
+namespace command {
+
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+std::string_view without_blanks(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t");
+  return begin == std::string_view::npos ? text.substr(0, 0) : text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
+template <class Number>
+bool is_all(std::string_view text, Number& number) {
+  const auto [stop, status] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return status == std::errc() && stop == text.data() + text.size();
+}
+
+/// Whether JSON would write it as an integer of 64 bits.
+bool is_integer(std::string_view text) {
+  const std::string_view digits = text.substr(text.substr(0, 1) == "-" ? 1 : 0);
+  if (digits.empty() || (digits.front() == '0' && text.size() > 1)) return false;
+  std::int64_t below = 0;
+  std::uint64_t above = 0;
+  return is_all(text, below) || is_all(text, above);
+}
+
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), text) != words.end();
+}
+
+}  // namespace
+
+/// Cuts a row into its fields, without their quotes.
+void csv_record::split(std::string_view row) {
+  if (!row.empty() && row.back() == '\r') row.remove_suffix(1);
+  fields_.clear();
+  unquoted_.clear();
+  unquoted_.reserve(row.size());  // so that views of it stay
+  for (std::size_t at = 0;;) {
+    if (at < row.size() && row[at] == '"') {
+      const std::size_t begin = unquoted_.size();
+      for (++at;; ++at) {
+        const std::size_t quote = row.find('"', at);
+        if (quote == std::string_view::npos) fail("a field does not end with a quote: {}", excerpt(row));
+        unquoted_.append(row, at, quote - at);
+        at = quote + 1;
+        if (at == row.size() || row[at] != '"') break;
+        unquoted_ += '"';
+      }
+      fields_.push_back(std::string_view(unquoted_).substr(begin));
+      if (at < row.size() && row[at] != ',') fail("a field goes on behind its quotes: {}", excerpt(row.substr(at)));
+    } else {
+      const std::size_t end = std::min(row.find(',', at), row.size());
+      fields_.push_back(row.substr(at, end - at));
+      if (fields_.back().find('"') != std::string_view::npos)
+        fail("a quote is within a field that is not in quotes: {}", excerpt(fields_.back()));
+      at = end;
+    }
+    if (at == row.size()) return;
+    ++at;
+  }
+}
+
+std::optional<std::size_t> csv_record::column(std::string_view name) const {
+  const auto found = std::find(names_.begin(), names_.end(), name);
+  if (found == names_.end()) return std::nullopt;
+  if (std::find(found + 1, names_.end(), name) != names_.end()) fail("the header has the column {} twice", name);
+  return static_cast<std::size_t>(found - names_.begin());
+}
+
+void csv_record::read_header(std::string_view row, const std::vector<std::string_view>& reserved) {
+  split(row);
+  names_.assign(fields_.begin(), fields_.end());
+  for (const std::string_view name : reserved)
+    if (column(name)) fail("{} is there already, and would be added a second time", name);
+  const auto needed = [&](std::string_view name) {
+    if (const auto found = column(name)) return *found;
+    fail("this is read as CSV, and the header has no column {}: {}", name, excerpt(row));
+  };
+  prompt_ = needed(options_.prompt_field);
+  const std::string name = options_.reward_field.empty() ? "reward" : options_.reward_field;
+  reward_ = column(name);
+  if (reward_) return;
+  if (options_.reward_field.empty() && column("n") && column("successes"))
+    samples_ = needed("n"), successes_ = needed("successes");
+  else
+    needed(name);
+}
+
+/// NaN if it is missing.
+double csv_record::reward(std::string_view field) const {
+  const std::string_view text = without_blanks(field);
+  const bool plus = text.size() > 1 && text[0] == '+' && text[1] != '-';
+  const std::string_view digits = text.substr(plus ? 1 : 0);
+  double value = 0;
+  const auto [stop, status] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (status == std::errc::result_out_of_range) value = std::strtod(std::string(digits).c_str(), nullptr);  // 0 or infinite
+  if (stop == text.data() + text.size() && status != std::errc::invalid_argument && std::isfinite(value)) return value;
+  if (is_one_of(text, {"true", "True", "TRUE"})) return 1;
+  if (is_one_of(text, {"false", "False", "FALSE"})) return 0;
+  const bool missing = is_one_of(text, {"", "NaN", "nan", "NA", "null", "NULL", "None"});
+  if (missing && options_.skips_missing()) return nan;
+  fail("{} is '{}', must be a finite number{}", names_[*reward_], excerpt(text),
+       missing ? " (--missing skip leaves it out)" : "");
+}
+
+long long csv_record::count(std::size_t column, long long least, long long most) const {
+  long long number = 0;
+  if (!is_all(without_blanks(fields_[column]), number) || number < least || number > most)
+    fail("{} is {}, must be an integer from {} to {}", names_[column], excerpt(fields_[column]), least, most);
+  return number;
+}
+
+void csv_record::read(std::string_view row, record& into) {
+  split(row);
+  if (fields_.size() != names_.size())
+    fail("the row has {} field{}, the header {}: {}", fields_.size(), fields_.size() == 1 ? "" : "s", names_.size(),
+         excerpt(row));
+  into.clear();
+  into.prompt = {!is_integer(fields_[prompt_]), fields_[prompt_]};
+  if (into.prompt.bytes.empty()) fail("{} is empty: {}", options_.prompt_field, excerpt(row));
+  if (reward_) return into.rewards.push_back(reward(fields_[*reward_]));
+  const long long n = count(samples_, 1, json_record::most_counted);
+  into.set_counts(n, count(successes_, 0, n));
+}
+
+}  // namespace command
