@@ -21,6 +21,7 @@
 #include "infalign/core/workspace.hpp"
 #include "infalign/evaluation/expected_reward.hpp"
 #include "infalign/evaluation/off_policy.hpp"
+#include "infalign/evaluation/preference_win_rate.hpp"
 #include "infalign/evaluation/procedure_win_rate.hpp"
 #include "infalign/evaluation/tilted_win_rate.hpp"
 #include "infalign/logits/passes.hpp"

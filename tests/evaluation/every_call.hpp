@@ -5,6 +5,7 @@
 
 #include "infalign/evaluation/expected_reward.hpp"
 #include "infalign/evaluation/off_policy.hpp"
+#include "infalign/evaluation/preference_win_rate.hpp"
 #include "infalign/evaluation/procedure_win_rate.hpp"
 #include "infalign/evaluation/tilted_win_rate.hpp"
 #include "infalign/procedure/best_of.hpp"
@@ -37,6 +38,7 @@ class evaluation_calls {
     standard_win_rate(on, policy, base, wins_[5].span());
     expected_reward(on, policy, best_of(3), wins_[6].span(), counting);
     expected_reward(on, y_.ragged(y_offsets_), worst_of(2), wins_[7].span(), sorting);
+    preference_win_rate(on, judged_.ragged(y_offsets_), wins_[8].span());
     mean_ = summarize(on, wins_[0].span());
     whole_ = summary_of(on, wins_[1].span());
   }
@@ -64,10 +66,11 @@ class evaluation_calls {
   static constexpr double unit = sizeof(T) == 4 ? 0x1p-23 : 0x1p-52;
 
   array<T> z_{tied_values<T>(prompts * k, 1, 30)}, y_{tied_values<T>(prompts * m, 2, 30)};
+  array<T> judged_{tied_values<T>(prompts * m, 3, 2)};  // 0 or 1
   array<T> few_{tied_values<T>(few_prompts * k, 1, 30)};
   array<index_t> few_offsets_{alternating_offsets(few_prompts, k)};
   array<index_t> z_offsets_{alternating_offsets(prompts, k)}, y_offsets_{alternating_offsets(prompts, m)};
-  std::vector<array<double>> wins_ = std::vector<array<double>>(8, array<double>(prompts));
+  std::vector<array<double>> wins_ = std::vector<array<double>>(9, array<double>(prompts));
   std::vector<array<double>> off_policy_ = std::vector<array<double>>(2, array<double>(few_prompts));
   estimate mean_{};
   summary whole_{};

@@ -81,6 +81,18 @@ struct outside_range {
   }
 };
 
+/// NaN too.
+template <class T>
+struct is_no_probability {
+  const T* values;
+  template <class At>
+  INFALIGN_HD auto operator()(At at) const {
+    const auto v = at.load(values);
+    using V = std::remove_cv_t<decltype(v)>;
+    return !((v >= V(0)) & (v <= V(1)));
+  }
+};
+
 /// The number of values in each row for which the predicate `Offends` is true.
 /// Precondition: the predicate is false for 0, because the tail of a load is padded with 0.
 template <template <class> class Offends, class T, class Space>
