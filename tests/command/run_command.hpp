@@ -41,6 +41,7 @@ class work_directory {
   work_directory& operator=(const work_directory&) = delete;
   ~work_directory() { std::filesystem::remove_all(path_); }
 
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   void write(const std::string& name, const std::string& text) const { std::ofstream(path_ / name, std::ios::binary) << text; }
   [[nodiscard]] std::string read(const std::string& name) const { return read_file(path_ / name); }
   [[nodiscard]] bool has(const std::string& name) const { return std::filesystem::exists(path_ / name); }
