@@ -3,22 +3,22 @@
 /// `infalign compare`: which of two policies wins more against one reference policy, or has more reward or passes, paired by prompt.
 
 #include <CLI/CLI.hpp>
-#include <array>
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "commands.hpp"
 #include "estimand.hpp"
 #include "estimate_text.hpp"
 #include "failure.hpp"
-#include "infalign/backend/simd.hpp"
-#include "infalign/statistics/sign_flip.hpp"
-#include "infalign/statistics/summarize.hpp"
 #include "left_out.hpp"
 #include "output_file.hpp"
+#include "printable.hpp"
+#include "prompt_mean.hpp"
 #include "record_options.hpp"
 #include "shared_options.hpp"
 #include "text_table.hpp"
@@ -30,15 +30,21 @@ namespace {
 struct compare_options : estimand_options, report_options {
   record_options records;
   std::string short_prompts = "error";
-  std::string policy;
+  std::vector<std::string> policies;
   std::string baseline;
 };
 
-struct comparison {
-  infalign::estimate policy;
-  infalign::estimate baseline;
+struct compared_policy {
+  std::string name;
+  infalign::estimate own;
   infalign::estimate difference;
   double p_value;  ///< NaN for a single prompt, of which the test says nothing
+};
+
+struct comparison {
+  std::size_t prompts;
+  infalign::estimate baseline;
+  std::vector<compared_policy> policies;
 };
 
 /// Every prompt of `table` must be in `other`.
@@ -49,62 +55,128 @@ void expect_prompts(const reward_table& table, const reward_table& other) {
            table.prompts.shown(p), other.name);
 }
 
-comparison compare(const reward_table& policy, const reward_table& baseline, const reward_table& reference,
-                   const estimand& what) {
-  expect_prompts(policy, baseline);
-  expect_prompts(baseline, policy);
-  const std::vector<double> own = what.of(policy, reference);
-  const std::vector<double> other = what.of(baseline, reference);
-  std::vector<double> difference(own.size());
-  for (std::size_t p = 0; p < own.size(); ++p) difference[p] = own[p] - other[*baseline.prompts.find(policy.prompts.id(p))];
-  infalign::simd on;
-  return {infalign::summarize(on, own, what.range()), infalign::summarize(on, other, what.range()),
-          infalign::summarize(on, difference, what.difference_range()),
-          difference.size() > 1 ? infalign::sign_flip_p_value(difference) : std::nan("")};
+/// The estimates of `what` for the prompts of `table`, in the order of `first`, which has the same prompts.
+std::vector<double> in_order_of(const reward_table& first, const reward_table& table, const reward_table& reference,
+                                const estimand& what) {
+  expect_prompts(first, table);
+  expect_prompts(table, first);
+  const std::vector<double> own = what.of(table, reference);
+  std::vector<double> ordered(own.size());
+  for (std::size_t p = 0; p < own.size(); ++p) ordered[p] = own[*table.prompts.find(first.prompts.id(p))];
+  return ordered;
 }
 
-std::string report(const compare_options& chosen, const estimand& what, const comparison& found, const left_out& without) {
+/// Clusters are those of the first policy.
+comparison compare(const std::vector<reward_table>& policies, const reward_table& baseline, const reward_table& reference,
+                   const estimand& what) {
+  const reward_table& first = policies.front();
+  const std::vector<double> base = in_order_of(first, baseline, reference, what);
+  comparison found{base.size(), mean_over_prompts(base, first.clusters, what.range()), {}};
+  for (const reward_table& policy : policies) {
+    const std::vector<double> own = in_order_of(first, policy, reference, what);
+    std::vector<double> difference(own.size());
+    for (std::size_t p = 0; p < own.size(); ++p) difference[p] = own[p] - base[p];
+    found.policies.push_back({policy.name, mean_over_prompts(own, first.clusters, what.range()),
+                              mean_over_prompts(difference, first.clusters, what.difference_range()),
+                              p_value(difference, first.clusters)});
+  }
+  return found;
+}
+
+std::string report_json(const compare_options& chosen, const estimand& what, const comparison& found, const left_out& without) {
   const auto side = [&](const infalign::estimate& e) {
     return json_object().add(what.is_win_rate() ? "win_rate" : "value", e.value).add("standard_error", e.standard_error);
   };
-  if (chosen.json) {
-    json_object all;
-    all.add("prompts", static_cast<long long>(found.difference.count));
-    if (!what.is_win_rate()) all.add("estimand", what.name());
-    all.add("policy", side(found.policy)).add("baseline", side(found.baseline)).add("difference", found.difference.value);
-    add_error(all, found.difference, chosen.level);
-    add_left_out(all, without);
-    return all.add("level", chosen.level).add("p_value", found.p_value).text() + '\n';
-  }
-  text_table table({"", what.title(), "s.e.", fmt::format("{:g} % interval", 100 * chosen.level)});
-  const auto row = [&](const std::string& name, const infalign::estimate& e) {
-    table.add({name, value_text(e), error_text(e), interval_text(e, chosen.level)});
+  const auto add_difference = [&](json_object& to, const compared_policy& of) {
+    to.add("difference", of.difference.value);
+    add_error(to, of.difference, chosen.level);
   };
-  row(chosen.policy, found.policy);
-  row(chosen.baseline, found.baseline);
-  row("difference", found.difference);
-  const long long prompts = found.difference.count;
-  return table.text() +
-         (prompts > 1 ? fmt::format("{} prompts, two-sided p-value {:.3g}\n", prompts, found.p_value)
-                      : "1 prompt, no p-value\n") +
+  json_object all;
+  all.add("prompts", static_cast<long long>(found.prompts));
+  if (!chosen.records.cluster_field.empty()) all.add("clusters", static_cast<long long>(found.baseline.count));
+  if (!what.is_win_rate()) all.add("estimand", what.name());
+  if (found.policies.size() == 1) {
+    all.add("policy", side(found.policies.front().own)).add("baseline", side(found.baseline));
+    add_difference(all, found.policies.front());
+  } else {
+    std::string rows;
+    for (const compared_policy& of : found.policies) {
+      json_object row;
+      row.add("name", of.name).add("policy", side(of.own));
+      add_difference(row, of);
+      rows += (rows.empty() ? "" : ", ") + row.add("p_value", of.p_value).text();
+    }
+    all.add("baseline", side(found.baseline)).add_raw("policies", "[" + rows + "]");
+  }
+  add_left_out(all, without);
+  all.add("level", chosen.level);
+  if (found.policies.size() == 1) all.add("p_value", found.policies.front().p_value);
+  return all.text() + '\n';
+}
+
+/// One policy: a row a side, and one for the difference. Several: a row a policy, with its difference from the baseline.
+text_table report_table(const compare_options& chosen, const estimand& what, const comparison& found) {
+  const std::string interval = fmt::format("{:g} % interval", 100 * chosen.level);
+  const auto cells = [&](const infalign::estimate& e) {
+    return std::vector<std::string>{value_text(e), error_text(e), interval_text(e, chosen.level)};
+  };
+  std::vector<std::string> header{"", what.title(), "s.e.", interval};
+  const bool several = found.policies.size() > 1;
+  if (several) header.insert(header.end(), {"difference", "s.e.", interval, "p-value"});
+  text_table table(header);
+  const auto add = [&](const std::string& name, const infalign::estimate& own, std::vector<std::string> more) {
+    std::vector<std::string> row = cells(own);
+    row.insert(row.begin(), name);
+    row.insert(row.end(), more.begin(), more.end());
+    row.resize(header.size());
+    table.add(std::move(row));
+  };
+  for (const compared_policy& of : found.policies) {
+    std::vector<std::string> more = cells(of.difference);
+    more.push_back(std::isnan(of.p_value) ? "–" : fmt::format("{:.3g}", of.p_value));
+    add(of.name, of.own, several ? more : std::vector<std::string>{});
+  }
+  add(chosen.baseline, found.baseline, {});
+  if (!several) add("difference", found.policies.front().difference, {});
+  return table;
+}
+
+std::string report(const compare_options& chosen, const estimand& what, const comparison& found, const left_out& without) {
+  if (chosen.json) return report_json(chosen, what, found, without);
+  const double p = found.policies.front().p_value;
+  std::string below = fmt::format("{} prompt{}, ", found.prompts, found.prompts == 1 ? "" : "s");
+  if (found.policies.size() > 1)
+    below += fmt::format("differences from {}; each two-sided p-value is for itself\n", excerpt(chosen.baseline));
+  else
+    below += std::isnan(p) ? "no p-value\n" : fmt::format("two-sided p-value {:.3g}\n", p);
+  return report_table(chosen, what, found).text() + below + clusters_text(chosen.records, found.baseline) +
          left_out_text(without);
 }
 
 void run(const compare_options& chosen) {
   check_level(chosen.level);
-  if ((chosen.policy == "-") + (chosen.baseline == "-") + (chosen.reference == "-") > 1)
+  std::vector<std::string> files = chosen.policies;
+  files.insert(files.end(), {chosen.baseline, chosen.reference});
+  if (std::count(files.begin(), files.end(), "-") > 1)
     throw usage_failure("--policy, --baseline and --reference: only one of them can be standard input");
   check(chosen.records);
   const estimand what = estimand::parse(chosen);
-  reward_table policy = read_rewards(chosen.policy, chosen.records);
-  reward_table baseline = read_rewards(chosen.baseline, chosen.records);
-  reward_table reference = what.is_win_rate() ? read_rewards(chosen.reference, chosen.records) : reward_table();
-  left_out without{.missing_rewards = policy.missing + baseline.missing + reference.missing};
+  const record_options others = chosen.records.without_cluster();
+  std::vector<reward_table> policies;
+  for (const std::string& file : chosen.policies)
+    policies.push_back(read_rewards(file, policies.empty() ? chosen.records : others));
+  reward_table baseline = read_rewards(chosen.baseline, others);
+  reward_table reference = what.is_win_rate() ? read_rewards(chosen.reference, others) : reward_table();
+  left_out without{.missing_rewards = baseline.missing + reference.missing};
   const auto needed = what.served().policy.samples_needed();
-  if (chosen.short_prompts == "skip")
-    without.short_prompts = drop_short_prompts(std::array<required, 3>{
-        {{&policy, needed}, {&baseline, needed}, {&reference, what.served().reference.samples_needed()}}});
-  write_output("-", report(chosen, what, compare(policy, baseline, reference, what), without));
+  std::vector<required> all;
+  for (reward_table& policy : policies) {
+    all.push_back({&policy, needed});
+    without.missing_rewards += policy.missing;
+  }
+  all.insert(all.end(), {{&baseline, needed}, {&reference, what.served().reference.samples_needed()}});
+  if (chosen.short_prompts == "skip") without.short_prompts = drop_short_prompts(all);
+  write_output("-", report(chosen, what, compare(policies, baseline, reference, what), without));
 }
 
 constexpr const char* explanation =
@@ -112,14 +184,17 @@ constexpr const char* explanation =
     "difference is policy minus baseline, its error that of the per-prompt differences. The two-sided p-value is the share of\n"
     "choices of their signs that give a sum as far from 0: exact for up to 20 differences, by 99,999 random choices above. It\n"
     "asks whether the policies differ at all. The interval asks by how much, and allows for prompts that were not seen, so it\n"
-    "may hold 0 where the p-value is small. Both files must hold the same prompts.\n"
+    "may hold 0 where the p-value is small. All files must hold the same prompts.\n"
+    "Several policies are each compared with the baseline; of many p-values the smallest is small by chance.\n"
+    "Where prompts come in clusters, --cluster FIELD names them: errors are by cluster, and the signs of a cluster flip "
+    "together.\n"
     "\n";
 
 constexpr const char* examples =
     "Examples:\n"
     "  infalign compare --policy a.jsonl --baseline b.jsonl --reference base.jsonl --procedure best_of:4\n"
     "  infalign compare --policy a.jsonl --baseline b.jsonl --reference base.jsonl --procedure worst_of:4 --level 0.99 --json\n"
-    "  infalign compare --policy a.jsonl --baseline b.jsonl --estimand pass@10";
+    "  infalign compare --policy a.jsonl --policy b.jsonl --policy c.jsonl --baseline base.jsonl --estimand pass@10";
 
 }  // namespace
 
@@ -128,11 +203,14 @@ void add_compare(CLI::App& program) {
       "compare",
       "Difference of two policies in win rate against one reference policy, in expected reward or pass@k, paired by prompt.");
   const auto chosen = std::make_shared<compare_options>();
-  command->add_option("--policy", chosen->policy, "Rewards of samples of one policy; - for standard input")->required();
-  command->add_option("--baseline", chosen->baseline, "Rewards of samples of the other; - for standard input")->required();
+  command->add_option("--policy", chosen->policies, "Rewards of samples of a policy, or of several; - for standard input")
+      ->required();
+  command->add_option("--baseline", chosen->baseline, "Rewards of samples of what it is compared with; - for standard input")
+      ->required();
   add_estimand(*command, *chosen);
   add_record_options(*command, chosen->records);
   add_short(*command, chosen->short_prompts);
+  add_cluster(*command, chosen->records);
   add_report(*command, *chosen);
   command->footer(records_help() + estimand_help() + explanation + procedure_list() + examples);
   command->callback([chosen] { run(*chosen); });

@@ -93,6 +93,7 @@ void csv_record::read_header(std::string_view row, const std::vector<std::string
     fail("this is read as CSV, and the header has no column {}: {}", name, excerpt(row));
   };
   prompt_ = needed(options_.prompt_field);
+  if (!options_.cluster_field.empty()) cluster_ = needed(options_.cluster_field);
   const std::string name = options_.reward_field.empty() ? "reward" : options_.reward_field;
   reward_ = column(name);
   if (reward_) return;
@@ -100,6 +101,12 @@ void csv_record::read_header(std::string_view row, const std::vector<std::string
     samples_ = needed("n"), successes_ = needed("successes");
   else
     needed(name);
+}
+
+prompt_id csv_record::id(std::size_t column, std::string_view row) const {
+  const std::string_view field = fields_[column];
+  if (field.empty()) fail("{} is empty: {}", names_[column], excerpt(row));
+  return {!is_integer(field), field};
 }
 
 /// NaN if it is missing.
@@ -132,8 +139,8 @@ void csv_record::read(std::string_view row, record& into) {
     fail("the row has {} field{}, the header {}: {}", fields_.size(), fields_.size() == 1 ? "" : "s", names_.size(),
          excerpt(row));
   into.clear();
-  into.prompt = {!is_integer(fields_[prompt_]), fields_[prompt_]};
-  if (into.prompt.bytes.empty()) fail("{} is empty: {}", options_.prompt_field, excerpt(row));
+  into.prompt = id(prompt_, row);
+  if (cluster_) into.cluster = id(*cluster_, row);
   if (reward_) return into.rewards.push_back(reward(fields_[*reward_]));
   const long long n = count(samples_, 1, json_record::most_counted);
   into.set_counts(n, count(successes_, 0, n));

@@ -28,9 +28,11 @@ class flat_record {
   };
   struct chosen_keys {
     std::string prompt, reward, rewards;
+    std::string cluster{};  ///< empty if it is not read
   };
 
   prompt_id prompt{};
+  prompt_id cluster{};  ///< without bytes if it is not read or not there
   bool is_list = false;
 
   /// True if `text` is a plain record; then `prompt`, `is_list` and `rewards` are those of the record. A record with a field whose
@@ -40,7 +42,7 @@ class flat_record {
             std::vector<double>& rewards) {
     if constexpr (std::endian::native != std::endian::little) return false;
     at_ = text.data();
-    prompt = {};
+    prompt = cluster = {};
     is_list = false;
     rewards.clear();
     skip_blanks();
@@ -77,7 +79,9 @@ class flat_record {
   template <class Keys>
   bool read_field(const Keys& keys, const std::vector<std::string_view>& reserved, std::vector<double>& rewards) {
     skip_blanks();
-    if (take(keys.prompt)) return take_colon() && prompt.bytes.data() == nullptr && read_prompt();
+    if (take(keys.prompt)) return take_colon() && read_id(prompt);
+    if constexpr (requires { keys.cluster; })
+      if (!keys.cluster.empty() && take(keys.cluster)) return take_colon() && read_id(cluster);
     if (take(keys.reward))
       return take_colon() && rewards.empty() &&
              (*at_ == '[' && keys.reward == keys.rewards ? read_list(rewards) : read_reward(rewards));
@@ -111,18 +115,19 @@ class flat_record {
 
   static bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
 
-  bool read_prompt() {
+  bool read_id(prompt_id& into) {
+    if (into.bytes.data() != nullptr) return false;
     std::string_view text;
     if (*at_ == '"') {
       if (!read_string(text)) return false;
-      prompt = {true, text};
+      into = {true, text};
       return true;
     }
     const char* const begin = at_;
     if (*at_ == '-') ++at_;
     const char* const digits = at_;
     while (is_digit(*at_)) ++at_;
-    prompt = {false, {begin, static_cast<std::size_t>(at_ - begin)}};
+    into = {false, {begin, static_cast<std::size_t>(at_ - begin)}};
     const bool plain = *digits != '0' || (begin == digits && at_ == digits + 1);  // neither 007 nor -0
     return plain && at_ > digits && at_ - digits <= 18 && *at_ != '.' && (*at_ | 0x20) != 'e';
   }

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <string>
@@ -47,7 +48,7 @@ void for_each_match(std::string_view key, dom::element value, std::string_view p
 struct json_record::parser {
   record_options options;
   dom::parser json;
-  char digits[24];  ///< of an id
+  char digits[2][24];  ///< of the ids of prompt and cluster
   std::optional<dom::element> samples, successes;
   bool has_marks = false;
   bool found = false;  ///< whether a field with rewards is there, though perhaps empty
@@ -56,7 +57,7 @@ struct json_record::parser {
   std::string shown(dom::element value) const;
   dom::element parse(std::string_view text, bool unfinished);
   void read_field(const dom::key_value_pair& field, record& into);
-  void read_prompt(dom::element value, record& into);
+  void read_id(const std::string& name, dom::element value, char (&buffer)[24], prompt_id& into) const;
   void read_rewards(std::string_view name, dom::element value, bool may_be_list, bool may_be_single, record& into);
   double reward(const std::string& name, dom::element value);
   void read_counts(record& into);
@@ -106,17 +107,16 @@ void json_record::parser::fail_missing(const std::string& what) const {
   fail("{} (--missing skip leaves it out)", what);
 }
 
-void json_record::parser::read_prompt(dom::element value, record& into) {
-  const std::string& name = options.prompt_field;
-  if (into.has_prompt()) fail("{} is there twice", name);
+void json_record::parser::read_id(const std::string& name, dom::element value, char (&buffer)[24], prompt_id& into) const {
+  if (into.is_there()) fail("{} is there twice", name);
   const auto integer = [&](auto number) {
-    const char* const end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-    into.prompt = {false, {digits, static_cast<std::size_t>(end - digits)}};
+    const char* const end = std::to_chars(std::begin(buffer), std::end(buffer), number).ptr;
+    into = {false, {std::begin(buffer), static_cast<std::size_t>(end - std::begin(buffer))}};
   };
   if (const auto number = marked(value); number && number->find_first_not_of("-0123456789") == std::string_view::npos)
     fail("{} is {}, beyond the range of 64-bit integers", name, excerpt(*number));
   if (value.is_string() && !marked(value))
-    into.prompt = {true, value.get_string().value_unsafe()};
+    into = {true, value.get_string().value_unsafe()};
   else if (value.is_int64())
     integer(value.get_int64().value_unsafe());
   else if (value.is_uint64())
@@ -162,7 +162,11 @@ void json_record::parser::read_rewards(std::string_view name, dom::element value
 }
 
 void json_record::parser::read_field(const dom::key_value_pair& field, record& into) {
-  for_each_match(field.key, field.value, options.prompt_field, [&](dom::element value) { read_prompt(value, into); });
+  for_each_match(field.key, field.value, options.prompt_field,
+                 [&](dom::element value) { read_id(options.prompt_field, value, digits[0], into.prompt); });
+  if (!options.cluster_field.empty())
+    for_each_match(field.key, field.value, options.cluster_field,
+                   [&](dom::element value) { read_id(options.cluster_field, value, digits[1], into.cluster); });
   if (const std::string& name = options.reward_field; !name.empty())
     for_each_match(field.key, field.value, name, [&](dom::element value) { read_rewards(name, value, true, true, into); });
   else if (field.key == "reward" || field.key == "rewards")
@@ -197,7 +201,9 @@ void json_record::read(std::string_view text, bool unfinished, const std::vector
       if (field.key == name) fail("{} is there already, and would be added a second time", name);
   }
   const record_options& options = own.options;
-  if (!into.has_prompt()) fail("{} is missing: {}", options.prompt_field, excerpt(text));
+  if (!into.prompt.is_there()) fail("{} is missing: {}", options.prompt_field, excerpt(text));
+  if (!options.cluster_field.empty() && !into.cluster.is_there())
+    fail("{} is missing: {}", options.cluster_field, excerpt(text));
   if (!own.found && own.samples && own.successes) return own.read_counts(into);
   const std::string wanted = options.reward_field.empty() ? "reward (or rewards)" : options.reward_field;
   if (!own.found && own.successes) fail("successes is there, but n is missing: {}", excerpt(text));

@@ -18,11 +18,11 @@ namespace command {
 /// What a record says. Views are valid until the next record is read.
 struct record {
   prompt_id prompt{};
+  prompt_id cluster{};          ///< without bytes if it is not read
   std::vector<double> rewards;  ///< NaN for one that is missing
   bool is_list = false;         ///< whether the rewards are a list
   bool is_count = false;        ///< whether they were given by their number
 
-  [[nodiscard]] bool has_prompt() const { return prompt.bytes.data() != nullptr; }
   /// `n` rewards, first those of 1.
   void set_counts(long long n, long long successes) {
     rewards.assign(static_cast<std::size_t>(n), 0.0);
@@ -30,7 +30,7 @@ struct record {
     is_list = is_count = true;
   }
   void clear() {
-    prompt = {};
+    prompt = cluster = {};
     rewards.clear();
     is_list = is_count = false;
   }

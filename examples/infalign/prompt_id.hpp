@@ -13,6 +13,8 @@ namespace command {
 struct prompt_id {
   bool is_text;
   std::string_view bytes;  ///< the string itself, or the digits of the integer
+
+  [[nodiscard]] bool is_there() const { return bytes.data() != nullptr; }
 };
 
 /// The id as JSON: `7` or `"seven"`.

@@ -20,7 +20,15 @@ void add_record_options(CLI::App& to, record_options& chosen) {
       ->capture_default_str();
 }
 
+void add_cluster(CLI::App& to, record_options& chosen) {
+  to.add_option("--cluster", chosen.cluster_field,
+                "Field of the policy's records with the cluster of the prompt, which standard errors are then taken by");
+}
+
 void check(const record_options& chosen) {
+  if (!chosen.cluster_field.empty() &&
+      (chosen.cluster_field == chosen.reward_field || chosen.cluster_field == chosen.prompt_field))
+    throw usage_failure(fmt::format("--cluster: {} is read as something else already", chosen.cluster_field));
   if (chosen.prompt_field == chosen.reward_field)
     throw usage_failure(fmt::format("--prompt-field and --reward-field are both {}", chosen.prompt_field));
 }

@@ -17,14 +17,23 @@ namespace command {
 struct record_options {
   std::string prompt_field = "prompt_id";
   std::string reward_field;       ///< empty for `reward`, `rewards`, or the counts `n` and `successes`
+  std::string cluster_field;      ///< empty if clusters are not read
   std::string missing = "error";  ///< or "skip"
   std::string format = "auto";    ///< or "jsonl", "json", "csv"
 
+  /// For files in which clusters are not looked up.
+  [[nodiscard]] record_options without_cluster() const {
+    record_options same = *this;
+    same.cluster_field.clear();
+    return same;
+  }
   [[nodiscard]] bool skips_missing() const { return missing == "skip"; }
 };
 
 /// `--prompt-field`, `--reward-field`, `--missing` and `--format`.
 void add_record_options(CLI::App& to, record_options& chosen);
+/// `--cluster`.
+void add_cluster(CLI::App& to, record_options& chosen);
 /// Throws `usage_failure` for options that make no sense together.
 void check(const record_options& chosen);
 

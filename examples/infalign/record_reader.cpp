@@ -27,10 +27,14 @@ record_reader::record_reader(const std::string& path, const record_options& opti
     : options_(options), text_(path), any_(options), csv_(options) {
   const bool usual = options.reward_field.empty();
   chosen_ = {quoted(options.prompt_field), quoted(usual ? "reward" : options.reward_field),
-             quoted(usual ? "rewards" : options.reward_field)};
-  keys_ = usual && options.prompt_field == "prompt_id"                       ? flat_keys::usual
-          : is_plain(options.prompt_field) && is_plain(options.reward_field) ? flat_keys::chosen
-                                                                             : flat_keys::none;
+             quoted(usual ? "rewards" : options.reward_field),
+             options.cluster_field.empty() ? "" : quoted(options.cluster_field)};
+  if (usual && options.prompt_field == "prompt_id" && options.cluster_field.empty())
+    keys_ = flat_keys::usual;
+  else if (is_plain(options.prompt_field) && is_plain(options.reward_field) && is_plain(options.cluster_field))
+    keys_ = flat_keys::chosen;
+  else
+    keys_ = flat_keys::none;
 }
 
 void record_reader::reserve_fields(std::vector<std::string_view> names) {
@@ -43,8 +47,9 @@ bool record_reader::read_flat() {
   if (keys_ == flat_keys::none) return false;
   const bool read = keys_ == flat_keys::usual ? flat_.read(text(), flat_record::usual_keys{}, reserved_, record_.rewards)
                                               : flat_.read(text(), chosen_, reserved_, record_.rewards);
-  if (!read) return false;
+  if (!read || (!options_.cluster_field.empty() && !flat_.cluster.is_there())) return false;
   record_.prompt = flat_.prompt;
+  record_.cluster = flat_.cluster;
   record_.is_list = flat_.is_list;
   record_.is_count = false;
   return true;

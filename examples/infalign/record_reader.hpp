@@ -36,6 +36,8 @@ class record_reader {
   bool next();
 
   [[nodiscard]] const prompt_id& prompt() const { return record_.prompt; }
+  /// Of the prompt; without bytes where the options name no field for it.
+  [[nodiscard]] const prompt_id& cluster() const { return record_.cluster; }
   /// At least one. NaN stands for one that is missing, where the options let that be.
   [[nodiscard]] std::span<const double> rewards() const { return record_.rewards; }
   /// Whether the record has a list of rewards.

@@ -42,6 +42,15 @@ void group(segmented<double>& rewards, segmented<run>& runs, reward_table& into)
   });
 }
 
+/// All records of a prompt must name the same cluster.
+void add_cluster(const record_reader& in, std::uint32_t prompt, prompt_index& clusters, reward_table& table) {
+  const infalign::index_t cluster = clusters.find_or_add(in.cluster());
+  if (prompt == table.clusters.size()) table.clusters.push_back(cluster);
+  if (const auto before = table.clusters[prompt]; before != cluster)
+    in.fail_here("prompt {} is in cluster {}, and was in {} before", shown(in.prompt()), shown(in.cluster()),
+                 clusters.shown(static_cast<std::size_t>(before)));
+}
+
 /// A few bytes of counts can stand for a million rewards: without a limit, a small file could fill the memory.
 void expect_room(const record_reader& in, std::uint64_t counted) {
   constexpr std::uint64_t most = std::uint64_t{1} << 26;
@@ -57,10 +66,12 @@ reward_table read_rewards(const std::string& path, const record_options& options
   progress shown("reading " + table.name, in.file().total_bytes());
   segmented<double> rewards;
   segmented<run> runs;
+  prompt_index clusters;
   std::uint64_t counted = 0, records = 0;
   for (; in.next(); ++records) {
     const std::uint32_t prompt = table.prompts.find_or_add(in.prompt());
     if (prompt == table.first_line.size()) table.first_line.push_back(in.line());
+    if (in.cluster().is_there()) add_cluster(in, prompt, clusters, table);
     std::uint32_t count = 0;
     for (const double reward : in.rewards())
       if (!std::isnan(reward)) rewards.push_back(reward), ++count;
@@ -87,6 +98,7 @@ reward_table subset(const reward_table& table, const std::vector<std::uint32_t>&
   for (const std::uint32_t prompt : prompts) {
     kept.prompts.find_or_add(table.prompts.id(prompt));
     kept.first_line.push_back(table.first_line[prompt]);
+    if (!table.clusters.empty()) kept.clusters.push_back(table.clusters[prompt]);
     const auto rewards = groups[prompt];
     kept.rewards.insert(kept.rewards.end(), rewards.begin(), rewards.end());
     kept.offsets.push_back(static_cast<infalign::index_t>(kept.rewards.size()));

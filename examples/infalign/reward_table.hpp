@@ -20,8 +20,9 @@ struct reward_table {
   prompt_index prompts;         ///< in the order of the file
   std::vector<double> rewards;  ///< in the order of prompts, then of the file
   std::vector<infalign::index_t> offsets;
-  std::vector<std::uint64_t> first_line;  ///< where a prompt is first seen
-  std::uint64_t missing = 0;              ///< rewards that are not in it because they are missing in the file
+  std::vector<std::uint64_t> first_line;    ///< where a prompt is first seen
+  std::vector<infalign::index_t> clusters;  ///< of the prompts, by number; empty if they are not read
+  std::uint64_t missing = 0;                ///< rewards that are not in it because they are missing in the file
 
   [[nodiscard]] infalign::ragged<const double> groups() const { return {rewards, offsets}; }
   [[nodiscard]] infalign::index_t count(std::size_t prompt) const { return offsets[prompt + 1] - offsets[prompt]; }

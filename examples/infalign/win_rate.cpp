@@ -12,10 +12,9 @@
 #include "estimand.hpp"
 #include "estimate_text.hpp"
 #include "failure.hpp"
-#include "infalign/backend/simd.hpp"
-#include "infalign/statistics/summarize.hpp"
 #include "left_out.hpp"
 #include "output_file.hpp"
+#include "prompt_mean.hpp"
 #include "record_options.hpp"
 #include "shared_options.hpp"
 #include "text_table.hpp"
@@ -48,12 +47,13 @@ void write_per_prompt(const std::string& path, const estimand& what, const rewar
   out.commit();
 }
 
-std::string report(const win_rate_options& chosen, const estimand& what, const infalign::estimate& mean,
+std::string report(const win_rate_options& chosen, const estimand& what, std::size_t prompts, const infalign::estimate& mean,
                    const left_out& without) {
   const procedures& served = what.served();
   if (chosen.json) {
     json_object found;
-    found.add("prompts", static_cast<long long>(mean.count));
+    found.add("prompts", static_cast<long long>(prompts));
+    if (!chosen.records.cluster_field.empty()) found.add("clusters", static_cast<long long>(mean.count));
     if (!what.is_win_rate()) found.add("estimand", what.name());
     found.add(key_of(what), mean.value);
     add_error(found, mean, chosen.level);
@@ -62,7 +62,7 @@ std::string report(const win_rate_options& chosen, const estimand& what, const i
   }
   std::vector<std::string> header{"procedure", "prompts", what.title(), "s.e.",
                                   fmt::format("{:g} % interval", 100 * chosen.level)};
-  std::vector<std::string> row{served.policy.name(), std::to_string(mean.count), value_text(mean), error_text(mean),
+  std::vector<std::string> row{served.policy.name(), std::to_string(prompts), value_text(mean), error_text(mean),
                                interval_text(mean, chosen.level)};
   if (what.is_win_rate()) {
     header.insert(header.begin() + 1, "reference");
@@ -70,7 +70,7 @@ std::string report(const win_rate_options& chosen, const estimand& what, const i
   }
   text_table table(std::move(header));
   table.add(std::move(row));
-  return table.text() + left_out_text(without);
+  return table.text() + clusters_text(chosen.records, mean) + left_out_text(without);
 }
 
 void run(const win_rate_options& chosen) {
@@ -81,16 +81,16 @@ void run(const win_rate_options& chosen) {
   check(chosen.records);
   const estimand what = estimand::parse(chosen);
   reward_table policy = read_rewards(chosen.policy, chosen.records);
-  reward_table reference = what.is_win_rate() ? read_rewards(chosen.reference, chosen.records) : reward_table();
+  reward_table reference =
+      what.is_win_rate() ? read_rewards(chosen.reference, chosen.records.without_cluster()) : reward_table();
   left_out without{.missing_rewards = policy.missing + reference.missing};
   if (chosen.short_prompts == "skip")
     without.short_prompts = drop_short_prompts(std::array<required, 2>{
         {{&policy, what.served().policy.samples_needed()}, {&reference, what.served().reference.samples_needed()}}});
   const std::vector<double> values = what.of(policy, reference);
-  infalign::simd on;
-  const infalign::estimate mean = infalign::summarize(on, values, what.range());
+  const infalign::estimate mean = mean_over_prompts(values, policy.clusters, what.range());
   if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, what, policy, values);
-  write_output("-", report(chosen, what, mean, without));
+  write_output("-", report(chosen, what, values.size(), mean, without));
 }
 
 constexpr const char* explanation =
@@ -99,6 +99,9 @@ constexpr const char* explanation =
     "pseudo-prompts that were won or lost for what was not seen: it stays within 0 … 1, and it has a width even if all "
     "prompts\n"
     "were won. With one prompt neither is known (null in JSON). Prompts that only the reference has are left out.\n"
+    "Where prompts come in clusters (questions about one text, variants of one task), --cluster FIELD names them: clusters "
+    "are\n"
+    "then the unit of sampling.\n"
     "\n";
 
 constexpr const char* examples =
@@ -107,7 +110,7 @@ constexpr const char* examples =
     "  infalign win-rate --policy policy.jsonl --reference base.jsonl --procedure best_of:4 --reference-procedure standard "
     "--json\n"
     "  infalign win-rate --policy policy.jsonl --reference base.jsonl --procedure worst_of:8 --per-prompt rows.jsonl\n"
-    "  infalign win-rate --policy passes.jsonl --estimand pass@5\n"
+    "  infalign win-rate --policy passes.jsonl --estimand pass@5 --cluster repository\n"
     "  infalign win-rate --policy policy.jsonl --estimand expected-reward --procedure best_of:4";
 
 }  // namespace
@@ -121,6 +124,7 @@ void add_win_rate(CLI::App& program) {
   add_estimand(*command, *chosen);
   add_record_options(*command, chosen->records);
   add_short(*command, chosen->short_prompts);
+  add_cluster(*command, chosen->records);
   command->add_option("--per-prompt", chosen->per_prompt, "Write the win rate of every prompt here, one record a line");
   add_report(*command, *chosen);
   command->footer(records_help() + estimand_help() + explanation + procedure_list() + examples);

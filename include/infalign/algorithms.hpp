@@ -34,6 +34,7 @@
 #include "infalign/procedure/any_procedure.hpp"
 #include "infalign/procedure/procedure.hpp"
 #include "infalign/procedure/procedures.hpp"
+#include "infalign/statistics/clustered_mean.hpp"
 #include "infalign/statistics/estimate.hpp"
 #include "infalign/statistics/sign_flip.hpp"
 #include "infalign/statistics/summarize.hpp"

@@ -68,6 +68,8 @@ TEST_CASE("help says which fields are read, how counts of passes are given, and 
       CAPTURE(text);
       CHECK(help.find(text) != std::string::npos);
     }
+    const bool reports = std::string(subcommand) == "win-rate" || std::string(subcommand) == "compare";
+    CHECK((help.find("--cluster FIELD") != std::string::npos) == reports);
     CHECK((help.find("--short") != std::string::npos) == (std::string(subcommand) != "calibrate"));
   }
 }

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The mean of per-prompt values where prompts come in clusters: several questions about one text, variants of one task.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <unordered_map>
+#include <vector>
+
+#include "infalign/core/config.hpp"
+#include "infalign/core/error.hpp"
+#include "infalign/core/math.hpp"
+#include "infalign/core/views.hpp"
+#include "infalign/statistics/estimate.hpp"
+
+namespace infalign {
+
+namespace detail {
+INFALIGN_KEYED inline void expects_clustered(const char* function, span<const double> values, span<const index_t> clusters) {
+  expects<shape_error>(!values.empty(), function, "values is empty");
+  expects<shape_error>(values.size() == clusters.size(), function, "clusters has ", clusters.size(), " elements, values has ",
+                       values.size());
+  for (index_t i = 0; i < values.size(); ++i)
+    expects<domain_error>(std::isfinite(values[i]), function, "values[", i, "] is ", values[i], ", must be finite");
+}
+}  // namespace detail
+
+/// The sum of the values of every cluster, `S_g = Σ_{i∈g} x_i`, in the order in which clusters are first seen. Of differences of two
+/// policies, they are what `sign_flip_p_value` takes where prompts are clustered: the signs of a cluster flip together.
+///
+/// - Shapes: `values` P ≥ 1 numbers, `clusters` as many ids, which may be any integers, in host memory.
+/// - Cost: P steps.
+/// - Errors: `shape_error` if there are no values or not as many ids, `domain_error` for NaN or infinity.
+INFALIGN_KEYED inline std::vector<double> cluster_sums(span<const double> values, span<const index_t> clusters) {
+  detail::expects_clustered("cluster_sums", values, clusters);
+  std::vector<double> sums;
+  std::unordered_map<index_t, std::size_t> places;
+  for (index_t i = 0; i < values.size(); ++i) {
+    const auto [place, is_new] = places.try_emplace(clusters[i], sums.size());
+    if (is_new) sums.push_back(0);
+    sums[place->second] += values[i];
+  }
+  return sums;
+}
+
+/// The mean over prompts, with a standard error that allows for prompts of one cluster to be alike. With `m = Σx/P`, G clusters and
+/// the sums `e_g = Σ_{i∈g} (x_i - m)`,
+///
+///     standard error = √(G/(G-1) · Σ_g e_g²) / P,
+///
+/// the cluster-robust error of a mean (CR1). Clusters are what is sampled, so `count` is G: `estimate::interval` is Student's with
+/// `G - 1` degrees of freedom. Where every prompt is a cluster of its own, the result is that of `summarize`. Where prompts of a
+/// cluster are the same, P prompts tell no more than G do, and `summarize` would give an error that is too small by `√(P/G)`.
+///
+/// It needs some dozens of clusters of similar sizes: with few, or with one that holds most prompts, the error is too small. With 20
+/// clusters of one to eight prompts, between which half of the variance lies, the 95 % interval holds the mean in 94 % of data sets,
+/// and in more if the quantity has a range; that of `summarize` in 72 % (tests/statistics/clustered_mean_test.cpp).
+///
+/// - Shapes: `values` P ≥ 1 numbers, `clusters` as many ids, which may be any integers, in host memory. `range`: that of the
+///   estimated quantity, passed on in the estimate.
+/// - Cost: 2P steps. One cluster has standard error +inf.
+/// - Errors: `shape_error` if there are no values or not as many ids, `domain_error` for NaN or infinity.
+/// - Source: Liang and Zeger, Biometrika 73 (1986), for the mean; for evaluations of language models Miller, arXiv 2411.00640.
+INFALIGN_KEYED inline estimate clustered_mean(span<const double> values, span<const index_t> clusters,
+                                              quantity_range range = {}) {
+  detail::expects_clustered("clustered_mean", values, clusters);
+  const auto n = static_cast<double>(values.size());
+  double sum = 0;
+  for (index_t i = 0; i < values.size(); ++i) sum += values[i];
+  const double mean = sum / n;
+  std::vector<double> deviations(static_cast<std::size_t>(values.size()));
+  for (index_t i = 0; i < values.size(); ++i) deviations[static_cast<std::size_t>(i)] = values[i] - mean;
+  const std::vector<double> sums = cluster_sums(deviations, clusters);
+  double squares = 0;
+  for (const double e : sums) squares += e * e;
+  const auto g = static_cast<double>(sums.size());
+  const double standard_error = sums.size() > 1 ? std::sqrt(g / (g - 1) * squares) / n : infinity<double>;
+  return {mean, standard_error, static_cast<index_t>(sums.size()), range.lowest, range.highest};
+}
+
+}  // namespace infalign
