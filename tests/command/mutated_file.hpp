@@ -3,6 +3,7 @@
 /// Files of rewards that are nearly right: records with odd values, and bytes that are lost, doubled or changed.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -11,20 +12,49 @@
 
 namespace infalign::test {
 
+/// A number in as many bytes, the lowest first.
+inline std::string little_endian(std::uint64_t number, int bytes) {
+  std::string text;
+  for (int i = 0; i < bytes; ++i) text += static_cast<char>(number >> 8 * i);
+  return text;
+}
+
+/// `text`, of up to 65,535 bytes, as gzip writes what cannot be made shorter (RFC 1951, 3.2.4, and RFC 1952).
+inline std::string stored_gzip(std::string text) {
+  text.resize(std::min<std::size_t>(text.size(), 0xFFFF));
+  std::uint32_t crc = ~0u;
+  for (const char c : text) {
+    crc ^= static_cast<unsigned char>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+  }
+  const std::string header("\x1F\x8B\x08\0\0\0\0\0\0\xFF\x01", 11);
+  return header + little_endian(text.size(), 2) + little_endian(~text.size(), 2) + text + little_endian(~crc, 4) +
+         little_endian(text.size(), 4);
+}
+
+/// The same for zstd: a frame of one raw block (RFC 8878, 3.1.1).
+inline std::string stored_zstd(std::string text) {
+  text.resize(std::min<std::size_t>(text.size(), 0xFFFF));
+  return "\x28\xB5\x2F\xFD" + (little_endian(0xA0, 1) + little_endian(text.size(), 4)) +
+         little_endian(text.size() << 3 | 1, 3) + text;
+}
+
 /// The same file for the same seed, on every machine.
 class mutated_file {
  public:
   explicit mutated_file(std::uint64_t seed) : random_(seed) {}
 
-  /// Records or what is left of them: about half of the files are good.
+  /// Records or what is left of them, in one of the formats: about a fifth of the files are good.
   std::string text() {
-    const bool odd = below(2) == 0, changed = below(2) == 0;
-    std::string file(odd ? choose({"", "", "\xEF\xBB\xBF", "\n\n"}) : "");
-    const std::string_view end = odd ? choose({"\n", "\n", "\n", "\r\n", "\n \t\n", "\r", "\xE2\x80\xA8"}) : "\n";
-    for (std::size_t records = 1 + below(6); records > 0; --records)
-      file.append(odd && below(3) == 0 ? odd_record() : record()) += end;
-    if (below(4) == 0) file.resize(file.size() - end.size());
-    for (std::size_t changes = changed ? below(4) : 0; changes > 0 && !file.empty(); --changes) change(file);
+    const bool odd = below(2) == 0;
+    const std::size_t format = below(8);
+    std::string file = format == 0 ? array(odd) : format == 1 ? table(odd) : lines(odd);
+    const std::size_t changes = below(2) == 0 ? 0 : below(4), compression = below(10);
+    for (std::size_t i = 0; i < changes && !file.empty(); ++i) change(file);
+    if (compression < 2) {
+      file = compression == 0 ? stored_gzip(file) : stored_zstd(file);
+      if (below(2) == 0) change(file);
+    }
     return file;
   }
   /// A number below `limit`; the low bits of the generator are as good as others, and no distribution differs between libraries.
@@ -40,6 +70,30 @@ class mutated_file {
                                R"({"reward":0.5,"prompt_id":"a","text":[1,{"x":null}]})",
                                R"( {"prompt_id" : "\u0061" , "reward" : 1e0 } )", R"({"prompt_id":"b","rewards":[3,-1]})",
                                R"({"prompt_id":7,"reward":true})", R"({"prompt_id":"b","reward":1})"}));
+  }
+  std::string any_record(bool odd) { return odd && below(3) == 0 ? odd_record() : record(); }
+  std::string lines(bool odd) {
+    std::string file(odd ? choose({"", "", "\xEF\xBB\xBF", "\n\n"}) : "");
+    const std::string_view end = odd ? choose({"\n", "\n", "\n", "\r\n", "\n \t\n", "\r", "\xE2\x80\xA8"}) : "\n";
+    for (std::size_t records = 1 + below(6); records > 0; --records) file.append(any_record(odd)) += end;
+    if (below(4) == 0) file.resize(file.size() - end.size());
+    return file;
+  }
+  std::string array(bool odd) {
+    std::string file = "[" + any_record(odd);
+    for (std::size_t records = below(5); records > 0; --records) file.append(choose({",", ", ", ",\n"})) += any_record(odd);
+    return file + (below(2) == 0 ? "]" : "\n]\n");
+  }
+  std::string table(bool odd) {
+    std::string file(choose({"prompt_id,reward\n", "reward,text,prompt_id\n"}));
+    const bool swapped = file.front() == 'r';
+    for (std::size_t rows = 1 + below(5); rows > 0; --rows) {
+      const std::string reward(odd && below(3) == 0 ? odd_number() : choose({"1", "0.5", "true"}));
+      const std::string id(odd && below(3) == 0 ? odd_id() : choose({"a", "\"b\"", "7"}));
+      file += swapped ? reward + ",\"x, \"\"y\"\"\n\"," + id : id + ',' + reward;
+      file += odd ? choose({"\n", "\n", "\r\n", ",\n", ""}) : "\n";
+    }
+    return file;
   }
   std::string odd_record() {
     std::string fields[] = {"\"prompt_id\":" + std::string(below(2) == 0 ? "\"a\"" : odd_id()), rewards()};
