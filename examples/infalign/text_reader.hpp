@@ -19,7 +19,7 @@ class text_reader {
   /// How many bytes after `ahead()` may be read; simdjson asks for so many. After the end of the file they are 0.
   static constexpr std::size_t padding = 64;
   /// A record must not be longer.
-  static constexpr std::size_t longest_record = std::size_t{1} << 30;
+  static constexpr std::size_t longest_record = std::size_t{1} << 28;
 
   /// `path` is `-` for standard input. A byte order mark at the beginning is left out. Throws `failure` if it cannot be opened.
   explicit text_reader(std::string path);
