@@ -14,5 +14,6 @@ void add_win_rate(CLI::App& program);
 void add_compare(CLI::App& program);
 void add_evaluate(CLI::App& program);
 void add_plan(CLI::App& program);
+void add_preferences(CLI::App& program);
 
 }  // namespace command

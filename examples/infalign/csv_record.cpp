@@ -96,11 +96,15 @@ void csv_record::read_header(std::string_view row, const std::vector<std::string
   if (!options_.cluster_field.empty()) cluster_ = needed(options_.cluster_field);
   const std::string name = options_.reward_field.empty() ? "reward" : options_.reward_field;
   reward_ = column(name);
+  if (const auto second = options_.second_field.empty() ? std::nullopt : column(options_.second_field)) {
+    if (reward_) fail("the header has both {} and {}, the rewards must be there once", name, options_.second_field);
+    reward_ = second;
+  }
   if (reward_) return;
   if (options_.reward_field.empty() && column("n") && column("successes"))
     samples_ = needed("n"), successes_ = needed("successes");
   else
-    needed(name);
+    needed(options_.second_field.empty() ? name : options_.reward_name());
 }
 
 prompt_id csv_record::id(std::size_t column, std::string_view row) const {
@@ -118,11 +122,12 @@ double csv_record::reward(std::string_view field) const {
   const auto [stop, status] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (status == std::errc::result_out_of_range) value = std::strtod(std::string(digits).c_str(), nullptr);  // 0 or infinite
   if (stop == text.data() + text.size() && status != std::errc::invalid_argument && std::isfinite(value)) return value;
+  if (const auto word = options_.of_word(text)) return *word;
   if (is_one_of(text, {"true", "True", "TRUE"})) return 1;
   if (is_one_of(text, {"false", "False", "FALSE"})) return 0;
   const bool missing = is_one_of(text, {"", "NaN", "nan", "NA", "null", "NULL", "None"});
   if (missing && options_.skips_missing()) return nan;
-  fail("{} is '{}', must be a finite number{}", names_[*reward_], excerpt(text),
+  fail("{} is '{}', must be {}{}", names_[*reward_], excerpt(text), options_.reward_kind("a finite number"),
        missing ? " (--missing skip leaves it out)" : "");
 }
 

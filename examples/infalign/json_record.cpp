@@ -130,6 +130,10 @@ double json_record::parser::reward(const std::string& name, dom::element value) 
   if (value.is_bool()) return value.get_bool().value_unsafe() ? 1 : 0;
   if (value.is_number()) return value.get_double().value_unsafe();
   const auto number = marked(value);
+  if (std::string_view text; !number && !options.words.empty() && value.get(text) == simdjson::SUCCESS) {
+    if (const auto word = options.of_word(text)) return *word;
+    fail("{} is {}, must be {}", name, shown(value), options.reward_kind("a number"));
+  }
   if (value.is_null() || (number && is_nan(*number))) {
     if (options.skips_missing()) return nan;
     fail_missing(fmt::format("{} is {}, must be a {}number", name, shown(value), number ? "finite " : ""));
@@ -167,9 +171,12 @@ void json_record::parser::read_field(const dom::key_value_pair& field, record& i
   if (!options.cluster_field.empty())
     for_each_match(field.key, field.value, options.cluster_field,
                    [&](dom::element value) { read_id(options.cluster_field, value, digits[1], into.cluster); });
-  if (const std::string& name = options.reward_field; !name.empty())
-    for_each_match(field.key, field.value, name, [&](dom::element value) { read_rewards(name, value, true, true, into); });
-  else if (field.key == "reward" || field.key == "rewards")
+  if (!options.reward_field.empty()) {
+    for (const std::string* name : {&options.reward_field, &options.second_field})
+      if (!name->empty())
+        for_each_match(field.key, field.value, *name,
+                       [&](dom::element value) { read_rewards(*name, value, true, true, into); });
+  } else if (field.key == "reward" || field.key == "rewards")
     read_rewards(field.key, field.value, field.key == "rewards", field.key == "reward", into);
   else if (field.key == "n")
     samples = field.value;
@@ -205,9 +212,9 @@ void json_record::read(std::string_view text, bool unfinished, const std::vector
   if (!options.cluster_field.empty() && !into.cluster.is_there())
     fail("{} is missing: {}", options.cluster_field, excerpt(text));
   if (!own.found && own.samples && own.successes) return own.read_counts(into);
-  const std::string wanted = options.reward_field.empty() ? "reward (or rewards)" : options.reward_field;
   if (!own.found && own.successes) fail("successes is there, but n is missing: {}", excerpt(text));
-  if (!own.found && !options.skips_missing()) own.fail_missing(fmt::format("{} is missing: {}", wanted, excerpt(text)));
+  if (!own.found && !options.skips_missing())
+    own.fail_missing(fmt::format("{} is missing: {}", options.reward_name(), excerpt(text)));
   if (into.rewards.empty()) into.rewards.push_back(nan), into.is_list = false;
 }
 

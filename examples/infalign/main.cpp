@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
   command::add_calibrate(program);
   command::add_win_rate(program);
   command::add_compare(program);
+  command::add_preferences(program);
   command::add_evaluate(program);
   try {
     program.parse(argc, argv);

@@ -11,7 +11,11 @@ void add_record_options(CLI::App& to, record_options& chosen) {
   to.add_option("--prompt-field", chosen.prompt_field, "Field with the prompt's id; a.b is b within a")->capture_default_str();
   to.add_option("--reward-field", chosen.reward_field,
                 "Field with the reward, or the list of rewards (default: reward or rewards)");
-  to.add_option("--missing", chosen.missing, "A reward that is null, NaN or not there: error, or skip to leave it out")
+  add_missing(to, chosen, "reward");
+}
+
+void add_missing(CLI::App& to, record_options& chosen, const std::string& what) {
+  to.add_option("--missing", chosen.missing, "A " + what + " that is null, NaN or not there: error, or skip to leave it out")
       ->check(CLI::IsMember({"error", "skip"}))
       ->capture_default_str();
   to.add_option("--format", chosen.format,
