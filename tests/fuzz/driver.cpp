@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// Runs a fuzz target without libFuzzer: on the files of its corpus, then on inputs that follow from a fixed seed. Half of these are
-/// bytes at random, half are files of the corpus with a few changes. The input that ends the target is printed, to be kept by
-/// `echo BYTES | xxd -r -p >FILE`.
+/// bytes at random, half are files of the corpus with a few changes. The input that ends the target, or takes more than ten seconds, is
+/// printed, to be kept by `echo BYTES | xxd -r -p >FILE`.
 ///
 ///     objective_fuzz CORPUS NUMBER
+#include <sys/time.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdint>
@@ -84,8 +86,18 @@ void print_current(int) {
   std::fputc('\n', stderr);
 }
 
+/// No input takes more processor time than this.
+constexpr itimerval ten_seconds{{0, 0}, {10, 0}};
+
+void print_timeout(int) {
+  std::fputs("more than ten seconds for one input\n", stderr);
+  print_current(0);
+  std::_Exit(1);
+}
+
 void run(const bytes& input) {
   current = &input;
+  setitimer(ITIMER_PROF, &ten_seconds, nullptr);
   LLVMFuzzerTestOneInput(input.data(), input.size());
 }
 
@@ -95,6 +107,7 @@ int main(int argc, char** argv) {
   if (argc != 3) return std::cerr << "usage: " << argv[0] << " CORPUS NUMBER\n", 2;
   const std::vector<bytes> corpus = files_of(argv[1]);
   std::signal(SIGABRT, print_current);
+  std::signal(SIGPROF, print_timeout);
   for (const bytes& input : corpus) run(input);
   generator inputs(corpus);
   const long number = std::stol(argv[2]);
