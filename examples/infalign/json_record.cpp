@@ -95,6 +95,8 @@ dom::element json_record::parser::parse(std::string_view text, bool unfinished) 
       error = attempt(mended, true);
       has_marks = true;
     }
+  if (error != simdjson::SUCCESS && text.find_first_not_of(" \t\r{") == std::string_view::npos)
+    fail("an object that goes on in the next line; write one a line (jq -c), or all of them as an array (jq -s)");
   if (error != simdjson::SUCCESS && unfinished) fail("the file ends within a record: {}", excerpt(text));
   if (error != simdjson::SUCCESS)
     fail("not a JSON object ({}): {}",

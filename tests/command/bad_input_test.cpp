@@ -60,6 +60,12 @@ TEST_CASE("lines that are no records") {
   }
 }
 
+TEST_CASE("objects over several lines") {
+  check_calibrate(
+      good, "{\n  \"prompt_id\": \"a\",\n  \"reward\": 1\n}\n",
+      "p.jsonl:1: an object that goes on in the next line; write one a line (jq -c), or all of them as an array (jq -s)");
+}
+
 TEST_CASE("records without a usable reward") {
   const std::string skip = " (--missing skip leaves it out)";
   check_record("{\"prompt_id\":\"a\"}", "reward (or rewards) is missing: {\"prompt_id\":\"a\"}" + skip);

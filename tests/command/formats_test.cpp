@@ -154,7 +154,7 @@ TEST_CASE("gzip: one member or several, what is cut and what is damaged") {
   const std::string expected = work.calibrated(same.lines);
   const outcome done = work.shell(
       "gzip -c p > whole; (head -c 100000 p | gzip -c; tail -c +100001 p | gzip -c; gzip -c < /dev/null) > parts; "
-      "head -c 5000 whole > cut; (head -c 5000 whole; echo damage; tail -c +5008 whole) > damaged; (cat whole; echo more) > "
+      "head -c 3000 whole > cut; (head -c -8 whole; printf checksum) > damaged; (cat whole; echo more) > "
       "longer; "
       "for f in whole parts; do \"$infalign\" calibrate --reference r.jsonl --rollouts - < $f; done; "
       "for f in cut damaged longer; do \"$infalign\" calibrate --reference r.jsonl --rollouts $f > /dev/null; done");
@@ -162,7 +162,7 @@ TEST_CASE("gzip: one member or several, what is cut and what is damaged") {
   const auto messages = lines_of(done.err);
   REQUIRE(messages.size() == 3);
   CHECK(messages[0] == "infalign: cut: the file ends within its compressed data");
-  CHECK(messages[1].rfind("infalign: damaged: the gzip data is damaged (", 0) == 0);
+  CHECK(messages[1] == "infalign: damaged: the gzip data is damaged (incorrect data check)");
   CHECK(messages[2] == "infalign: longer: the gzip data is damaged (incorrect header check)");
   CHECK(work.shell(
                 "gzip -c r.jsonl > r; gzip -c < /dev/null > none; \"$infalign\" win-rate --procedure standard --policy r.jsonl "
@@ -279,7 +279,7 @@ TEST_CASE("CSV: what is wrong") {
   CHECK(work.error("n,successes,prompt_id\n5,6,a\n") == "infalign: p:2: successes is 6, must be an integer from 0 to 5\n");
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef INFALIGN_TEST_SANITIZED  // sanitizers reserve more address space than any limit
 TEST_CASE("an array is not held in memory") {
   const work_with_references work;
   std::string text = "[";
