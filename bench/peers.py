@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The library beside what one would take instead, in one run: on the CPU NumPy, PyTorch (eager and compiled) and JAX, and the
-command beside pandas; on a GPU PyTorch, `torch.compile` and Liger's row kernels in Triton. The same work on the same data: every
+command beside pandas, polars and DuckDB; on a GPU PyTorch, `torch.compile` and Liger's row kernels in Triton. The same work on the same data: every
 implementation is first checked against the others, then they are timed in turn, round after round, so that what disturbs the
 machine disturbs them alike. Prints times, ratios and the share of the bandwidth of a plain copy.
 
@@ -28,7 +28,7 @@ from pathlib import Path
 from peer_workloads.library import BUILD, Library
 from peer_workloads.timing import compare
 
-REQUIREMENTS = ["numpy==2.4.6", "torch==2.13.0", "jax==0.10.2", "pandas==3.1.1", "pyarrow==26.0.1", "setuptools"]
+REQUIREMENTS = ["numpy==2.4.6", "torch==2.13.0", "jax==0.10.2", "pandas==3.1.1", "pyarrow==26.0.1", "polars==2.1.0", "duckdb==2.0.1", "setuptools"]
 
 
 def arguments():
@@ -63,7 +63,7 @@ def use_cores(threads):
     if len(cores) < threads:
         sys.exit(f"--threads {threads}: this machine has {len(cores)} cores")
     os.sched_setaffinity(0, cores)  # holds for every library's own pool of threads
-    os.environ.update(OMP_NUM_THREADS=str(threads), OMP_WAIT_POLICY="passive", JAX_PLATFORMS="cpu")
+    os.environ.update(OMP_NUM_THREADS=str(threads), POLARS_MAX_THREADS=str(threads), OMP_WAIT_POLICY="passive", JAX_PLATFORMS="cpu")
 
 
 # The settings of glibc's allocator.

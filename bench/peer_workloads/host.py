@@ -15,6 +15,7 @@ from .timing import Workload
 
 class Device:
     def __init__(self, library, threads):
+        self.threads = threads
         self.library = library
         library.set_threads(threads)
         torch.set_num_threads(threads)
@@ -29,7 +30,7 @@ class Device:
         yield from transform(self.library)
         yield from win_rate(self.library)
         yield from objective(self.library)
-        yield from files.calibrate(self.library)
+        yield from files.calibrate(self.library, self.threads)
 
     @staticmethod
     def kept(result):
