@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -24,7 +25,8 @@ inline std::string json(const prompt_id& id) {
 
 /// The id in a message: the beginning of its JSON.
 inline std::string shown(const prompt_id& id) {
-  return excerpt(json(id));
+  constexpr std::size_t enough = 400;  // bytes, of which the characters shown are a part
+  return excerpt(json({id.is_text, id.bytes.substr(0, enough)}));
 }
 
 }  // namespace command
