@@ -138,6 +138,7 @@ int main(int argc, char** argv) {
   const work_directory work;
   if (chdir(work.path().c_str()) != 0 || !std::filesystem::create_directory("d") || chdir("d") != 0) return 2;
   write_file("good", good);
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // a fault is told even if the run is stopped
   std::map<int, int> codes;
   int faults = 0;
   for (std::uint64_t i = number(3); i < number(3) + number(1) && faults < 10; ++i) {
