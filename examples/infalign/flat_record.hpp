@@ -58,7 +58,9 @@ class flat_record {
   }
 
  private:
-  static bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+  static bool is_blank(char c) {
+    return static_cast<unsigned char>(c) <= ' ' && (c == ' ' || c == '\n' || c == '\t' || c == '\r');  // mostly one comparison
+  }
   void skip_blanks() {
     while (is_blank(*at_)) ++at_;
   }

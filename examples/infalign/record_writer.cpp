@@ -80,12 +80,6 @@ void record_writer::append_lists(std::string& out, const record_reader& from, ra
     out.append(",\"").append(calibrated_text::names[i]).append("\":[").append(lists_[i]) += ']';
 }
 
-const calibrated_text& record_writer::text_of(const record_reader& from, double u, infalign::index_t references) {
-  const calibrated_text& text = texts_.of(u, references);
-  if (!std::isfinite(text.transformed())) fail_infinite(from, u, text.transformed(), references);
-  return text;
-}
-
 void record_writer::fail_infinite(const record_reader& from, double u, double value, infalign::index_t references) const {
   const double bound = 0.5 / static_cast<double>(references);
   from.fail_here("{} of the calibrated reward {} is {}, which JSON cannot hold; clamped:{}:{}:{} is finite", transform_,

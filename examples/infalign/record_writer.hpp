@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -30,7 +31,11 @@ class record_writer {
   void write_object(std::string& out, const record_reader& from, ranking& references);
   void write_row(std::string& out, const record_reader& from, ranking& references);
   void append_lists(std::string& out, const record_reader& from, ranking& references);
-  const calibrated_text& text_of(const record_reader& from, double u, infalign::index_t references);
+  const calibrated_text& text_of(const record_reader& from, double u, infalign::index_t references) {
+    const calibrated_text& text = texts_.of(u, references);
+    if (!std::isfinite(text.transformed())) fail_infinite(from, u, text.transformed(), references);
+    return text;
+  }
   [[noreturn]] void fail_infinite(const record_reader& from, double u, double value, infalign::index_t references) const;
 
   std::string transform_;
