@@ -6,8 +6,13 @@
 #include <cstdint>
 
 #include "infalign/core/storage.hpp"
+#include "infalign/objective/advantage/greedy_baseline.hpp"
 #include "infalign/objective/advantage/group_normalized.hpp"
 #include "infalign/objective/advantage/leave_one_out.hpp"
+#include "infalign/objective/advantage/length_weighted.hpp"
+#include "infalign/objective/advantage/mean_centred.hpp"
+#include "infalign/objective/advantage/mean_normalized.hpp"
+#include "infalign/objective/advantage/nonzero_scaled.hpp"
 #include "infalign/objective/losses.hpp"
 #include "infalign/objective/policy_gradient.hpp"
 #include "infalign/objective/sequence_policy_gradient.hpp"
@@ -39,16 +44,29 @@ class objective_calls {
                              token_data(rollout_advantages_.span(), old_.span()), weights, statistics(statistics_, 3),
                              gradient_[3].rows(tokens, vocabulary));
     leave_one_out_advantage(on, rewards_.ragged(reward_offsets_), ragged_.ragged(reward_offsets_));
+    run_advantages(on);
   }
   [[nodiscard]] call_results results() const {
     call_results all{result_of(centred_), result_of(normalized_), result_of(ragged_), result_of(narrow_gradient_)};
     for (const auto* group : {&statistics_, &gradient_})
       for (const auto& a : *group) all.push_back(result_of(a));
+    for (const auto& a : more_) all.push_back(result_of(a));
     for (const auto& a : narrow_statistics_) all.push_back({0x1p-23, result_of(a).values});  // computed in float
     return all;
   }
 
  private:
+  template <class B>
+  void run_advantages(B& on) {
+    const auto rewards = rewards_.rows(prompts, m);
+    auto out = [this](std::size_t call) { return more_[call].rows(prompts, m); };
+    mean_centred_advantage(on, rewards, out(0), {.missing = missing_reward::left_out()});
+    mean_normalized_advantage(on, rewards, out(1));
+    nonzero_scaled_advantage(on, rewards, out(2));
+    length_weighted_advantage(on, rewards, lengths_.rows(prompts, m), out(3));
+    greedy_baseline_advantage(on, rewards, greedy_.span(), out(4));
+  }
+
   template <class U>
   using array = typename C::template array<U>;
   using space = typename C::backend::memory_space;
@@ -71,6 +89,9 @@ class objective_calls {
   array<T> rewards_{tied_values<T>(prompts * m, 2, 30)}, centred_ = array<T>(prompts * m), normalized_ = array<T>(prompts * m),
                                                          ragged_ = array<T>(prompts * m);
   array<index_t> reward_offsets_{alternating_offsets(prompts, m)};
+  array<std::int32_t> lengths_{tied_values<std::int32_t>(prompts * m, 3, 90)};
+  array<T> greedy_{tied_values<T>(prompts, 4, 30)};
+  std::vector<array<T>> more_ = std::vector<array<T>>(5, array<T>(prompts* m));
   array<T> logits_{normal_values<T>(tokens * vocabulary, 5)}, base_{normal_values<T>(tokens * vocabulary, 6)};
   array<bfloat16> narrow_{narrowed()}, narrow_gradient_ = array<bfloat16>(tokens * vocabulary);
   array<std::int32_t> ids_{token_ids()};

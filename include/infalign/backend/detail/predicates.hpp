@@ -46,6 +46,19 @@ struct is_not_finite {
   }
 };
 
+/// +inf or -inf, not NaN.
+template <class T>
+struct is_infinite {
+  const T* values;
+  template <class At>
+  INFALIGN_HD auto operator()(At at) const {
+    const auto v = at.load(values);
+    using V = std::remove_cv_t<decltype(v)>;
+    const V most(infinity<compute_t<T>>);
+    return (v == most) | (v == -most);
+  }
+};
+
 /// NaN or +inf. For log-probabilities: 0 has the logarithm -inf.
 template <class T>
 struct is_nan_or_infinite {
@@ -55,6 +68,16 @@ struct is_nan_or_infinite {
     const auto v = at.load(values);
     using V = std::remove_cv_t<decltype(v)>;
     return !(v < V(infinity<compute_t<T>>));
+  }
+};
+
+template <class T>
+struct is_negative {
+  const T* values;
+  template <class At>
+  INFALIGN_HD auto operator()(At at) const {
+    const auto v = at.load(values);
+    return v < decltype(v + v)(0);
   }
 };
 
