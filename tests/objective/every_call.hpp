@@ -20,6 +20,26 @@
 
 namespace infalign::test {
 
+/// The losses that no other call has, all at once: one kernel compiles them for every backend.
+struct sum_of_losses {
+  static constexpr bool needs_old_log_prob = true;
+  gspo sequence_clip{0.1, 0.2, {.dual_clip = 3, .log_ratio = {.high = 10}}};
+  cispo weighted{0.8, 1.2, {-20, 20}};
+  sapo gate;
+  gmpo geometric_mean{0.4, 0.4};
+  vespo gamma;
+
+  INFALIGN_HD double sequence_term(const token_row& row) const {
+    return geometric_mean.sequence_term(row) + gamma.sequence_term(row);
+  }
+  INFALIGN_HD loss_value operator()(const token_row& row) const {
+    const loss_value losses[] = {sequence_clip(row), weighted(row), gate(row), geometric_mean(row), gamma(row)};
+    loss_value sum{};
+    for (const loss_value& v : losses) sum.value += v.value, sum.by_log_prob += v.by_log_prob;
+    return sum;
+  }
+};
+
 template <class C>
 class objective_calls {
  public:
@@ -40,7 +60,7 @@ class objective_calls {
                     narrow_gradient_.rows(tokens, vocabulary));
     sequence_policy_gradient(on, batch, rollout_offsets_.span(), rollout_advantages_.span(), weights,
                              statistics(statistics_, 2), gradient_[1].rows(tokens, vocabulary));
-    sequence_policy_gradient(on, clipped_surrogate(0.2, 0.3), batch, rollout_offsets_.span(),
+    sequence_policy_gradient(on, sum_of_losses(), batch, rollout_offsets_.span(),
                              token_data(rollout_advantages_.span(), old_.span()), weights, statistics(statistics_, 3),
                              gradient_[3].rows(tokens, vocabulary));
     leave_one_out_advantage(on, rewards_.ragged(reward_offsets_), ragged_.ragged(reward_offsets_));

@@ -43,6 +43,12 @@ struct sequence_number {
   }
 };
 
+/// Asks for the mean of a term of its own.
+struct mean_position {
+  INFALIGN_HD double sequence_term(const token_row& row) const { return static_cast<double>(row.position); }
+  INFALIGN_HD loss_value operator()(const token_row& row) const { return {row.sequence_term}; }
+};
+
 }  // namespace
 
 TEST_CASE_TEMPLATE("a loss of whole responses: the gradient equals finite differences of its definition", C,
@@ -89,7 +95,8 @@ TEST_CASE_TEMPLATE("a loss of whole responses: the gradient equals finite differ
   CHECK(worst <= test::accuracy<T>);
 }
 
-TEST_CASE_TEMPLATE("a loss is told its rollout, the length of that, and its position", C, INFALIGN_CONFIGURATIONS) {
+TEST_CASE_TEMPLATE("a loss is told its rollout, the length of that, its position, and the mean of its own term", C,
+                   INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   typename C::backend on = C::make_backend();
   const test::token_batch<C> batch(4, 3);
@@ -103,6 +110,9 @@ TEST_CASE_TEMPLATE("a loss is told its rollout, the length of that, and its posi
                             loaded.gradient());
   CHECK(loaded.loss.host() == std::vector<T>{10, 1011, 2012, 3013});
   CHECK(loaded.gradient_values.host() == std::vector<T>(12, T(0)));  // it depends on nothing
+  infalign::sequence_policy_gradient(on, mean_position{}, loaded.with_base(), offsets.span(), advantages.span(), {},
+                                     loaded.statistics(), loaded.gradient());
+  CHECK(loaded.loss.host() == std::vector<T>{0, 2, 2, 2});
 }
 
 TEST_CASE_TEMPLATE("what a loss needs is asked for", C, INFALIGN_CONFIGURATIONS) {

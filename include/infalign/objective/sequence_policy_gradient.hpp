@@ -34,11 +34,16 @@ struct sequence_loss_kernel {
     const index_t length = rollouts[r].size();
     const double log_ratios = team.sum_items(length, [&](index_t i) { return row(r, first, length, i).sequence_log_ratio; });
     const double mean_log_ratio = log_ratios / static_cast<double>(length);
+    double term = 0;
+    if constexpr (has_sequence_term<Loss>)
+      term = team.sum_items(length, [&](index_t i) { return loss.sequence_term(row(r, first, length, i)); }) /
+             static_cast<double>(length);
     team.once([&] {
       double later_kl = 0;
       for (index_t i = length; i-- > 0;) {
         token_row at = row(r, first, length, i);
         at.sequence_log_ratio = mean_log_ratio;
+        at.sequence_term = term;
         const index_t t = first + i;
         loss_value v = loss(at);
         if (losses != nullptr) losses[t] = static_cast<T>(v.value);

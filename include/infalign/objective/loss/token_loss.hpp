@@ -6,7 +6,9 @@
 /// `loss_value operator()(const token_row&) const`. Its constructor checks its parameters. It may have
 /// - `static constexpr bool needs_old_log_prob = true`, if it reads `old_log_prob` or `sequence_log_ratio`;
 /// - `static constexpr bool needs_base = true`, if it reads `base_log_prob` or `kl`;
-/// - `static constexpr bool needs_entropy = true`, if it reads `entropy`.
+/// - `static constexpr bool needs_entropy = true`, if it reads `entropy`;
+/// - `double sequence_term(const token_row&) const`, if it needs the mean over a response of a function of its tokens: it then finds
+///   the mean in `row.sequence_term`.
 /// What a loss needs is checked before it is called. What it does not ask for may be 0.
 #pragma once
 
@@ -35,6 +37,8 @@ struct token_row {
   index_t sequence_length = 1;
   /// Mean over the sequence of `log_prob - old_log_prob`; its own where there are no rollouts.
   double sequence_log_ratio = 0;
+  /// Mean over the sequence of the loss's own `sequence_term(row)`, if it has one; filled for sequences of two tokens and more.
+  double sequence_term = 0;
 };
 
 /// The value of a loss, to be minimised, and its derivatives.
@@ -90,6 +94,17 @@ inline constexpr bool needs_entropy = false;
 template <class L>
   requires requires { L::needs_entropy; }
 inline constexpr bool needs_entropy<L> = L::needs_entropy;
+
+template <class L>
+concept has_sequence_term = requires(const L& loss, const token_row& row) {
+  { loss.sequence_term(row) } -> std::same_as<double>;
+};
+
+/// The mean of `loss.sequence_term` over the response of the token. One token is its own mean.
+template <class L>
+INFALIGN_HD double mean_sequence_term(const L& loss, const token_row& row) {
+  return row.sequence_length == 1 ? loss.sequence_term(row) : row.sequence_term;
+}
 
 /// `data` as it is, or advantages alone.
 template <class Data>

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What must hold for every policy loss: its values by an independent statement, its derivatives by differences, and finite numbers.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "infalign/objective/losses.hpp"
+#include "objective/loss_table.hpp"
+#include "objective/loss_values.hpp"
+#include "support/samples.hpp"
+
+using infalign::domain_error;
+using infalign::loss_value;
+namespace test = infalign::test;
+
+namespace {
+
+double sum(const std::vector<loss_value>& of_tokens) {
+  double total = 0;
+  for (const loss_value& v : of_tokens) total += v.value;
+  return total;
+}
+
+/// The slopes of the sum over a response on both sides of `log_prob[t]`. If a weight is not differentiated, `old_log_prob[t]` moves
+/// along, so that no ratio changes.
+std::pair<double, double> slopes(const test::loss_entry& loss, const test::response& y, std::size_t t) {
+  const double h = 1e-6;
+  const auto moved_by = [&](double step) {
+    test::response moved = y;
+    moved.log_prob[t] += step;
+    if (loss.detached) moved.old_log_prob[t] += step;
+    return sum(loss.values(moved));
+  };
+  const double here = sum(loss.values(y));
+  return std::minmax({(moved_by(h) - here) / h, (here - moved_by(-h)) / h});
+}
+
+}  // namespace
+
+TEST_CASE("every loss has the values and derivatives of its formula in Python") {
+  std::set<std::string> known;
+  for (const auto& entry : test::every_loss())
+    for (const auto& expected : test::known_losses) {
+      if (expected.loss != entry.name) continue;
+      known.insert(entry.name);
+      CAPTURE(entry.name);
+      CAPTURE(expected.log_prob.front());
+      CAPTURE(expected.advantage);
+      const auto values = entry.values({expected.log_prob, expected.old_log_prob, {}, expected.advantage});
+      for (std::size_t t = 0; t < values.size(); ++t) {
+        CAPTURE(t);
+        CHECK(std::abs(values[t].value - expected.values[t]) <= 1e-13 * std::abs(expected.values[t]));
+        CHECK(std::abs(values[t].by_log_prob - expected.slopes[t]) <= 1e-13 * std::abs(expected.slopes[t]));
+        CHECK(values[t].by_kl == 0);
+        CHECK(values[t].by_entropy == 0);
+      }
+    }
+  CHECK(known.size() == test::every_loss().size());
+}
+
+TEST_CASE("every loss has the derivatives of its values, at its bounds one of the two") {
+  for (const auto& loss : test::every_loss())
+    for (const auto& y : test::trying_responses()) {
+      const auto values = loss.values(y);
+      for (std::size_t t = 0; t < values.size(); ++t) {
+        const auto [low, high] = slopes(loss, y, t);
+        const double slope = values[t].by_log_prob;
+        // Of steps of 1e-6: curvature, half a step times the second derivative; rounding of log-ratios up to 64, 7e-15 / 1e-6.
+        const double allowed = 1e-10 + 1e-6 * (std::abs(sum(values)) + std::abs(slope));
+        CAPTURE(loss.name);
+        CAPTURE(t);
+        CAPTURE(y.advantage);
+        CAPTURE(y.log_prob[t] - y.old_log_prob[t]);
+        CHECK(slope >= low - allowed);
+        CHECK(slope <= high + allowed);
+      }
+    }
+}
+
+TEST_CASE("a log-ratio of any size gives finite losses and derivatives") {
+  int not_finite = 0, too_large = 0;
+  for (const auto& loss : test::every_loss())
+    for (const auto& y : test::extreme_responses())
+      for (const auto& v : loss.values(y)) {
+        not_finite += !std::isfinite(v.value) || !std::isfinite(v.by_log_prob);
+        too_large += std::max(std::abs(v.value), std::abs(v.by_log_prob)) > infalign::largest_loss;
+        if (y.advantage == 0) CHECK((v.value == 0 && v.by_log_prob == 0));
+      }
+  CHECK(not_finite == 0);
+  CHECK(too_large == 0);
+  const auto at = [](const auto& loss, double log_prob) { return loss(test::rows_of(loss, {{0}, {-log_prob}, {}, -0.5})[0]); };
+  const infalign::clipped_surrogate clipped(0.2, 0.2);
+  CHECK(at(clipped, 88).value == doctest::Approx(0.5 * std::exp(88.0)).epsilon(1e-14));
+  CHECK(at(clipped, 89).value == infalign::largest_loss);  // e^89 / 2 is more than float holds
+  CHECK(at(clipped, 1e4).value == infalign::largest_loss);
+  CHECK(at(clipped, 1e4).by_log_prob == infalign::largest_loss);
+  CHECK(at(clipped, -1e4).value == 0.4);
+  CHECK(at(infalign::gspo(0.2, 0.2, {.log_ratio = {.high = 10}}), 1e4).value == doctest::Approx(0.5 * std::exp(10.0)));
+  CHECK(at(infalign::gspo(0.2, 0.2, {.log_ratio = {.high = 10}}), 1e4).by_log_prob == 0);
+  CHECK(at(infalign::sapo(), 1e4).value == doctest::Approx(0.5 * 4 / 1.05));  // naive: (1 - σ)·ρ = 0·inf
+  CHECK(at(infalign::sapo(), 1e4).by_log_prob == 0);
+  CHECK(at(infalign::sapo(), INFINITY).by_log_prob == 0);
+}
+
+TEST_CASE("on policy every loss but REINFORCE's own scale has the gradient of REINFORCE") {
+  for (const auto& loss : test::every_loss())
+    for (const double advantage : {0.75, -1.5}) {
+      CAPTURE(loss.name);
+      for (const auto& v : loss.values({{-0.5, -2, -1}, {-0.5, -2, -1}, {}, advantage}))
+        CHECK(v.by_log_prob == doctest::Approx(-advantage).epsilon(1e-14));
+    }
+}
+
+TEST_CASE("a parameter that is not allowed is named with its value") {
+  const auto message = [](auto make) { return test::message_of<domain_error>([&] { (void)make(); }); };
+  const auto with = [&](const infalign::surrogate_limits& limits) {
+    return message([&] { return infalign::clipped_surrogate(0.2, 0.2, limits); });
+  };
+  CHECK(with({.dual_clip = 1}) == "clipped_surrogate: dual_clip is 1, must be greater than 1");
+  CHECK(with({.dual_clip = NAN}) == "clipped_surrogate: dual_clip is nan, must be greater than 1");
+  CHECK(with({.delta = 0}) == "clipped_surrogate: delta is 0, must be positive");
+  CHECK(with({.log_ratio = {1, 20}}) == "clipped_surrogate: log_ratio.low is 1, must be at most 0");
+  CHECK(with({.log_ratio = {-20, NAN}}) == "clipped_surrogate: log_ratio.high is nan, must be at least 0");
+  CHECK(message([] { return infalign::gspo(-1, 0.2); }) == "gspo: epsilon_low is -1, must be in [0, 1]");
+  CHECK(message([] {
+          return infalign::gspo(0.1, 0.2, {.log_ratio = {-1, -2}});
+        }) == "gspo: log_ratio.high is -2, must be at least 0");
+  CHECK(message([] { return infalign::cispo(2, 1); }) == "cispo: smallest_ratio is 2, must be in [0, 1]");
+  CHECK(message([] { return infalign::cispo(0, INFINITY); }) == "cispo: largest_ratio is inf, must be positive and finite");
+  CHECK(message([] { return infalign::cispo(0, 5, {NAN, 20}); }) == "cispo: log_ratio.low is nan, must be at most 0");
+  CHECK(message([] { return infalign::sapo(0); }) ==
+        "sapo: positive_temperature is 0, must be positive, and it and 4/τ finite");
+  CHECK(message([] { return infalign::sapo(1, -2); }) ==
+        "sapo: negative_temperature is -2, must be positive, and it and 4/τ finite");
+  CHECK(message([] { return infalign::gmpo(-0.5, 0.4); }) == "gmpo: epsilon_low is -0.5, must be finite and not negative");
+  CHECK(message([] { return infalign::gmpo(0.5, INFINITY); }) == "gmpo: epsilon_high is inf, must be finite and not negative");
+  CHECK(message([] { return infalign::vespo({-1, 3}); }) == "vespo: positive.k is -1, must be finite and not negative");
+  CHECK(message([] { return infalign::vespo({2, 3}, {3, 0}); }) == "vespo: negative.lambda is 0, must be positive and finite");
+}
