@@ -6,16 +6,21 @@
 #include <cstdint>
 
 #include "infalign/core/storage.hpp"
+#include "infalign/objective/advantage/expected_reward.hpp"
 #include "infalign/objective/advantage/greedy_baseline.hpp"
 #include "infalign/objective/advantage/group_normalized.hpp"
 #include "infalign/objective/advantage/leave_one_out.hpp"
 #include "infalign/objective/advantage/length_weighted.hpp"
+#include "infalign/objective/advantage/max_at_k.hpp"
 #include "infalign/objective/advantage/mean_centred.hpp"
 #include "infalign/objective/advantage/mean_normalized.hpp"
 #include "infalign/objective/advantage/nonzero_scaled.hpp"
+#include "infalign/objective/advantage/win_rate.hpp"
 #include "infalign/objective/losses.hpp"
 #include "infalign/objective/policy_gradient.hpp"
 #include "infalign/objective/sequence_policy_gradient.hpp"
+#include "infalign/procedure/best_of.hpp"
+#include "infalign/procedure/standard.hpp"
 #include "support/call_data.hpp"
 
 namespace infalign::test {
@@ -85,6 +90,10 @@ class objective_calls {
     nonzero_scaled_advantage(on, rewards, out(2));
     length_weighted_advantage(on, rewards, lengths_.rows(prompts, m), out(3));
     greedy_baseline_advantage(on, rewards, greedy_.span(), out(4));
+    expected_reward_advantage(on, rewards, best_of(4), out(5), subset_baseline::none);
+    max_at_k_advantage(on, rewards, 3, out(6));
+    const auto unequal = rewards_.ragged(reward_offsets_);
+    win_rate_advantage(on, unequal, base_rewards_.rows(prompts, 3), best_of(4), standard(), more_[7].ragged(reward_offsets_));
   }
 
   template <class U>
@@ -110,8 +119,9 @@ class objective_calls {
                                                          ragged_ = array<T>(prompts * m);
   array<index_t> reward_offsets_{alternating_offsets(prompts, m)};
   array<std::int32_t> lengths_{tied_values<std::int32_t>(prompts * m, 3, 90)};
+  array<T> base_rewards_{tied_values<T>(prompts * 3, 10, 30)};
   array<T> greedy_{tied_values<T>(prompts, 4, 30)};
-  std::vector<array<T>> more_ = std::vector<array<T>>(5, array<T>(prompts* m));
+  std::vector<array<T>> more_ = std::vector<array<T>>(8, array<T>(prompts* m));
   array<T> logits_{normal_values<T>(tokens * vocabulary, 5)}, base_{normal_values<T>(tokens * vocabulary, 6)};
   array<bfloat16> narrow_{narrowed()}, narrow_gradient_ = array<bfloat16>(tokens * vocabulary);
   array<std::int32_t> ids_{token_ids()};

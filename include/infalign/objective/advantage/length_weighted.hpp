@@ -35,14 +35,15 @@ template <class R, class L, class O>
 length_weighted_kernel(R, L, O) -> length_weighted_kernel<R, L, O>;
 }  // namespace detail
 
-/// OPO: the advantage of each rollout over the mean reward of its prompt, weighted by the lengths of the responses:
-/// `A_i = r_i - Σ_j l_j·r_j / Σ_j l_j`. That is the baseline of least variance where the gradients of tokens have equal norms and are
+/// OPO: the advantage of each rollout over the mean reward of its prompt, weighted by the lengths of the responses: `A_i = r_i
+/// - Σ_j l_j·r_j / Σ_j l_j`. That is the baseline of least variance where the gradients of tokens have equal norms and are
 /// uncorrelated.
 ///
-/// Shapes: `rewards`, `lengths` and `out` P groups of the same lengths n ≥ 2; `out` may be `rewards`. Lengths are of any arithmetic type;
-/// if those of a group are all 0, its baseline is 0. Cost: four passes over values in cache, sums in `double`. Errors: `shape_error` for
-/// a group of fewer than 2 and for `out` over `lengths`; `domain_error` for a reward that is not finite, a negative length, or one that
-/// is not finite. Source: Hao et al., On-Policy RL with Optimal Reward Baseline, arXiv 2505.23585.
+/// Shapes: `rewards`, `lengths` and `out` P groups of the same lengths n ≥ 2; `out` may be `rewards`. Lengths are of any
+/// arithmetic type; if those of a group are all 0, its baseline is 0. Cost: four passes over values in cache, sums in `double`.
+/// Errors: `shape_error` for a group of fewer than 2 and for `out` over `lengths`; `domain_error` for a reward that is not
+/// finite, a negative length, or one that is not finite. Source: Hao et al., On-Policy RL with Optimal Reward Baseline, arXiv
+/// 2505.23585.
 template <backend B, grouped Rewards, grouped Lengths, writable_groups Out>
   requires reachable_from<B, Rewards, Lengths, Out>
 void length_weighted_advantage(B&& on, const Rewards& rewards, const Lengths& lengths, const Out& out) {

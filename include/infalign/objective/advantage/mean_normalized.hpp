@@ -6,14 +6,15 @@
 
 namespace infalign {
 
-/// MaxRL: the advantage of each rollout in units of the mean reward of its prompt, `A_i = (r_i - mean)/(mean + ε)`. For rewards 0 and
-/// 1 and small ε, the mean of `A_i·∇log π(y_i)` over the n rollouts is in expectation the gradient of `Σ_{k<n} pass@k/k`, which tends to
-/// that of the logarithm of the probability to pass. A prompt of which all rollouts fail, or all pass, gives exactly 0.
+/// MaxRL: the advantage of each rollout in units of the mean reward of its prompt, `A_i = (r_i - mean)/(mean + ε)`. For rewards
+/// 0 and 1 and small ε, the mean of `A_i·∇log π(y_i)` over the n rollouts is in expectation the gradient of `Σ_{k<n} pass@k/k`,
+/// which tends to that of the logarithm of the probability to pass. A prompt of which all rollouts fail, or all pass, gives
+/// exactly 0.
 ///
 /// Shapes: `rewards` and `out` P groups of the same lengths n ≥ 2; `out` may be `rewards`. `ε > 0`, in units of the reward.
-/// Cost: five passes over values in cache. NaN: see `missing_reward`; on an unchecked backend it is left out. Errors: `shape_error`
-/// for a group of fewer than 2; `domain_error` for NaN, infinity and negative rewards, or an ε that is not positive and finite.
-/// Source: Tajwar et al., Maximum Likelihood Reinforcement Learning, arXiv 2602.02710.
+/// Cost: five passes over values in cache. NaN: see `missing_reward`; on an unchecked backend it is left out. Errors:
+/// `shape_error` for a group of fewer than 2; `domain_error` for NaN, infinity and negative rewards, or an ε that is not
+/// positive and finite. Source: Tajwar et al., Maximum Likelihood Reinforcement Learning, arXiv 2602.02710.
 template <backend B, grouped Rewards, writable_groups Out>
   requires reachable_from<B, Rewards, Out>
 void mean_normalized_advantage(B&& on, const Rewards& rewards, const Out& out, double epsilon = 1e-6,

@@ -37,8 +37,8 @@ struct centred_factor {
   [[nodiscard]] INFALIGN_HD double alone() const { return what == kind::deviation ? 1 / (1 + epsilon) : (*this)(1, 0, 0); }
 };
 
-/// The mean is that of the rewards and, in a second pass, of what remains: so it is right to the spacing of the rewards, however large
-/// they are beside their spread, and rewards that are all equal have deviations of exactly 0.
+/// The mean is that of the rewards and, in a second pass, of what remains: so it is right to the spacing of the rewards,
+/// however large they are beside their spread, and rewards that are all equal have deviations of exactly 0.
 template <class Rewards, class Out>
 struct centred_kernel {
   Rewards rewards;
