@@ -39,6 +39,7 @@
 #include "infalign/objective/advantage/nonzero_scaled.hpp"
 #include "infalign/objective/advantage/subset_baseline.hpp"
 #include "infalign/objective/advantage/win_rate.hpp"
+#include "infalign/objective/importance_weights.hpp"
 #include "infalign/objective/losses.hpp"
 #include "infalign/objective/policy_gradient.hpp"
 #include "infalign/objective/sequence_policy_gradient.hpp"

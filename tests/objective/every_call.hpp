@@ -16,6 +16,7 @@
 #include "infalign/objective/advantage/mean_normalized.hpp"
 #include "infalign/objective/advantage/nonzero_scaled.hpp"
 #include "infalign/objective/advantage/win_rate.hpp"
+#include "infalign/objective/importance_weights.hpp"
 #include "infalign/objective/losses.hpp"
 #include "infalign/objective/policy_gradient.hpp"
 #include "infalign/objective/sequence_policy_gradient.hpp"
@@ -28,17 +29,20 @@ namespace infalign::test {
 /// The losses that no other call has, all at once: one kernel compiles them for every backend.
 struct sum_of_losses {
   static constexpr bool needs_old_log_prob = true;
+  static constexpr bool needs_base = true;
   gspo sequence_clip{0.1, 0.2, {.dual_clip = 3, .log_ratio = {.high = 10}}};
   cispo weighted{0.8, 1.2, {-20, 20}};
   sapo gate;
   gmpo geometric_mean{0.4, 0.4};
   vespo gamma;
+  loss_with_kl<weighted_loss<reinforce>> corrected =
+      with_kl(importance_weighted(reinforce{}, {.high = 2}), {.beta = kl_weight(0.1)});
 
   INFALIGN_HD double sequence_term(const token_row& row) const {
     return geometric_mean.sequence_term(row) + gamma.sequence_term(row);
   }
   INFALIGN_HD loss_value operator()(const token_row& row) const {
-    const loss_value losses[] = {sequence_clip(row), weighted(row), gate(row), geometric_mean(row), gamma(row)};
+    const loss_value losses[] = {sequence_clip(row), weighted(row), gate(row), geometric_mean(row), gamma(row), corrected(row)};
     loss_value sum{};
     for (const loss_value& v : losses) sum.value += v.value, sum.by_log_prob += v.by_log_prob;
     return sum;
@@ -65,6 +69,8 @@ class objective_calls {
                     narrow_gradient_.rows(tokens, vocabulary));
     sequence_policy_gradient(on, batch, rollout_offsets_.span(), rollout_advantages_.span(), weights,
                              statistics(statistics_, 2), gradient_[1].rows(tokens, vocabulary));
+    importance_weights(on, logits_.rows(tokens, vocabulary), base_.rows(tokens, vocabulary),
+                       {.level = weight_level::sequence_mean}, weights_.rows(tokens, vocabulary));
     sequence_policy_gradient(on, sum_of_losses(), batch, rollout_offsets_.span(),
                              token_data(rollout_advantages_.span(), old_.span()), weights, statistics(statistics_, 3),
                              gradient_[3].rows(tokens, vocabulary));
@@ -72,7 +78,8 @@ class objective_calls {
     run_advantages(on);
   }
   [[nodiscard]] call_results results() const {
-    call_results all{result_of(centred_), result_of(normalized_), result_of(ragged_), result_of(narrow_gradient_)};
+    call_results all{result_of(centred_), result_of(normalized_), result_of(ragged_), result_of(narrow_gradient_),
+                     result_of(weights_)};
     for (const auto* group : {&statistics_, &gradient_})
       for (const auto& a : *group) all.push_back(result_of(a));
     for (const auto& a : more_) all.push_back(result_of(a));
@@ -130,6 +137,7 @@ class objective_calls {
   array<index_t> rollout_offsets_{equal_offsets(rollouts, tokens / rollouts)};
   std::vector<array<T>> statistics_ = std::vector<array<T>>(16, array<T>(tokens));
   std::vector<array<T>> narrow_statistics_ = std::vector<array<T>>(4, array<T>(tokens));
+  array<T> weights_ = array<T>(tokens * vocabulary);
   std::vector<array<T>> gradient_ = std::vector<array<T>>(4, array<T>(tokens* vocabulary));
 };
 

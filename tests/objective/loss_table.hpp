@@ -73,6 +73,11 @@ inline std::vector<loss_entry> every_loss() {
       entry("sapo, verl", sapo(0.7, 2, {-20, 20})),
       entry("gmpo", gmpo(0.4, 0.3)),
       entry("vespo", vespo(), true),
+      entry("reinforce, truncated weights", importance_weighted(reinforce{}, {.high = 2, .low = 0.5}), true),
+      entry("cispo, masked weights of responses",
+            importance_weighted(cispo(0, 5), {weight_rule::mask, 3, 0.2, weight_level::sequence}), true),
+      entry("vespo, truncated mean weights", importance_weighted(vespo(), {.high = 1.5, .level = weight_level::sequence_mean}),
+            true),
   };
 }
 

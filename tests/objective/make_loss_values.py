@@ -103,6 +103,21 @@ def sapo(lp, old, a, positive, negative, bound=math.inf):
     return [-(4 / tau * sigmoid(tau * (r - 1.0)) * a) for r in ratios(lp, old, bound)]
 
 
+def truncated_reinforce(lp, old, a):
+    return [-(stop(clamp(r, 0.5, 2.0)) * a * x) for r, x in zip(ratios(lp, old), lp)]
+
+
+def masked_cispo(lp, old, a):
+    w = math.exp(sum(x.value - y for x, y in zip(lp, old)))
+    w = w if 0.2 <= w <= 3 else 0.0
+    return [w * x for x in LOSSES["cispo, TRL"](lp, old, a)]
+
+
+def truncated_vespo(lp, old, a):
+    w = min(sequence_ratio(lp, old).value, 1.5)
+    return [w * x for x in vespo(lp, old, a)]
+
+
 LOSSES = {
     "reinforce": lambda lp, old, a: [-(x * a) for x in lp],
     "clipped_surrogate": lambda lp, old, a: [ppo(r, a, 0.2, 0.28) for r in ratios(lp, old)],
@@ -117,6 +132,9 @@ LOSSES = {
     "sapo, verl": lambda lp, old, a: sapo(lp, old, a, 0.7, 2.0, 20.0),
     "gmpo": lambda lp, old, a: gmpo(lp, old, a, 0.4, 0.3),
     "vespo": vespo,
+    "reinforce, truncated weights": truncated_reinforce,
+    "cispo, masked weights of responses": masked_cispo,
+    "vespo, truncated mean weights": truncated_vespo,
 }
 
 RESPONSES = [
@@ -137,22 +155,31 @@ def main():
     print("/// \\file")
     print("/// Losses of the tokens of a few responses, with derivatives. Written by make_loss_values.py, which states the formulas.")
     print("#pragma once\n\n#include <string>\n#include <vector>\n\nnamespace infalign::test {\n")
-    print("struct loss_values {\n  std::string loss;\n  std::vector<double> log_prob, old_log_prob;\n  double advantage;")
-    print("  std::vector<double> values, slopes;\n};\n\n// clang-format off")
-    print("inline const std::vector<loss_values> known_losses{")
+    print("struct known_response {\n  std::vector<double> log_prob, old_log_prob;\n  double advantage;\n};\n")
+    print("struct known_loss {\n  std::string name;\n  std::vector<std::vector<double>> values, slopes;  // of each response, by token\n};\n")
+    print("// clang-format off\ninline const std::vector<known_response> known_responses{")
 
     def numbers(xs):
         return "{" + ", ".join(repr(x) for x in xs) + "}"
 
+    for lp, old, a in RESPONSES:
+        print(f"    {{{numbers(lp)}, {numbers(old)}, {a!r}}},")
+    print("};\n\ninline const std::vector<known_loss> known_losses{")
     for name, loss in LOSSES.items():
-        for lp, old, a in RESPONSES:
-            values = [as_dual(x).value for x in loss([dual(x) for x in lp], old, a)]
-            slopes = []
-            for t in range(len(lp)):
-                moved = loss([dual(x, 1.0 if s == t else 0.0) for s, x in enumerate(lp)], old, a)
-                slopes.append(sum(as_dual(x).slope for x in moved))
-            print(f'    {{"{name}", {numbers(lp)}, {numbers(old)}, {a!r},\n     {numbers(values)}, {numbers(slopes)}}},')
+        print(f'    {{"{name}",')
+        for part, end in (values, "},"), (slopes, "}},"):
+            rows = [numbers(part(loss, *response)) for response in RESPONSES]
+            print("     {" + ",\n      ".join(rows) + end)
     print("};\n// clang-format on\n\n}  // namespace infalign::test")
+
+
+def values(loss, lp, old, a):
+    return [as_dual(x).value for x in loss([dual(x) for x in lp], old, a)]
+
+
+def slopes(loss, lp, old, a):
+    moved = [[dual(x, 1.0 if s == t else 0.0) for s, x in enumerate(lp)] for t in range(len(lp))]
+    return [sum(as_dual(x).slope for x in loss(row, old, a)) for row in moved]
 
 
 main()
