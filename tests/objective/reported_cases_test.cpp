@@ -24,11 +24,9 @@ using infalign::entropy_weight;
 using infalign::index_t;
 using infalign::infinity;
 using infalign::kl_weight;
-using infalign::loss_value;
 using infalign::objective_weights;
 using infalign::policy_gradient;
 using infalign::reinforce;
-using infalign::token_row;
 namespace test = infalign::test;
 
 namespace {
@@ -262,20 +260,6 @@ TEST_CASE_TEMPLATE("a token without advantage adds nothing, whatever its old log
 
 namespace {
 
-/// Dual-clip PPO as a loss of a user's own (Ye et al., arXiv 1912.09729): for A < 0 the loss of a token is bounded by -c·A.
-struct dual_clip {
-  static constexpr bool needs_old_log_prob = true;
-  clipped_surrogate single;
-  double bound;
-
-  INFALIGN_HD loss_value operator()(const token_row& row) const {
-    const loss_value v = single(row);
-    const double most = -bound * row.advantage;
-    if (row.advantage < 0 && v.value > most) return {most};
-    return v;
-  }
-};
-
 constexpr double ratios[] = {0.5, 0.9, 1.0, 1.1, 1.5, 2.9, 3.1, 50};
 
 }  // namespace
@@ -297,7 +281,7 @@ TEST_CASE_TEMPLATE("dual clip by the formula of its paper, and its gradient by f
   }
   test::loaded_batch<C> loaded(batch);
   typename C::template array<T> old_values(old);
-  policy_gradient(on, dual_clip{{clip, clip}, bound}, loaded.without_base(),
+  policy_gradient(on, clipped_surrogate(clip, clip, {.dual_clip = bound}), loaded.without_base(),
                   infalign::token_data(loaded.advantages.span(), old_values.span()), {}, loaded.statistics(),
                   loaded.gradient());
   const auto loss = loaded.loss.host(), gradient = loaded.gradient_values.host();
@@ -322,28 +306,7 @@ TEST_CASE_TEMPLATE("dual clip by the formula of its paper, and its gradient by f
   }
 }
 
-namespace {
-
-/// GSPO as CONTRIBUTING.md has it: one clipped ratio for a response (Zheng et al., arXiv 2507.18071).
-struct gspo {
-  static constexpr bool needs_old_log_prob = true;
-  double epsilon_low;
-  double epsilon_high;
-
-  INFALIGN_HD loss_value operator()(const token_row& row) const {
-    using std::exp;
-    const auto length = static_cast<double>(row.sequence_length);
-    const double s = exp(row.sequence_log_ratio);
-    const double clipped = s < 1 - epsilon_low ? 1 - epsilon_low : s > 1 + epsilon_high ? 1 + epsilon_high : s;
-    const double plain = s * row.advantage, bounded = clipped * row.advantage;
-    if (plain <= bounded) return {-plain / length, -plain / length, 0, 0};
-    return {-bounded / length, 0, 0, 0};
-  }
-};
-
-}  // namespace
-
-// verl-project/verl 2775 and MakazhanAlpamys/Soup 723: the ratio of a response, its clip, and the share of each token.
+// verl-project/verl 2775 and MakazhanAlpamys/Soup 723: the ratio of a response, its clip, and the share of each token: by the length of its response, here in the advantage.
 TEST_CASE_TEMPLATE("GSPO by its formula, inside and outside the clip, and its gradient by finite differences", C,
                    INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
@@ -374,11 +337,11 @@ TEST_CASE_TEMPLATE("GSPO by its formula, inside and outside the clip, and its gr
       return sum;
     };
     test::loaded_batch<C> loaded(batch);
-    typename C::template array<T> advantage_values(advantages), old_values(old);
+    typename C::template array<T> shares(std::vector<T>{advantages[0] / 3, advantages[1] / 2}), old_values(old);
     typename C::template array<index_t> offsets(std::vector<index_t>{0, 3, 5});
-    infalign::sequence_policy_gradient(on, gspo{0.1, 0.1}, loaded.without_base(), offsets.span(),
-                                       infalign::token_data(advantage_values.span(), old_values.span()), {},
-                                       loaded.statistics(), loaded.gradient());
+    infalign::sequence_policy_gradient(on, infalign::gspo(0.1, 0.1), loaded.without_base(), offsets.span(),
+                                       infalign::token_data(shares.span(), old_values.span()), {}, loaded.statistics(),
+                                       loaded.gradient());
     double sum = 0;
     for (const T share : loaded.loss.host()) sum += static_cast<double>(share);
     CHECK(std::abs(sum - static_cast<double>(total(logits))) <= 16 * epsilon<T>);
@@ -393,6 +356,25 @@ TEST_CASE_TEMPLATE("GSPO by its formula, inside and outside the clip, and its gr
       }
     CHECK(worst <= 16 * epsilon<T> + 1e-9);
   }
+}
+
+// huggingface/trl 6637: exponentials that overflow, here the ratio and k3 of a token whose old and base log-probabilities are far away.
+TEST_CASE_TEMPLATE("ratios and KL estimates beyond what float holds give finite losses and gradients", C,
+                   INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  test::token_batch<C> batch(2, 3);
+  batch.logits = {0, -900, 0, 0, -900, 0};
+  batch.base = {0, 1, 0, 0, 1, 0};
+  batch.ids = {1, 0};
+  batch.advantages = {1, -1};
+  test::loaded_batch<C> loaded(batch);
+  typename C::template array<T> old(std::vector<T>{T(-1), T(-900)});
+  const auto loss = infalign::with_kl(clipped_surrogate(0.2, 0.2), {.beta = kl_weight(1)});
+  policy_gradient(on, loss, loaded.with_base(), infalign::token_data(loaded.advantages.span(), old.span()), {},
+                  loaded.statistics(), loaded.gradient());
+  for (const T value : loaded.loss.host()) CHECK(static_cast<double>(value) == infalign::largest_loss);
+  for (const T value : loaded.gradient_values.host()) CHECK(std::isfinite(value));
 }
 
 // alibaba/ROLL 444 and NovaSky-AI/SkyRL 462: padding in the loss. An advantage of 0 takes away the policy loss of a token and

@@ -50,8 +50,8 @@ struct loss_with_kl {
   }
 };
 
-/// `loss + β·KL`, the KL to the base policy estimated from the sampled token, as trainers do that see no logits of the base policy.
-/// The exact KL over the vocabulary is `objective_weights::kl`; it has no variance and costs nothing where base logits are given.
+/// `loss + β·KL`, the KL to the base policy estimated from the sampled token, as trainers do, for the same numbers as theirs. Where base
+/// logits are read anyway, the exact KL over the vocabulary, `objective_weights::kl`, has no variance.
 ///
 /// The estimators have different *gradients*, whatever their values: the derivative of an unbiased estimate need not estimate the
 /// gradient. What is expected of the gradient of the term over β, if tokens are drawn from μ, whose log-probabilities are the old ones:
