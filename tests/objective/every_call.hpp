@@ -6,7 +6,9 @@
 #include <cstdint>
 
 #include "infalign/core/storage.hpp"
+#include "infalign/objective/advantage/best_sample.hpp"
 #include "infalign/objective/advantage/expected_reward.hpp"
+#include "infalign/objective/advantage/generalized.hpp"
 #include "infalign/objective/advantage/greedy_baseline.hpp"
 #include "infalign/objective/advantage/group_normalized.hpp"
 #include "infalign/objective/advantage/leave_one_out.hpp"
@@ -15,6 +17,9 @@
 #include "infalign/objective/advantage/mean_centred.hpp"
 #include "infalign/objective/advantage/mean_normalized.hpp"
 #include "infalign/objective/advantage/nonzero_scaled.hpp"
+#include "infalign/objective/advantage/pass_at_k.hpp"
+#include "infalign/objective/advantage/returns.hpp"
+#include "infalign/objective/advantage/whiten.hpp"
 #include "infalign/objective/advantage/win_rate.hpp"
 #include "infalign/objective/importance_weights.hpp"
 #include "infalign/objective/losses.hpp"
@@ -101,6 +106,11 @@ class objective_calls {
     max_at_k_advantage(on, rewards, 3, out(6));
     const auto unequal = rewards_.ragged(reward_offsets_);
     win_rate_advantage(on, unequal, base_rewards_.rows(prompts, 3), best_of(4), standard(), more_[7].ragged(reward_offsets_));
+    best_sample_advantage(on, rewards, out(8));
+    pass_at_k_advantage(on, verdicts_.rows(prompts, m), 3, out(9));
+    discounted_returns(on, rewards, 0.9, out(10));
+    generalized_advantage(on, rewards, out(10), {}, out(11), out(12), lengths_.rows(prompts, m));
+    whiten(on, out(11), out(13), {}, lengths_.rows(prompts, m));
   }
 
   template <class U>
@@ -127,8 +137,9 @@ class objective_calls {
   array<index_t> reward_offsets_{alternating_offsets(prompts, m)};
   array<std::int32_t> lengths_{tied_values<std::int32_t>(prompts * m, 3, 90)};
   array<T> base_rewards_{tied_values<T>(prompts * 3, 10, 30)};
+  array<T> verdicts_{tied_values<T>(prompts * m, 11, 2)};
   array<T> greedy_{tied_values<T>(prompts, 4, 30)};
-  std::vector<array<T>> more_ = std::vector<array<T>>(8, array<T>(prompts* m));
+  std::vector<array<T>> more_ = std::vector<array<T>>(14, array<T>(prompts* m));
   array<T> logits_{normal_values<T>(tokens * vocabulary, 5)}, base_{normal_values<T>(tokens * vocabulary, 6)};
   array<bfloat16> narrow_{narrowed()}, narrow_gradient_ = array<bfloat16>(tokens * vocabulary);
   array<std::int32_t> ids_{token_ids()};
