@@ -4,9 +4,9 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <limits>
-#include <string>
 #include <vector>
 
 #include "evaluation/subset_pairs.hpp"
@@ -147,30 +147,31 @@ TEST_CASE_TEMPLATE("a procedure of ranks, a shifted reward, one prompt, none", C
   CHECK(of_ragged<C>({}, best_of(2), rank_algorithm::automatic).empty());
 }
 
-TEST_CASE("bad input of expected rewards is named, and nothing is written") {
-  const auto error_of = [](auto&& call) -> std::string {
-    try {
-      call();
-    } catch (const infalign::error& e) {
-      return e.what();
-    }
-    return "";
+TEST_CASE_TEMPLATE("bad input of expected rewards is named, and nothing is written", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  typename C::template array<T> rewards(std::vector<T>{T(1), T(2), T(3), std::numeric_limits<T>::quiet_NaN()});
+  typename C::template array<double> out(2, -1.0), three(3, -1.0);
+  const auto message = [&](const auto& groups, const best_of& procedure, const auto& into) {
+    return test::message_of<infalign::error>([&] { expected_reward(on, groups, procedure, into); });
   };
-  infalign::simd on;
-  std::vector<double> y{1, 2, 3, std::nan("")}, out{7, 7};
-  const infalign::rows<const double> rewards(y.data(), 2, 2);
-  CHECK(error_of([&] { expected_reward(on, rewards, best_of(2), out); }).find("rewards[1][1] is nan") != std::string::npos);
-  y[3] = 4;
-  CHECK(error_of([&] { expected_reward(on, rewards, best_of(3), out); }).find("fewer than the 3 that its procedure draws") !=
-        std::string::npos);
-  std::vector<double> three(3, 7.0);
-  CHECK(error_of([&] { expected_reward(on, rewards, best_of(2), three); }).find("out has 3 values, but rewards has 2 groups") !=
-        std::string::npos);
-  CHECK(error_of([&] { expected_reward(on, rewards, best_of(2), infalign::span<double>(y.data(), 2)); }).find("overlap") !=
-        std::string::npos);
-  CHECK(out == std::vector<double>{7, 7});
-  CHECK(error_of([] { (void)pass_at_k(10, 3, 0); }).find("k is 0") != std::string::npos);
-  CHECK(error_of([] { (void)pass_at_k(4, 3, 5); }).find("samples is 4, fewer than k = 5") != std::string::npos);
-  CHECK(error_of([] { (void)pass_at_k(4, 5, 2); }).find("successes is 5") != std::string::npos);
-  CHECK(error_of([] { (void)pass_at_k(4, -1, 2); }).find("successes is -1") != std::string::npos);
+  CHECK(message(rewards.rows(2, 2), best_of(2), out.span()) == "expected_reward: rewards[1][1] is nan, must be finite");
+  CHECK(message(rewards.rows(2, 2), best_of(3), out.span()) ==
+        "expected_reward: rewards[0] has 2 values, fewer than the 3 that its procedure draws");
+  CHECK(message(rewards.rows(2, 2), best_of(2), three.span()) == "expected_reward: out has 3 values, but rewards has 2 groups");
+  if constexpr (std::same_as<T, double>)
+    CHECK(message(rewards.rows(2, 2), best_of(2),
+                  infalign::span<T, typename C::backend::memory_space>(rewards.span().data(), 2)) ==
+          "expected_reward: out overlaps rewards");
+  CHECK(out.host() == std::vector<double>{-1, -1});
+}
+
+TEST_CASE("bad counts of pass@k are named") {
+  const auto message = [](index_t samples, index_t successes, index_t k) {
+    return test::message_of<infalign::domain_error>([&] { (void)pass_at_k(samples, successes, k); });
+  };
+  CHECK(message(10, 3, 0) == "pass_at_k: k is 0, must be at least 1");
+  CHECK(message(4, 3, 5) == "pass_at_k: samples is 4, fewer than k = 5");
+  CHECK(message(4, 5, 2) == "pass_at_k: successes is 5, must be in 0 … samples = 4");
+  CHECK(message(4, -1, 2) == "pass_at_k: successes is -1, must be in 0 … samples = 4");
 }

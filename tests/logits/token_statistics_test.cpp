@@ -329,7 +329,7 @@ TEST_CASE_TEMPLATE("bad batches are named, and nothing is written", C, INFALIGN_
   CHECK(ids_with(-1) == "compute_token_statistics: tokens[1] is -1, must be in [0, 4]");
 
   auto short_ids = loaded.with_base();
-  short_ids.tokens = {short_ids.tokens.data(), 2};
+  short_ids.tokens = infalign::token_ids<typename C::backend::memory_space>(loaded.ids.span().data(), 2);
   CHECK(shape(short_ids, statistics) == "compute_token_statistics: tokens has 2 ids, but logits has 3 rows");
   auto narrow_base = loaded.with_base();
   narrow_base.base = loaded.base_values.rows(3, 4);

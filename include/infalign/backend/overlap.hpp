@@ -41,6 +41,13 @@ footprint footprint_of(const rows<T, Space>& groups) {
           static_cast<std::uintptr_t>(groups.stride()) * sizeof(T), static_cast<std::uintptr_t>(groups.size())};
 }
 
+/// Of a view whose type of elements is known at run time alone.
+template <class Erased>
+  requires requires(const Erased& view) { view.visit([](const auto&) {}); }
+footprint footprint_of(const Erased& view) {
+  return view.visit([](const auto& values) { return footprint_of(values); });
+}
+
 /// Whether two views share a byte. Columns of one matrix may lie between those of another, if both have the same stride; views that
 /// interleave in other ways are taken to overlap.
 inline bool overlap(const footprint& a, const footprint& b) {

@@ -33,6 +33,7 @@ struct read_kernel {
   row_state* states;
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t t) const {
+    if (batch.tokens.ignores(t)) return team.once([&] { states[t] = row_state{}; });
     kept_exponentials<compute_t<L>> none;
     const row_state state =
         read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t], none);
@@ -57,9 +58,11 @@ struct gradient_kernel {
   const row_statistics* statistics;
   const row_coefficients* coefficients;
   rows<G, Space> gradient;
+  token_weights<Space> weights{};  ///< 0: the row is left out
 
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t t) const {
+    if (batch.tokens.ignores(t) || weights[t] == 0) return clear_row(team, gradient[t].data(), gradient.columns());
     write_gradient<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t],
                           statistics[t], coefficients[t], kept_exponentials<compute_t<L>>{}, gradient[t].data());
   }
@@ -68,10 +71,11 @@ struct gradient_kernel {
 /// The second pass, once the arguments are checked. `entropy`: whether a coefficient of the entropy may differ from 0.
 template <class B, class L, class G, class Space>
 void run_gradient(B& on, const token_logits<L, Space>& batch, bool entropy, const row_statistics* statistics,
-                  const row_coefficients* coefficients, const rows<G, Space>& gradient) {
+                  const row_coefficients* coefficients, const rows<G, Space>& gradient,
+                  const token_weights<Space>& weights = {}) {
   with_terms(batch, entropy, [&]<class Terms>(Terms) {
     on.groups(batch.policy.size(), logits_cost(batch),
-              gradient_kernel<Terms, L, G, Space>{batch, statistics, coefficients, gradient});
+              gradient_kernel<Terms, L, G, Space>{batch, statistics, coefficients, gradient, weights});
   });
 }
 
@@ -91,6 +95,7 @@ INFALIGN_KEYED void check_count(std::string_view function, std::string_view name
 /// - Shapes: `batch` T×V logits; `states` T values. A token id of -1 means that the row is a part of the vocabulary (a shard)
 ///   that does not hold its token. `row_state::merge` puts parts together, in any order.
 /// - A logit of -inf is a masked token: its probability is 0. NaN logits give NaN for their row alone.
+/// - A row whose id is left out is not read, and its state is that of an empty row.
 /// - Cost: each logit is read once from memory.
 /// - Errors: `shape_error`; `domain_error` for an id out of range, or a KL without a base policy. They are thrown before
 ///   anything is written.
@@ -130,6 +135,7 @@ void finish_rows(B&& on, logit_terms terms, const States& states, Statistics&& s
 /// - Shapes: `batch` T×V logits; `statistics` and `coefficients` T values; `gradient` T×V, rows possibly strided. A shard gives
 ///   its part of the vocabulary, with token ids of -1 where the token lies elsewhere. `gradient` may be the policy's logits
 ///   themselves.
+/// - A row whose id is left out gets a gradient of 0.
 /// - `statistics` must hold every term whose coefficient is not 0. A KL coefficient is not used if `batch` has no base policy.
 /// - Cost: logits are read once, gradients written once. Errors: `shape_error`, `domain_error`, before anything is written.
 template <backend B, class L, class Space, class Statistics, class Coefficients, class G>

@@ -10,6 +10,7 @@
 #include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/logits/row_state.hpp"
+#include "infalign/logits/token_ids.hpp"
 
 namespace infalign {
 
@@ -17,9 +18,9 @@ namespace infalign {
 template <class L, class Space = host_memory>
 struct token_logits {
   using memory_space = Space;
-  rows<const L, Space> policy{};             ///< T×V logits of the policy; rows may be strided
-  rows<const L, Space> base{};               ///< T×V logits of the base policy, or empty: no base
-  span<const std::int32_t, Space> tokens{};  ///< T ids in [0, V)
+  rows<const L, Space> policy{};  ///< T×V logits of the policy; rows may be strided
+  rows<const L, Space> base{};    ///< T×V logits of the base policy, or empty: no base
+  token_ids<Space> tokens{};      ///< T ids in [0, V), of 32 or 64 bits
 
   /// The base policy's logits of token `t`, or null.
   INFALIGN_HD const L* base_row(index_t t) const { return base.empty() ? nullptr : base[t].data(); }
@@ -29,12 +30,12 @@ namespace detail {
 
 /// `lowest_id` is -1 where a row may be a part of the vocabulary that does not hold its token.
 template <class B, class L, class Space>
-void check_logits(B& on, std::string_view function, const token_logits<L, Space>& batch, std::int32_t lowest_id = 0) {
+void check_logits(B& on, std::string_view function, const token_logits<L, Space>& batch, index_t lowest_id = 0) {
   const auto& logits = batch.policy;
   const auto& base = batch.base;
   expects_groups(on, function, "logits", logits);
   expects_groups(on, function, "base", base);
-  expects_span(function, "tokens", batch.tokens);
+  batch.tokens.visit([&](const auto& ids) { expects_span(function, "tokens", ids); });
   expects<shape_error>(batch.tokens.size() == logits.size(), function, "tokens has ", batch.tokens.size(),
                        " ids, but logits has ", logits.size(), " rows");
   expects<shape_error>(logits.empty() || logits.columns() >= 1, function, "logits has 0 columns, needs at least 1");
@@ -43,7 +44,14 @@ void check_logits(B& on, std::string_view function, const token_logits<L, Space>
   expects<shape_error>(base.empty() || (base.size() == logits.size() && base.columns() == logits.columns()), function,
                        "base is ", base.size(), " x ", base.columns(), ", but logits is ", logits.size(), " x ",
                        logits.columns());
-  expects_range(on, function, "tokens", batch.tokens, lowest_id, static_cast<std::int32_t>(logits.columns() - 1));
+  expects_ids(on, function, "tokens", batch.tokens, lowest_id, logits.columns() - 1);
+}
+
+/// What a row that is left out gets.
+template <class Team, class G>
+INFALIGN_HD void clear_row(Team& team, G* row, index_t columns) {
+  using T = compute_t<G>;
+  team.template loop<T>(columns, [=](auto at, auto) { at.store(row, typename Team::template vec<T>(T(0))); });
 }
 
 /// A result of single tokens lies apart from what is read of the batch.

@@ -33,6 +33,11 @@ struct statistics_pointers {
     if (kl != nullptr) kl[token] = static_cast<T>(row.kl);
     if (entropy != nullptr) entropy[token] = static_cast<T>(row.entropy);
   }
+  /// 0 in all of them.
+  INFALIGN_HD void store_nothing(index_t token) const {
+    for (T* const values : {loss, log_prob, kl, entropy})
+      if (values != nullptr) values[token] = T(0);
+  }
   INFALIGN_HD void store(index_t token, const row_statistics& row, double loss_value) const {
     if (loss != nullptr) loss[token] = static_cast<T>(loss_value);
     store(token, row);
@@ -75,8 +80,15 @@ struct statistics_kernel {
   token_logits<L, Space> batch;
   statistics_pointers<T> out;
   row_statistics* rows_out = nullptr;
+  token_weights<Space> weights{};
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t t) const {
+    if (batch.tokens.ignores(t) || weights[t] == 0) {
+      return team.once([&] {
+        out.store_nothing(t);
+        if (rows_out != nullptr) rows_out[t] = row_statistics{};
+      });
+    }
     kept_exponentials<compute_t<L>> none;
     const auto row = statistics_of(
         read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t], none),
@@ -96,6 +108,7 @@ struct statistics_kernel {
 /// - `log_prob = l_a - logsumexp(l)`; `kl = Σ_j p_j·(log p_j - log q_j)`; `entropy = -Σ_j p_j log p_j`, in nats.
 /// - A logit of -inf is a masked token: its probability is 0. `kl` is +inf where the policy has mass and the base none. NaN
 ///   logits give NaN for their row alone; they are not searched for.
+/// - A token whose id is left out (`token_ids::ignoring`) is not read, and all of its statistics are 0.
 /// - `kl` and `entropy` are never negative: rounding below 0 is cut off.
 /// - Errors of `row_statistics`, before they are rounded to `T` (tests/logits/accuracy_test.cpp fails beyond them). `ε` is the
 ///   rounding of the lanes, `n` how many values a lane sums in a chunk, and `s = (2·√n + 16)·ε`:

@@ -31,7 +31,7 @@ INFALIGN_HD inline row_coefficients coefficients_of(const loss_value& loss, doub
   return {-product(scale, loss.by_log_prob), scale * (beta + loss.by_kl), scale * (eta - loss.by_entropy)};
 }
 
-INFALIGN_HD inline token_row token_row_of(const row_statistics& s, double old_log_prob, double advantage, std::int32_t token,
+INFALIGN_HD inline token_row token_row_of(const row_statistics& s, double old_log_prob, double advantage, index_t token,
                                           index_t position) {
   return {s.log_prob(),
           old_log_prob,
@@ -39,7 +39,7 @@ INFALIGN_HD inline token_row token_row_of(const row_statistics& s, double old_lo
           s.kl,
           s.entropy,
           advantage,
-          token,
+          static_cast<std::int32_t>(token),
           position,
           position,
           1,
@@ -52,6 +52,7 @@ struct policy_gradient_kernel {
   token_logits<L, Space> batch;
   const A* advantages;
   const O* old_log_prob;
+  token_weights<Space> token_weight;
   Loss loss;
   double beta;
   double eta;
@@ -65,12 +66,17 @@ struct policy_gradient_kernel {
     const L* row = batch.policy[t].data();
     const L* base = batch.base_row(t);
     const index_t columns = batch.policy.columns();
+    const double weight = batch.tokens.ignores(t) ? 0 : token_weight[t];
+    if (weight == 0) {
+      team.once([&] { statistics.store_nothing(t); });
+      return clear_row(team, gradient[t].data(), columns);
+    }
     auto kept = place_for_exponentials<Team>(row, base, gradient[t].data(), room);
     const auto s = statistics_of(read_row<Terms>(team, row, base, columns, batch.tokens[t], kept), Terms::value);
     const double old = old_log_prob != nullptr ? static_cast<double>(old_log_prob[t]) : s.log_prob();
     const loss_value v = loss(token_row_of(s, old, static_cast<double>(advantages[t]), batch.tokens[t], t));
     team.once([&] { statistics.store(t, s, v.value); });
-    write_gradient<Terms>(team, row, base, columns, batch.tokens[t], s, coefficients_of(v, beta, eta, scale), kept,
+    write_gradient<Terms>(team, row, base, columns, batch.tokens[t], s, coefficients_of(v, beta, eta, weight * scale), kept,
                           gradient[t].data());
   }
 };
@@ -89,31 +95,68 @@ void run_both_passes(B& on, const Kernel& kernel, const token_logits<L, Space>& 
   on.groups(tokens, cost, kernel);
 }
 
+/// `Offends` is false for the values of all tokens for which `counts(t)`.
+template <template <class> class Offends, class B, class T, class Space, class Counts>
+void expects_each_counted(B& on, std::string_view function, std::string_view name, const span<T, Space>& values,
+                          std::string_view requirement, const Counts& counts) {
+  if (!on.checks_values()) return;
+  using Value = std::remove_cv_t<T>;
+  for (index_t begin = 0; begin < values.size();) {
+    const index_t n = values.size() - begin;
+    const index_t found = on.template first<compute_t<Value>>(n, Offends<Value>{values.data() + begin});
+    if (found == n) return;
+    const index_t t = begin + found;
+    if (counts(t))
+      raise<domain_error>(function, name, "[", t, "] is ", static_cast<double>(on.read(values.data() + t)), ", must be ",
+                          requirement);
+    begin = t + 1;
+  }
+}
+
 /// Whatever a trainer hands in for tokens: no NaN may pass into a gradient unseen. The number of advantages is the caller's to
-/// check.
+/// check; `one_each`: they are those of tokens.
 template <class Loss, class B, class L, class A, class O, class Space>
 void check_token_data(B& on, std::string_view function, const token_logits<L, Space>& batch,
-                      const token_data<A, O, Space>& data) {
+                      const token_data<A, O, Space>& data, bool one_each) {
+  const index_t tokens = batch.tokens.size();
+  data.weights.visit([&](const auto& weights) {
+    expects_span(function, "weights", weights);
+    if (weights.empty()) return;
+    check_count(function, "weights", weights, tokens);
+    expects_finite(on, function, "weights", weights);
+  });
+  const auto counts = [&](index_t t) {
+    const auto is_weighed = [&](const auto& weights) { return weights.empty() || on.read(weights.data() + t) != 0; };
+    const auto is_read = [&](const auto& ids) {
+      const auto id = static_cast<index_t>(on.read(ids.data() + t));
+      return id != batch.tokens.ignored_or(id + 1);
+    };
+    return data.weights.visit(is_weighed) && batch.tokens.visit(is_read);
+  };
   expects_span(function, "advantages", data.advantages);
-  expects_finite(on, function, "advantages", data.advantages);
+  if (one_each)
+    expects_each_counted<is_not_finite>(on, function, "advantages", data.advantages, "finite", counts);
+  else
+    expects_finite(on, function, "advantages", data.advantages);
   if (!needs_old_log_prob<Loss> && data.old_log_prob.empty()) return;
-  check_count(function, "old_log_prob", data.old_log_prob, batch.tokens.size());
-  expects_each<is_nan_or_infinite>(on, function, "old_log_prob", data.old_log_prob, "a number or -inf");
+  check_count(function, "old_log_prob", data.old_log_prob, tokens);
+  expects_each_counted<is_nan_or_infinite>(on, function, "old_log_prob", data.old_log_prob, "a number or -inf", counts);
 }
 
 /// Checks the arguments that every policy gradient has, of single tokens or of sequences.
 template <class Loss, class B, class L, class A, class O, class T, class G, class Space>
 void check_objective(B& on, std::string_view function, const token_logits<L, Space>& batch, const token_data<A, O, Space>& data,
-                     const objective_weights& weights, const token_statistics<T, Space>& statistics,
+                     bool one_advantage_each, const objective_weights& weights, const token_statistics<T, Space>& statistics,
                      const rows<G, Space>& gradient) {
   assert_loss<Loss>();
   check_logits(on, function, batch);
   check_statistics(function, statistics, batch);
   check_gradient(on, function, gradient, batch);
-  check_token_data<Loss>(on, function, batch, data);
+  check_token_data<Loss>(on, function, batch, data, one_advantage_each);
   const auto apart_from_data = [&](std::string_view name, const auto& out) {
     expects_apart(function, name, out, "advantages", data.advantages);
     expects_apart(function, name, out, "old_log_prob", data.old_log_prob);
+    expects_apart(function, name, out, "weights", data.weights);
   };
   apart_from_data("gradient", gradient);
   for_each_wanted(statistics, [&](std::string_view name, const auto& values) {
@@ -134,14 +177,18 @@ bool wants_entropy(const objective_weights& weights, const token_statistics<T, S
 
 }  // namespace detail
 
-/// Loss and gradient of `scale·Σ_t [loss_t + β·KL_t - η·H_t]` with respect to the logits, per token.
+/// Loss and gradient of `scale·Σ_t c_t·[loss_t + β·KL_t - η·H_t]` with respect to the logits, per token, where `c_t` is the weight of
+/// the token, 1 unless `token_data::weighted_by` says otherwise.
 ///
 /// For the row of token `a` with softmax `p`, base softmax `q` and `w = -dloss/dlog π(a)`:
-/// `dL/dl_j = scale·{p_j·[w + β·(log p_j - log q_j - KL) + η·(log p_j + H)] - w·1{j = a}}`,
+/// `dL/dl_j = scale·c_t·{p_j·[w + β·(log p_j - log q_j - KL) + η·(log p_j + H)] - w·1{j = a}}`,
 /// A derivative of the loss with respect to the KL is added to `β`, and one with respect to the entropy is taken from `η`.
 ///
 /// - `loss`: `reinforce{}`, `clipped_surrogate(0.2, 0.2)`, or a type of your own (see `objective/loss/token_loss.hpp`).
 /// - `advantages`: T values, or `token_data(advantages, old_log_prob)` for a loss that needs old log-probabilities.
+/// - Padding, prompts and what else is no token of a response have the weight 0, or an id that is left out
+///   (`token_ids(ids).ignoring(-100)`). Nothing is read of such a token but its id and weight; its statistics and its gradient are 0.
+///   `statistics` of the others are not multiplied by their weights.
 /// - Shapes: `batch` T×V logits, any V; `gradient` T×V, rows possibly strided; non-empty spans of `statistics` T values.
 /// - `gradient` may be the logits of either policy themselves, which it then replaces, with the same result.
 /// - The KL is exact (whole vocabulary), and its gradient is that of each token's own term. Tokens sampled from the policy also
@@ -171,7 +218,7 @@ bool wants_entropy(const objective_weights& weights, const token_statistics<T, S
 ///   task, if the gradient replaces logits or has 16 bits. Sums of `float` logits are taken
 ///   in registers over chunks of 4,096 and in `double` across them. Deterministic; equal for every number of threads.
 /// - Errors: `shape_error` (sizes; results that overlap each other or what is read, other than above), `domain_error` (token id out of
-///   range, β > 0 without a base, advantage NaN or infinite, old log-probability NaN or +inf), before anything is written.
+///   range, β > 0 without a base, advantage or weight NaN or infinite, old log-probability NaN or +inf), before anything is written.
 template <backend B, class Loss, class L, class Data, class T, class G, class Space>
   requires reachable_from<B, token_logits<L, Space>>
 void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& batch, const Data& advantages,
@@ -181,13 +228,14 @@ void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& bat
   const auto data = detail::as_token_data(advantages);
   static_assert(reachable_from<B, decltype(data)>, "the views must live in the memory of the backend");
   detail::check_count(function, "advantages", data.advantages, batch.tokens.size());
-  detail::check_objective<Loss>(on, function, batch, data, weights, statistics, gradient);
+  detail::check_objective<Loss>(on, function, batch, data, true, weights, statistics, gradient);
   using A = typename decltype(data.advantages)::value_type;
   using O = typename decltype(data.old_log_prob)::value_type;
   detail::with_terms(batch, detail::wants_entropy<Loss>(weights, statistics), [&]<class Terms>(Terms) {
     const detail::policy_gradient_kernel<Terms, L, A, O, Loss, T, G, Space> kernel{batch,
                                                                                    data.advantages.data(),
                                                                                    data.old_log_prob.data(),
+                                                                                   data.weights,
                                                                                    loss,
                                                                                    weights.kl.value,
                                                                                    weights.entropy.value,

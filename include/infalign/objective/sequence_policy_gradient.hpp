@@ -15,12 +15,14 @@ namespace detail {
 
 /// Between the passes: turns the statistics of a rollout's rows into the coefficients of its gradient. Token t gets the
 /// gradient of its loss and of its own KL, and `β·Σ_{s>t} KL_s` times the gradient of its log-probability.
-template <class Loss, class Rollouts, class A, class O, class T>
+template <class Loss, class A, class O, class T, class Space>
 struct sequence_loss_kernel {
   Loss loss;
-  Rollouts rollouts;  // of token ids
+  token_ids<Space> tokens;
+  const index_t* offsets;
   const A* advantages;
   const O* old_log_prob;
+  token_weights<Space> token_weight;
   const row_statistics* statistics;
   double beta;
   double eta;
@@ -30,35 +32,43 @@ struct sequence_loss_kernel {
 
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t r) const {
-    const index_t first = rollouts.offset(r);
-    const index_t length = rollouts[r].size();
-    const double log_ratios = team.sum_items(length, [&](index_t i) { return row(r, first, length, i).sequence_log_ratio; });
-    const double mean_log_ratio = log_ratios / static_cast<double>(length);
+    const index_t first = offsets[r], end = offsets[r + 1];
+    const auto length =
+        static_cast<index_t>(team.sum_items(end - first, [&](index_t i) { return weight(first + i) == 0 ? 0.0 : 1.0; }));
+    const auto mean_of = [&](const auto& value) {
+      const double sum = team.sum_items(
+          end - first, [&](index_t i) { return weight(first + i) == 0 ? 0.0 : value(row(r, length, first + i)); });
+      return sum / static_cast<double>(length);
+    };
+    const double mean_log_ratio = mean_of([](const token_row& at) { return at.sequence_log_ratio; });
     double term = 0;
-    if constexpr (has_sequence_term<Loss>)
-      term = team.sum_items(length, [&](index_t i) { return loss.sequence_term(row(r, first, length, i)); }) /
-             static_cast<double>(length);
+    if constexpr (has_sequence_term<Loss>) term = mean_of([&](const token_row& at) { return loss.sequence_term(at); });
     team.once([&] {
       double later_kl = 0;
-      for (index_t i = length; i-- > 0;) {
-        token_row at = row(r, first, length, i);
+      for (index_t t = end; t-- > first;) {
+        const double own_weight = weight(t);
+        if (own_weight == 0) {
+          coefficients[t] = {};
+          continue;
+        }
+        token_row at = row(r, length, t);
         at.sequence_log_ratio = mean_log_ratio;
         at.sequence_term = term;
-        const index_t t = first + i;
         loss_value v = loss(at);
         if (losses != nullptr) losses[t] = static_cast<T>(v.value);
-        if (beta > 0) v.by_log_prob += beta * later_kl;  // if that is infinite, the row becomes NaN
-        coefficients[t] = coefficients_of(v, beta, eta, scale);
-        later_kl += statistics[t].kl;
+        row_coefficients c = coefficients_of(v, beta, eta, own_weight * scale);
+        if (beta > 0) c.score -= product(scale, beta * later_kl);  // if that is infinite, the row becomes NaN
+        coefficients[t] = c;
+        later_kl += own_weight * statistics[t].kl;
       }
     });
   }
 
  private:
-  INFALIGN_HD token_row row(index_t r, index_t first, index_t length, index_t i) const {
-    const index_t t = first + i;
+  INFALIGN_HD double weight(index_t t) const { return tokens.ignores(t) ? 0 : token_weight[t]; }
+  INFALIGN_HD token_row row(index_t r, index_t length, index_t t) const {
     const double old = old_log_prob != nullptr ? static_cast<double>(old_log_prob[t]) : statistics[t].log_prob();
-    token_row at = token_row_of(statistics[t], old, static_cast<double>(advantages[r]), rollouts[r][i], t);
+    token_row at = token_row_of(statistics[t], old, static_cast<double>(advantages[r]), tokens[t], t);
     at.sequence = r;
     at.sequence_length = length;
     return at;
@@ -67,10 +77,11 @@ struct sequence_loss_kernel {
 
 }  // namespace detail
 
-/// Gradient of `scale·Σ_r [Σ_t loss_t + β·KL_r - η·Σ_t H_t]` with respect to the logits, for rollouts `y_r` sampled from the
-/// policy. `KL_r` estimates `KL(π‖π₀)` of the whole response. With `reinforce{}`, the default, `Σ_t loss_t = -A_r·log π(y_r)`.
+/// Gradient of `scale·Σ_r [Σ_t c_t·loss_t + β·KL_r - η·Σ_t c_t·H_t]` with respect to the logits, for rollouts `y_r` sampled from the
+/// policy. `KL_r` estimates `KL(π‖π₀)` of the whole response. The weights `c_t` of the tokens are 1 unless
+/// `token_data::weighted_by` says otherwise. With `reinforce{}`, the default, `Σ_t loss_t = -A_r·log π(y_r)`.
 ///
-/// The KL of a response is `E Σ_t KL_t`, and a token decides after which prefixes the later terms are taken. Its gradient is
+/// The KL of a response is `E Σ_t c_t·KL_t`, and a token decides after which prefixes the later terms are taken. Its gradient is
 /// therefore the expectation of `Σ_t [∇KL_t + (Σ_{s>t} KL_s)·∇log π(a_t)]`. Per-token penalties leave the second term out,
 /// which biases the gradient. Here token t gets the score weight `-dloss_t/dlog π(a_t) - β·Σ_{s>t} KL_s` and the exact gradient
 /// of its own KL. The expectation over rollouts is then the gradient of the sequence KL.
@@ -81,6 +92,8 @@ struct sequence_loss_kernel {
 ///   `advantages` R values (centred by the caller, for example `leave_one_out_advantage`), or
 ///   `token_data(advantages, old_log_prob)` with T old log-probabilities; the rest as for `policy_gradient`. `statistics.loss`
 ///   receives the loss of each token.
+/// - Tokens of weight 0, or with an id that is left out, are no part of the rollout: `sequence_length` and `sequence_log_ratio` are those
+///   of the others.
 /// - The entropy bonus acts on each token alone.
 /// - Cost: logits are read twice (the KL of later rows decides the score of earlier ones), gradients written once; scratch of
 ///   104 bytes a token. Errors as for `policy_gradient`, and `shape_error` for offsets that do not describe rollouts.
@@ -94,14 +107,16 @@ void sequence_policy_gradient(B&& on, const Loss& loss, const token_logits<L, Sp
   const span offsets(rollout_offsets);
   const auto data = detail::as_token_data(advantages);
   static_assert(reachable_from<B, decltype(data), decltype(offsets)>, "the views must live in the memory of the backend");
-  const ragged<const std::int32_t, Space> rollouts(batch.tokens, offsets);
   detail::expects_span(function, "rollout_offsets", offsets);
   expects<shape_error>(!offsets.empty() || batch.tokens.empty(), function, "rollout_offsets is empty, but there are ",
                        batch.tokens.size(), " tokens");
-  detail::expects_groups(on, function, "rollout_offsets", rollouts, "");
-  expects<shape_error>(data.advantages.size() == rollouts.size(), function, "advantages has ", data.advantages.size(),
-                       " values, but there are ", rollouts.size(), " rollouts");
-  detail::check_objective<Loss>(on, function, batch, data, weights, statistics, gradient);
+  batch.tokens.visit([&]<class Id>(const span<const Id, Space>& ids) {
+    detail::expects_groups(on, function, "rollout_offsets", ragged<const Id, Space>(ids, offsets), "");
+  });
+  const index_t rollouts = offsets.empty() ? 0 : offsets.size() - 1;
+  expects<shape_error>(data.advantages.size() == rollouts, function, "advantages has ", data.advantages.size(),
+                       " values, but there are ", rollouts, " rollouts");
+  detail::check_objective<Loss>(on, function, batch, data, false, weights, statistics, gradient);
   detail::expects_apart(function, "gradient", gradient, "rollout_offsets", offsets);
   detail::for_each_wanted(statistics, [&](std::string_view name, const auto& values) {
     detail::expects_apart(function, name, values, "rollout_offsets", offsets);
@@ -114,15 +129,15 @@ void sequence_policy_gradient(B&& on, const Loss& loss, const token_logits<L, Sp
   auto* const coefficients = frame.template take<row_coefficients>(tokens);
   detail::with_terms(batch, entropy, [&]<class Terms>(Terms) {
     on.groups(tokens, detail::logits_cost(batch),
-              detail::statistics_kernel<Terms, L, T, Space>{batch, detail::pointers(statistics), row_values});
+              detail::statistics_kernel<Terms, L, T, Space>{batch, detail::pointers(statistics), row_values, data.weights});
   });
   using A = typename decltype(data.advantages)::value_type;
   using O = typename decltype(data.old_log_prob)::value_type;
-  on.groups(rollouts.size(), 8 * tokens,
-            detail::sequence_loss_kernel<Loss, ragged<const std::int32_t, Space>, A, O, T>{
-                loss, rollouts, data.advantages.data(), data.old_log_prob.data(), row_values, weights.kl.value,
-                weights.entropy.value, weights.scale, coefficients, statistics.loss.data()});
-  detail::run_gradient(on, batch, entropy, row_values, coefficients, gradient);
+  on.groups(rollouts, 8 * tokens,
+            detail::sequence_loss_kernel<Loss, A, O, T, Space>{
+                loss, batch.tokens, offsets.data(), data.advantages.data(), data.old_log_prob.data(), data.weights, row_values,
+                weights.kl.value, weights.entropy.value, weights.scale, coefficients, statistics.loss.data()});
+  detail::run_gradient(on, batch, entropy, row_values, coefficients, gradient, data.weights);
 }
 
 /// `sequence_policy_gradient` with the loss `reinforce{}`.

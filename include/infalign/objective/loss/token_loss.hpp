@@ -20,6 +20,7 @@
 #include "infalign/core/config.hpp"
 #include "infalign/core/error.hpp"
 #include "infalign/core/views.hpp"
+#include "infalign/logits/token_ids.hpp"
 
 namespace infalign {
 
@@ -54,19 +55,41 @@ concept token_loss = std::copyable<L> && requires(const L& loss, const token_row
   { loss(row) } -> std::same_as<loss_value>;
 };
 
-/// What a trainer knows of its tokens besides the logits. If a loss needs no old log-probabilities, the advantages alone may be
-/// given instead.
+/// What a trainer knows of its tokens besides the logits. If a loss needs no old log-probabilities and all tokens weigh the same, the
+/// advantages alone may be given instead.
+///
+/// \code
+/// infalign::token_data(advantages, old_log_prob)                            // every token weighs 1
+/// infalign::token_data(advantages, old_log_prob).weighted_by(weights)       // of float or double
+/// infalign::token_data(advantages).weighted_by(weights)
+/// \endcode
 template <class A, class O, class Space>
 struct token_data {
   using memory_space = Space;
   span<const A, Space> advantages;
   span<const O, Space> old_log_prob{};  ///< log-probability of each token at rollout, one a token
+  /// What each token's whole loss is multiplied by, its KL and entropy terms too: a mask, 1/|y| for means over responses, importance
+  /// weights. A token of weight 0 is left out: its logits, advantage and old log-probability may be anything, its statistics are 0,
+  /// and its row of the gradient is 0.
+  token_weights<Space> weights{};
 
   token_data(span<const A, Space> of_tokens, span<const O, Space> old) : advantages(of_tokens), old_log_prob(old) {}
+  template <class Advantages>
+  explicit token_data(const Advantages& of_tokens) : advantages(infalign::span(of_tokens)) {}
   template <class Advantages, class Old>
   token_data(const Advantages& of_tokens, const Old& old)
       : advantages(infalign::span(of_tokens)), old_log_prob(infalign::span(old)) {}
+
+  [[nodiscard]] token_data weighted_by(const token_weights<Space>& by) const {
+    token_data same = *this;
+    same.weights = by;
+    return same;
+  }
 };
+template <class Advantages>
+token_data(const Advantages&) -> token_data<typename decltype(span(std::declval<const Advantages&>()))::value_type,
+                                            typename decltype(span(std::declval<const Advantages&>()))::value_type,
+                                            typename decltype(span(std::declval<const Advantages&>()))::memory_space>;
 template <class Advantages, class Old>
 token_data(const Advantages&, const Old&) -> token_data<typename decltype(span(std::declval<const Advantages&>()))::value_type,
                                                         typename decltype(span(std::declval<const Old&>()))::value_type,
