@@ -39,6 +39,7 @@
 #include "infalign/objective/advantage/mean_normalized.hpp"
 #include "infalign/objective/advantage/missing_reward.hpp"
 #include "infalign/objective/advantage/nonzero_scaled.hpp"
+#include "infalign/objective/advantage/optimal_token_baseline.hpp"
 #include "infalign/objective/advantage/pass_at_k.hpp"
 #include "infalign/objective/advantage/returns.hpp"
 #include "infalign/objective/advantage/subset_baseline.hpp"

@@ -92,6 +92,7 @@ TEST_CASE_TEMPLATE("a baseline weighted by lengths, and one by greedy decoding",
         }) == "length_weighted_advantage: lengths[1][1] is -1, must be finite and not negative");
 }
 
+// NeMo-RL #1518 and #4161: the deviation of a group from E[x²] - E[x]² in float.
 TEST_CASE_TEMPLATE("rewards of a small spread around a large mean keep their deviations", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   // float has a step of 1/16 at a million, double one of 1.2e-10.
@@ -106,6 +107,7 @@ TEST_CASE_TEMPLATE("rewards of a small spread around a large mean keep their dev
   }
 }
 
+// TRL #3758 and #6367, verl #6348: a deviation of 0, or of rounding alone, in the denominator.
 TEST_CASE_TEMPLATE("rewards that are all equal have advantages of exactly zero", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   for (const index_t n : {2, 3, 5, 7, 16, 17, 33})
@@ -124,6 +126,7 @@ TEST_CASE_TEMPLATE("rewards that are all equal have advantages of exactly zero",
     }
 }
 
+// verl #7581 and #7794: two paths that disagree about groups of one.
 TEST_CASE_TEMPLATE("a group of one: refused, nothing, or its reward", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   using infalign::group_of_one;
@@ -142,6 +145,7 @@ TEST_CASE_TEMPLATE("a group of one: refused, nothing, or its reward", C, INFALIG
         "mean_centred_advantage: rewards[0] has 1 values, a mean to compare with needs at least two");
 }
 
+// TRL #5773 and #5775: NaN rewards spoil a group.
 TEST_CASE_TEMPLATE("a rollout without a reward: refused, left out, or scored", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   constexpr T nan = std::numeric_limits<T>::quiet_NaN();

@@ -17,6 +17,7 @@
 #include "infalign/objective/advantage/mean_centred.hpp"
 #include "infalign/objective/advantage/mean_normalized.hpp"
 #include "infalign/objective/advantage/nonzero_scaled.hpp"
+#include "infalign/objective/advantage/optimal_token_baseline.hpp"
 #include "infalign/objective/advantage/pass_at_k.hpp"
 #include "infalign/objective/advantage/returns.hpp"
 #include "infalign/objective/advantage/whiten.hpp"
@@ -111,6 +112,7 @@ class objective_calls {
     discounted_returns(on, rewards, 0.9, out(10));
     generalized_advantage(on, rewards, out(10), {}, out(11), out(12), lengths_.rows(prompts, m));
     whiten(on, out(11), out(13), {}, lengths_.rows(prompts, m));
+    optimal_token_baseline_advantage(on, out(10), rewards, responses_.span(), out(14));
   }
 
   template <class U>
@@ -137,9 +139,10 @@ class objective_calls {
   array<index_t> reward_offsets_{alternating_offsets(prompts, m)};
   array<std::int32_t> lengths_{tied_values<std::int32_t>(prompts * m, 3, 90)};
   array<T> base_rewards_{tied_values<T>(prompts * 3, 10, 30)};
+  array<index_t> responses_{equal_offsets(prompts / 4, 4)};
   array<T> verdicts_{tied_values<T>(prompts * m, 11, 2)};
   array<T> greedy_{tied_values<T>(prompts, 4, 30)};
-  std::vector<array<T>> more_ = std::vector<array<T>>(14, array<T>(prompts* m));
+  std::vector<array<T>> more_ = std::vector<array<T>>(15, array<T>(prompts* m));
   array<T> logits_{normal_values<T>(tokens * vocabulary, 5)}, base_{normal_values<T>(tokens * vocabulary, 6)};
   array<bfloat16> narrow_{narrowed()}, narrow_gradient_ = array<bfloat16>(tokens * vocabulary);
   array<std::int32_t> ids_{token_ids()};

@@ -8,6 +8,7 @@
 
 #include "infalign/objective/advantage/generalized.hpp"
 #include "infalign/objective/advantage/mean_centred.hpp"
+#include "infalign/objective/advantage/optimal_token_baseline.hpp"
 #include "infalign/objective/advantage/returns.hpp"
 #include "infalign/objective/advantage/whiten.hpp"
 #include "support/configurations.hpp"
@@ -86,6 +87,34 @@ TEST_CASE_TEMPLATE("advantages from a value function, by NumPy", C, INFALIGN_CON
                                   returns.rows(3, 4), mask);
   check_near(p.out.host(), {1.6473856, 1.48248, 2.184, 1.2, 0.05936, -1.362, -1.6, 0, -0.45, 0, 0, 0});
   check_near(returns.host(), {1.7473856, 1.68248, 2.584, 2, -0.44064, -0.762, -1.5, 0, 0.25, 0, 0, 0});
+}
+
+TEST_CASE_TEMPLATE("the optimal token baseline, by NumPy", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  constexpr T nan = std::numeric_limits<T>::quiet_NaN();
+  // Two prompts of three responses and of one.
+  typename C::template array<T> returns(std::vector<T>{2, T(1.5), 1, 1, -1, nan, 3, nan, nan, T(0.5), T(0.25), nan}), out(12),
+      norms(std::vector<T>{T(.5), T(.2), T(.9), T(.1), T(.4), 7, T(.3), 8, 8, T(.6), T(.1), 9}),
+      mask(std::vector<T>{1, 1, 1, 1, 1, 0, 1, 0, 0, 1, 1, 0});
+  typename C::template array<index_t> responses(std::vector<index_t>{0, 3, 4});
+  infalign::optimal_token_baseline_advantage(on, returns.rows(4, 3), norms.rows(4, 3), responses.span(), out.rows(4, 3), 1e-8,
+                                             mask.rows(4, 3));
+  check_near(out.host(), {-0.22222219753086447, 1.0416666704861113, 6.2499999620158064e-09, -1.2222221975308645,
+                          -1.4583333295138887, 0, 0.7777778024691355, 0, 0, 0.5, 0.25, 0});
+  typename C::template array<index_t> offsets(std::vector<index_t>{0, 3, 5, 6, 8}), wrong(std::vector<index_t>{0, 3});
+  typename C::template array<T> packed(std::vector<T>{2, T(1.5), 1, 1, -1, 3, T(0.5), T(0.25)}),
+      packed_norms(std::vector<T>{T(.5), T(.2), T(.9), T(.1), T(.4), T(.3), T(.6), T(.1)});
+  CHECK(test::message_of<infalign::shape_error>([&] {
+          infalign::optimal_token_baseline_advantage(on, packed.ragged(offsets), packed_norms.ragged(offsets), wrong.span(),
+                                                     packed.ragged(offsets));
+        }) == "optimal_token_baseline_advantage: responses[1] is 3, but there are 4 values");
+  infalign::optimal_token_baseline_advantage(on, packed.ragged(offsets), packed_norms.ragged(offsets), responses.span(),
+                                             packed.ragged(offsets));
+  const auto padded_out = out.host();
+  std::vector<T> tokens;
+  for (const std::size_t i : std::vector<std::size_t>{0, 1, 2, 3, 4, 6, 9, 10}) tokens.push_back(padded_out[i]);
+  CHECK(test::same_bits(packed.host(), tokens));
 }
 
 TEST_CASE_TEMPLATE("ragged, padded left or right, and with holes: the same tokens, the same bits", C, INFALIGN_CONFIGURATIONS) {
