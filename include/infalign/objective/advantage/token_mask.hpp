@@ -16,20 +16,20 @@ namespace detail {
 
 /// What a mask says in a kernel: the weight of value `i` of group `g`.
 template <class Mask>
-struct token_weights {
+struct mask_weights {
   any_groups<const typename Mask::value_type, typename Mask::memory_space> mask;
   [[nodiscard]] INFALIGN_HD double operator()(index_t g, index_t i) const { return static_cast<double>(mask[g][i]); }
 };
 template <>
-struct token_weights<every_token> {
+struct mask_weights<every_token> {
   [[nodiscard]] INFALIGN_HD double operator()(index_t, index_t) const { return 1; }
 };
 
 /// The weights of a mask of the shape of `values`, apart from `out`. Errors: `shape_error`; `domain_error` for one that is
 /// negative or not finite.
 template <class B, class Mask, class Values, class Out>
-token_weights<Mask> check_mask(B& on, std::string_view function, const Mask& mask, std::string_view name, const Values& values,
-                               std::string_view out_name, const Out& out) {
+mask_weights<Mask> check_mask(B& on, std::string_view function, const Mask& mask, std::string_view name, const Values& values,
+                              std::string_view out_name, const Out& out) {
   if constexpr (std::same_as<Mask, every_token>) {
     return {};
   } else {
