@@ -65,7 +65,8 @@ struct loss_with_kl {
 ///
 /// In bold what is meant by a KL penalty: off policy `ratio` with k3, of `ρ·x` a token, or `detached_ratio` with k2, which is the same;
 /// on policy k2 as well. All are for one token given those before it; how a token changes the KL of later ones is in
-/// `sequence_policy_gradient` with the exact KL. The expected *value* is `KL(π‖π₀)` for k1 and k3, on policy or with ρ.
+/// `sequence_policy_gradient` with the exact KL. The ratio of a whole response, which TRL takes at its sequence level, has none of these
+/// expectations and is not offered. The expected *value* is `KL(π‖π₀)` for k1 and k3, on policy or with ρ.
 ///
 /// - Finite log-probabilities give finite numbers, at most `largest_loss` in size: also where `e^-x` overflows, where it meets a ratio
 ///   of 0, and where a clamp of the estimate meets an infinite slope. k3 is never negative. Infinite ones may give NaN.
