@@ -28,6 +28,7 @@ const importance_weight truncated{.high = 2, .low = 0.5}, masked{weight_rule::ma
 /// All of what a loss may depend on.
 struct talkative {
   static constexpr bool needs_base = true;
+  static constexpr bool needs_base_log_prob = true;
   static constexpr bool needs_entropy = true;
   INFALIGN_HD double sequence_term(const infalign::token_row&) const { return 3; }
   INFALIGN_HD infalign::loss_value operator()(const infalign::token_row& row) const { return {row.sequence_term, 1, 2, -4}; }
@@ -83,7 +84,7 @@ TEST_CASE("the levels: the token's ratio, the response's, and its mean per token
 
 TEST_CASE("a weight multiplies all derivatives of a loss, and a KL term outside is left alone") {
   const auto loss = infalign::importance_weighted(talkative{}, {.high = 2});
-  static_assert(loss.needs_old_log_prob && loss.needs_base && loss.needs_entropy);
+  static_assert(loss.needs_old_log_prob && loss.needs_base && loss.needs_base_log_prob && loss.needs_entropy);
   const auto v = loss(test::rows_of(loss, {{-1, -1}, {-1.5, -1}, {-3, -1}, 1})[0]);
   const double w = std::exp(0.5);
   CHECK(v.value == doctest::Approx(3 * w));
@@ -91,7 +92,7 @@ TEST_CASE("a weight multiplies all derivatives of a loss, and a KL term outside 
   CHECK(v.by_kl == doctest::Approx(2 * w));
   CHECK(v.by_entropy == doctest::Approx(-4 * w));
   const auto with_kl = infalign::with_kl(loss, {.beta = infalign::kl_weight(0.5), .value = {infalign::kl_estimator::k2}});
-  static_assert(with_kl.needs_old_log_prob && with_kl.needs_base && with_kl.needs_entropy);
+  static_assert(with_kl.needs_old_log_prob && with_kl.needs_base && with_kl.needs_base_log_prob && with_kl.needs_entropy);
   const auto sum = with_kl(test::rows_of(with_kl, {{-1, -1}, {-1.5, -1}, {-3, -1}, 1})[0]);
   CHECK(sum.value == doctest::Approx(3 * w + 0.5 * 2));
   CHECK(sum.by_log_prob == doctest::Approx(w + 0.5 * 2));

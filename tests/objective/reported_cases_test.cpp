@@ -377,6 +377,40 @@ TEST_CASE_TEMPLATE("ratios and KL estimates beyond what float holds give finite 
   for (const T value : loaded.gradient_values.host()) CHECK(std::isfinite(value));
 }
 
+// A trainer has computed the base policy's log-probabilities beforehand, and has no base logits when the loss is taken.
+TEST_CASE_TEMPLATE("a KL from base log-probabilities is that from base logits", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  test::token_batch<C> batch(5, 7);
+  test::loaded_batch<C> loaded(batch);
+  std::vector<T> of_tokens;
+  for (std::size_t t = 0; t < 5; ++t) {
+    const auto log_q = test::log_softmax(test::wide(batch.base_row(static_cast<index_t>(t)), 7));
+    of_tokens.push_back(static_cast<T>(log_q[static_cast<std::size_t>(batch.ids[t])]));
+  }
+  typename C::template array<T> old(5, T(-1.5)), base(of_tokens), four(4, T(-1));
+  const auto loss = infalign::with_kl(clipped_surrogate(0.2, 0.2), {.beta = kl_weight(0.5)});
+  const infalign::token_data data(loaded.advantages.span(), old.span());
+  const auto run = [&](const auto& logits, const auto& with) {
+    policy_gradient(on, loss, logits, with, {}, loaded.statistics(), loaded.gradient());
+    return loaded.gradient_values.host();
+  };
+  const auto from_logits = run(loaded.with_base(), data);
+  const auto losses = loaded.loss.host();
+  const auto from_log_probs = run(loaded.without_base(), data.with_base(base.span()));
+  for (std::size_t i = 0; i < from_logits.size(); ++i)
+    CHECK(std::abs(static_cast<double>(from_logits[i] - from_log_probs[i])) <= 64 * epsilon<T>);
+  for (std::size_t t = 0; t < 5; ++t)
+    CHECK(std::abs(static_cast<double>(losses[t] - loaded.loss.host()[t])) <= 64 * epsilon<T>);
+  const auto message = [&](const auto& with) {
+    return test::message_of<infalign::error>([&] { run(loaded.without_base(), with); });
+  };
+  CHECK(message(data) == "policy_gradient: loss needs base logits or base_log_prob");
+  CHECK(message(data.with_base(four.span())) == "policy_gradient: base_log_prob has 4 values, but there are 5 tokens");
+  typename C::template array<T> bad(std::vector<T>{T(-1), T(-1), std::numeric_limits<T>::quiet_NaN(), T(-1), T(-1)});
+  CHECK(message(data.with_base(bad.span())) == "policy_gradient: base_log_prob[2] is nan, must be a number or -inf");
+}
+
 // alibaba/ROLL 444 and NovaSky-AI/SkyRL 462: padding in the loss. An advantage of 0 takes away the policy loss of a token and
 // not its KL: rows of padding are left out of the batch, or given the policy's logits as their base.
 TEST_CASE_TEMPLATE("padding: an advantage of 0 leaves the KL; ids of -100 are named", C, INFALIGN_CONFIGURATIONS) {

@@ -43,10 +43,10 @@ struct sequence_number {
   }
 };
 
-/// Asks for the mean of a term of its own.
+/// Asks for the mean of a term of its own, and the base policy's log-probability.
 struct mean_position {
   INFALIGN_HD double sequence_term(const token_row& row) const { return static_cast<double>(row.position); }
-  INFALIGN_HD loss_value operator()(const token_row& row) const { return {row.sequence_term}; }
+  INFALIGN_HD loss_value operator()(const token_row& row) const { return {row.sequence_term + row.base_log_prob}; }
 };
 
 }  // namespace
@@ -110,9 +110,11 @@ TEST_CASE_TEMPLATE("a loss is told its rollout, the length of that, its position
                             loaded.gradient());
   CHECK(loaded.loss.host() == std::vector<T>{10, 1011, 2012, 3013});
   CHECK(loaded.gradient_values.host() == std::vector<T>(12, T(0)));  // it depends on nothing
-  infalign::sequence_policy_gradient(on, mean_position{}, loaded.with_base(), offsets.span(), advantages.span(), {},
-                                     loaded.statistics(), loaded.gradient());
-  CHECK(loaded.loss.host() == std::vector<T>{0, 2, 2, 2});
+  typename C::template array<T> base(std::vector<T>{-8, -16, -24, -32});
+  infalign::sequence_policy_gradient(on, mean_position{}, loaded.without_base(), offsets.span(),
+                                     infalign::token_data(advantages.span()).with_base(base.span()), {}, loaded.statistics(),
+                                     loaded.gradient());
+  CHECK(loaded.loss.host() == std::vector<T>{-8, -14, -22, -30});
 }
 
 TEST_CASE_TEMPLATE("what a loss needs is asked for", C, INFALIGN_CONFIGURATIONS) {

@@ -31,11 +31,14 @@ INFALIGN_HD inline row_coefficients coefficients_of(const loss_value& loss, doub
   return {-product(scale, loss.by_log_prob), scale * (beta + loss.by_kl), scale * (eta - loss.by_entropy)};
 }
 
-INFALIGN_HD inline token_row token_row_of(const row_statistics& s, double old_log_prob, double advantage, index_t token,
-                                          index_t position) {
+/// `old_log_prob` and `base_log_prob`: those of all tokens, or null.
+template <class O>
+INFALIGN_HD token_row token_row_of(const row_statistics& s, const O* old_log_prob, const O* base_log_prob, double advantage,
+                                   index_t token, index_t position) {
+  const double old = old_log_prob != nullptr ? static_cast<double>(old_log_prob[position]) : s.log_prob();
   return {s.log_prob(),
-          old_log_prob,
-          s.base_log_prob(),
+          old,
+          base_log_prob != nullptr ? static_cast<double>(base_log_prob[position]) : s.base_log_prob(),
           s.kl,
           s.entropy,
           advantage,
@@ -43,7 +46,7 @@ INFALIGN_HD inline token_row token_row_of(const row_statistics& s, double old_lo
           position,
           position,
           1,
-          s.log_prob() - old_log_prob};
+          s.log_prob() - old};
 }
 
 /// Both passes over one token's row, the second while the row is still in cache.
@@ -52,6 +55,7 @@ struct policy_gradient_kernel {
   token_logits<L, Space> batch;
   const A* advantages;
   const O* old_log_prob;
+  const O* base_log_prob;
   token_weights<Space> token_weight;
   Loss loss;
   double beta;
@@ -73,8 +77,8 @@ struct policy_gradient_kernel {
     }
     auto kept = place_for_exponentials<Team>(row, base, gradient[t].data(), room);
     const auto s = statistics_of(read_row<Terms>(team, row, base, columns, batch.tokens[t], kept), Terms::value);
-    const double old = old_log_prob != nullptr ? static_cast<double>(old_log_prob[t]) : s.log_prob();
-    const loss_value v = loss(token_row_of(s, old, static_cast<double>(advantages[t]), batch.tokens[t], t));
+    const loss_value v =
+        loss(token_row_of(s, old_log_prob, base_log_prob, static_cast<double>(advantages[t]), batch.tokens[t], t));
     team.once([&] { statistics.store(t, s, v.value); });
     write_gradient<Terms>(team, row, base, columns, batch.tokens[t], s, coefficients_of(v, beta, eta, weight * scale), kept,
                           gradient[t].data());
@@ -138,9 +142,13 @@ void check_token_data(B& on, std::string_view function, const token_logits<L, Sp
     expects_each_counted<is_not_finite>(on, function, "advantages", data.advantages, "finite", counts);
   else
     expects_finite(on, function, "advantages", data.advantages);
-  if (!needs_old_log_prob<Loss> && data.old_log_prob.empty()) return;
-  check_count(function, "old_log_prob", data.old_log_prob, tokens);
-  expects_each_counted<is_nan_or_infinite>(on, function, "old_log_prob", data.old_log_prob, "a number or -inf", counts);
+  const auto check_log_prob = [&](std::string_view name, const auto& log_prob, bool needed) {
+    if (!needed && log_prob.empty()) return;
+    check_count(function, name, log_prob, tokens);
+    expects_each_counted<is_nan_or_infinite>(on, function, name, log_prob, "a number or -inf", counts);
+  };
+  check_log_prob("old_log_prob", data.old_log_prob, needs_old_log_prob<Loss>);
+  check_log_prob("base_log_prob", data.base_log_prob, false);
 }
 
 /// Checks the arguments that every policy gradient has, of single tokens or of sequences.
@@ -156,6 +164,7 @@ void check_objective(B& on, std::string_view function, const token_logits<L, Spa
   const auto apart_from_data = [&](std::string_view name, const auto& out) {
     expects_apart(function, name, out, "advantages", data.advantages);
     expects_apart(function, name, out, "old_log_prob", data.old_log_prob);
+    expects_apart(function, name, out, "base_log_prob", data.base_log_prob);
     expects_apart(function, name, out, "weights", data.weights);
   };
   apart_from_data("gradient", gradient);
@@ -167,6 +176,8 @@ void check_objective(B& on, std::string_view function, const token_logits<L, Spa
   expects<domain_error>(has_base || weights.kl.value == 0, function, "weights.kl is ", weights.kl.value, ", needs base logits");
   expects<domain_error>(weights.scale - weights.scale == 0, function, "weights.scale is ", weights.scale, ", must be finite");
   if (needs_base<Loss>) expects<domain_error>(has_base, function, "loss needs base logits");
+  if (needs_base_log_prob<Loss>)
+    expects<domain_error>(has_base || !data.base_log_prob.empty(), function, "loss needs base logits or base_log_prob");
 }
 
 /// Whether the entropy of a row must be computed.
@@ -218,7 +229,7 @@ bool wants_entropy(const objective_weights& weights, const token_statistics<T, S
 ///   task, if the gradient replaces logits or has 16 bits. Sums of `float` logits are taken
 ///   in registers over chunks of 4,096 and in `double` across them. Deterministic; equal for every number of threads.
 /// - Errors: `shape_error` (sizes; results that overlap each other or what is read, other than above), `domain_error` (token id out of
-///   range, β > 0 without a base, advantage or weight NaN or infinite, old log-probability NaN or +inf), before anything is written.
+///   range, β > 0 without a base, advantage or weight NaN or infinite, old or base log-probability NaN or +inf), before anything is written.
 template <backend B, class Loss, class L, class Data, class T, class G, class Space>
   requires reachable_from<B, token_logits<L, Space>>
 void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& batch, const Data& advantages,
@@ -235,6 +246,7 @@ void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& bat
     const detail::policy_gradient_kernel<Terms, L, A, O, Loss, T, G, Space> kernel{batch,
                                                                                    data.advantages.data(),
                                                                                    data.old_log_prob.data(),
+                                                                                   data.base_log_prob.data(),
                                                                                    data.weights,
                                                                                    loss,
                                                                                    weights.kl.value,

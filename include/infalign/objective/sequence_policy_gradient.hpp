@@ -22,6 +22,7 @@ struct sequence_loss_kernel {
   const index_t* offsets;
   const A* advantages;
   const O* old_log_prob;
+  const O* base_log_prob;
   token_weights<Space> token_weight;
   const row_statistics* statistics;
   double beta;
@@ -67,8 +68,7 @@ struct sequence_loss_kernel {
  private:
   INFALIGN_HD double weight(index_t t) const { return tokens.ignores(t) ? 0 : token_weight[t]; }
   INFALIGN_HD token_row row(index_t r, index_t length, index_t t) const {
-    const double old = old_log_prob != nullptr ? static_cast<double>(old_log_prob[t]) : statistics[t].log_prob();
-    token_row at = token_row_of(statistics[t], old, static_cast<double>(advantages[r]), tokens[t], t);
+    token_row at = token_row_of(statistics[t], old_log_prob, base_log_prob, static_cast<double>(advantages[r]), tokens[t], t);
     at.sequence = r;
     at.sequence_length = length;
     return at;
@@ -135,8 +135,9 @@ void sequence_policy_gradient(B&& on, const Loss& loss, const token_logits<L, Sp
   using O = typename decltype(data.old_log_prob)::value_type;
   on.groups(rollouts, 8 * tokens,
             detail::sequence_loss_kernel<Loss, A, O, T, Space>{
-                loss, batch.tokens, offsets.data(), data.advantages.data(), data.old_log_prob.data(), data.weights, row_values,
-                weights.kl.value, weights.entropy.value, weights.scale, coefficients, statistics.loss.data()});
+                loss, batch.tokens, offsets.data(), data.advantages.data(), data.old_log_prob.data(), data.base_log_prob.data(),
+                data.weights, row_values, weights.kl.value, weights.entropy.value, weights.scale, coefficients,
+                statistics.loss.data()});
   detail::run_gradient(on, batch, entropy, row_values, coefficients, gradient, data.weights);
 }
 

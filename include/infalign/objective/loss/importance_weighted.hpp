@@ -46,6 +46,7 @@ template <class Loss>
 struct weighted_loss {
   static constexpr bool needs_old_log_prob = true;
   static constexpr bool needs_base = detail::needs_base<Loss>;
+  static constexpr bool needs_base_log_prob = detail::needs_base_log_prob<Loss>;
   static constexpr bool needs_entropy = detail::needs_entropy<Loss>;
   Loss loss;
   importance_weight weight;

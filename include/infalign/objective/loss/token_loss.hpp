@@ -5,7 +5,8 @@
 /// To add one, write a file like `reinforce.hpp`, and name it in `objective/losses.hpp`. A loss is a small value with
 /// `loss_value operator()(const token_row&) const`. Its constructor checks its parameters. It may have
 /// - `static constexpr bool needs_old_log_prob = true`, if it reads `old_log_prob` or `sequence_log_ratio`;
-/// - `static constexpr bool needs_base = true`, if it reads `base_log_prob` or `kl`;
+/// - `static constexpr bool needs_base = true`, if it reads `kl`, and so needs base logits;
+/// - `static constexpr bool needs_base_log_prob = true`, if it reads `base_log_prob`, from base logits or from `token_data`;
 /// - `static constexpr bool needs_entropy = true`, if it reads `entropy`;
 /// - `double sequence_term(const token_row&) const`, if it needs the mean over a response of a function of its tokens: it then finds
 ///   the mean in `row.sequence_term`.
@@ -28,7 +29,7 @@ namespace infalign {
 struct token_row {
   double log_prob;       ///< `log π(a)` under the policy
   double old_log_prob;   ///< the same at rollout; `log_prob` if none was given
-  double base_log_prob;  ///< the same under the base policy; 0 without one
+  double base_log_prob;  ///< the same under the base policy; 0 if neither it nor base logits were given
   double kl;             ///< `KL(π‖π₀)` of the row; 0 without a base policy
   double entropy;        ///< of the row; 0 unless asked for
   double advantage;
@@ -62,6 +63,7 @@ concept token_loss = std::copyable<L> && requires(const L& loss, const token_row
 /// infalign::token_data(advantages, old_log_prob)                            // every token weighs 1
 /// infalign::token_data(advantages, old_log_prob).weighted_by(weights)       // of float or double
 /// infalign::token_data(advantages).weighted_by(weights)
+/// infalign::token_data(advantages, old_log_prob).with_base(base_log_prob)   // for a loss that needs them, without base logits
 /// \endcode
 template <class A, class O, class Space>
 struct token_data {
@@ -72,6 +74,8 @@ struct token_data {
   /// weights. A token of weight 0 is left out: its logits, advantage and old log-probability may be anything, its statistics are 0,
   /// and its row of the gradient is 0.
   token_weights<Space> weights{};
+  /// Log-probability of each token under the base policy, one a token, or none: then losses are told what base logits say.
+  span<const O, Space> base_log_prob{};
 
   token_data(span<const A, Space> of_tokens, span<const O, Space> old) : advantages(of_tokens), old_log_prob(old) {}
   template <class Advantages>
@@ -83,6 +87,12 @@ struct token_data {
   [[nodiscard]] token_data weighted_by(const token_weights<Space>& by) const {
     token_data same = *this;
     same.weights = by;
+    return same;
+  }
+  template <class Base>
+  [[nodiscard]] token_data with_base(const Base& of_tokens) const {
+    token_data same = *this;
+    same.base_log_prob = infalign::span(of_tokens);
     return same;
   }
 };
@@ -112,6 +122,11 @@ inline constexpr bool needs_base = false;
 template <class L>
   requires requires { L::needs_base; }
 inline constexpr bool needs_base<L> = L::needs_base;
+template <class L>
+inline constexpr bool needs_base_log_prob = false;
+template <class L>
+  requires requires { L::needs_base_log_prob; }
+inline constexpr bool needs_base_log_prob<L> = L::needs_base_log_prob;
 template <class L>
 inline constexpr bool needs_entropy = false;
 template <class L>

@@ -27,7 +27,8 @@ struct kl_term {
 template <class Loss>
 struct loss_with_kl {
   static constexpr bool needs_old_log_prob = detail::needs_old_log_prob<Loss>;
-  static constexpr bool needs_base = true;
+  static constexpr bool needs_base = detail::needs_base<Loss>;
+  static constexpr bool needs_base_log_prob = true;
   static constexpr bool needs_entropy = detail::needs_entropy<Loss>;
   Loss loss;
   kl_term kl;
@@ -50,8 +51,9 @@ struct loss_with_kl {
   }
 };
 
-/// `loss + β·KL`, the KL to the base policy estimated from the sampled token, as trainers do, for the same numbers as theirs. Where base
-/// logits are read anyway, the exact KL over the vocabulary, `objective_weights::kl`, has no variance.
+/// `loss + β·KL`, the KL to the base policy estimated from the sampled token, as trainers do that have no logits of the base policy, only
+/// the log-probabilities of the tokens: `token_data(advantages, old).with_base(base_log_prob)`. Where base logits are given, these are
+/// not needed, and the exact KL over the vocabulary, `objective_weights::kl`, has no variance.
 ///
 /// The estimators have different *gradients*, whatever their values: the derivative of an unbiased estimate need not estimate the
 /// gradient. What is expected of the gradient of the term over β, if tokens are drawn from μ, whose log-probabilities are the old ones:
