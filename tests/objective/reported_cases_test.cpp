@@ -306,7 +306,8 @@ TEST_CASE_TEMPLATE("dual clip by the formula of its paper, and its gradient by f
   }
 }
 
-// verl-project/verl 2775 and MakazhanAlpamys/Soup 723: the ratio of a response, its clip, and the share of each token: by the length of its response, here in the advantage.
+// verl-project/verl 2775 and MakazhanAlpamys/Soup 723: the ratio of a response, its clip, and the share of each token, which is its weight:
+// one over the length of its response.
 TEST_CASE_TEMPLATE("GSPO by its formula, inside and outside the clip, and its gradient by finite differences", C,
                    INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
@@ -337,13 +338,15 @@ TEST_CASE_TEMPLATE("GSPO by its formula, inside and outside the clip, and its gr
       return sum;
     };
     test::loaded_batch<C> loaded(batch);
-    typename C::template array<T> shares(std::vector<T>{advantages[0] / 3, advantages[1] / 2}), old_values(old);
+    const std::vector<T> shares{T(1) / 3, T(1) / 3, T(1) / 3, T(0.5), T(0.5)};
+    typename C::template array<T> advantage_values(advantages), old_values(old), weights(shares);
     typename C::template array<index_t> offsets(std::vector<index_t>{0, 3, 5});
-    infalign::sequence_policy_gradient(on, infalign::gspo(0.1, 0.1), loaded.without_base(), offsets.span(),
-                                       infalign::token_data(shares.span(), old_values.span()), {}, loaded.statistics(),
-                                       loaded.gradient());
+    infalign::sequence_policy_gradient(
+        on, infalign::gspo(0.1, 0.1), loaded.without_base(), offsets.span(),
+        infalign::token_data(advantage_values.span(), old_values.span()).weighted_by(weights.span()), {}, loaded.statistics(),
+        loaded.gradient());
     double sum = 0;
-    for (const T share : loaded.loss.host()) sum += static_cast<double>(share);
+    for (std::size_t t = 0; t < 5; ++t) sum += static_cast<double>(shares[t] * loaded.loss.host()[t]);
     CHECK(std::abs(sum - static_cast<double>(total(logits))) <= 16 * epsilon<T>);
     const auto gradient = loaded.gradient_values.host();
     double worst = 0;

@@ -8,7 +8,7 @@ namespace infalign {
 /// GSPO: one ratio for a whole response, `s = exp(mean_t(log π - log π_old))`, clipped as PPO clips a token's. Each token of a response
 /// has the loss `-min(s·A, clip(s, 1-ε_low, 1+ε_high)·A)` of the response. Source: Zheng et al., arXiv 2507.18071.
 ///
-/// What weights the tokens of a response `y` get, all the same, makes the objective:
+/// What weights the tokens of a response `y` get by `token_data::weighted_by`, all the same, makes the objective:
 ///
 /// | weight of a token | sum over a response                 | objective |
 /// |-------------------|-------------------------------------|-----------|
