@@ -37,8 +37,8 @@ struct centred_factor {
   [[nodiscard]] INFALIGN_HD double alone() const { return what == kind::deviation ? 1 / (1 + epsilon) : (*this)(1, 0, 0); }
 };
 
-/// The mean is that of the rewards and, in a second pass, of what remains: so it is right to the spacing of the rewards,
-/// however large they are beside their spread, and rewards that are all equal have deviations of exactly 0.
+/// In lanes of `double`. The mean is that of the rewards and, in a second pass, of what remains: so it is right to the spacing
+/// of the rewards, however large they are beside their spread, and rewards that are all equal have deviations of exactly 0.
 template <class Rewards, class Out>
 struct centred_kernel {
   Rewards rewards;
@@ -49,28 +49,39 @@ struct centred_kernel {
 
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t g) const {
-    using S = typename Out::value_type;
+    using V = typename Team::template vec<double>;
     const auto r = rewards[g];
     const auto result = out[g];
-    const auto reward = [&](index_t i) {
-      const auto x = static_cast<double>(r[i]);
-      return x == x ? x : substitute;
+    // What is not there, behind the end or without a substitute, is not finite.
+    const auto load = [&](auto at) {
+      const V x = at.load(r.data(), infinity<double>);
+      return select(x == x, x, V(substitute));
     };
-    const auto sum = [&](auto&& term) {
-      return team.sum_items(r.size(), [&](index_t i) {
-        const double x = reward(i);
-        return x == x ? term(x) : 0.0;
-      });
-    };
-    const double n = sum([](double) { return 1.0; });
-    const bool single = n == 1 && keep_single;
-    const double near = n > 0 && !single ? sum([](double x) { return x; }) / n : 0;
-    const double rest = n > 0 && !single ? sum([&](double x) { return x - near; }) / n : 0;
-    const double squares = sum([&](double x) { return (x - near - rest) * (x - near - rest); });
-    const double scale = single ? factor.alone() : factor(n, near + rest, squares);
-    team.items(r.size(), [&](index_t i) {
-      const double x = reward(i);
-      result[i] = static_cast<S>(static_cast<compute_t<S>>(x == x ? (x - near - rest) * scale : 0.0));
+    V count(0), sum(0);
+    team.template loop<double>(r.size(), [&](auto at, auto) {
+      const V x = load(at);
+      const auto there = x - x == V(0);
+      count = at.add_where(count, there, V(1));
+      sum = at.add_where(sum, there, x);
+    });
+    const double n = team.sum(count);
+    const double total = team.sum(sum);
+    const bool centred = n > (keep_single ? 1 : 0);
+    const double near = centred ? total / n : 0;
+    V rests(0), squares(0);
+    team.template loop<double>(r.size(), [&](auto at, auto) {
+      const V x = load(at);
+      const V d = x - V(near);
+      rests = at.add_where(rests, x - x == V(0), d);
+      squares = at.add_where(squares, x - x == V(0), d * d);
+    });
+    const double rest = centred ? team.sum(rests) / n : 0;
+    const double around_near = team.sum(squares);
+    const double spread = around_near - n * rest * rest;
+    const double scale = centred || n == 0 ? factor(n, near + rest, spread > 0 ? spread : 0) : factor.alone();
+    team.template loop<double>(r.size(), [&](auto at, auto) {
+      const V x = load(at);
+      at.store(result.data(), select(x - x == V(0), (x - V(near) - V(rest)) * V(scale), V(0)));
     });
   }
 };
