@@ -158,7 +158,8 @@ void call_on_groups(hostile_case& c, B& on, int which) {
     const calibration_options options{{}, static_cast<rank_algorithm>(in.below(3))};
     const auto y = make(n, m), z = make(n, k), out = make(n, m);
     const auto rewards = read_only(y), references = read_only(z);
-    const auto weights = which == 2 ? read_only(make(n, k)) : references;
+    const auto weights = which == 2 ? read_only(make(n, k)) : which == 9 || which == 10 ? read_only(make(n, m)) : references;
+    const auto returns = which == 10 ? make(n, m) : out;
     const span<double> results = which == 5 ? c.one_span(c.doubles, n) : span<double>();
     c.remember();
     switch (which) {
@@ -169,6 +170,10 @@ void call_on_groups(hostile_case& c, B& on, int which) {
       case 4: return leave_one_out_advantage(on, rewards, out);
       case 5:
         return procedure_win_rate(on, rewards, references, best_of(1 + in.below(3)), standard{}, results, options.algorithm);
+      case 7: return win_rate_advantage(on, rewards, references, best_of(1 + in.below(3)), standard{}, out);
+      case 8: return max_at_k_advantage(on, rewards, 2 + in.below(3), out);
+      case 9: return whiten(on, rewards, out, {}, weights);
+      case 10: return generalized_advantage(on, rewards, weights, {}, out, returns);
       default: calibrator(on, references);
     }
   });
@@ -209,7 +214,7 @@ void call_on_spans(hostile_case& c, B& on, int which) {
 
 template <class B>
 void run(input& in, B on) {
-  const int which = in.below(12);
+  const int which = in.below(16);
   hostile_case c(in);
   c.note("call ", which);
   const std::string message = error_of([&] {
@@ -217,8 +222,10 @@ void run(input& in, B on) {
       call_on_groups(c, on, which);
     else if (which < 10)
       call_on_tokens(c, on, which - 7);
-    else
+    else if (which < 12)
       call_on_spans(c, on, which - 10);
+    else
+      call_on_groups(c, on, which - 5);
   });
   const auto after = c.values.copy();
   const auto bits = [](float x) { return detail::bit_cast<std::uint32_t>(x); };  // NaN too
