@@ -94,14 +94,15 @@ void run(const win_rate_options& chosen) {
 }
 
 constexpr const char* explanation =
-    "The estimate of a prompt is unbiased, ties count one half. The prompt is the unit of sampling: the standard error is that "
-    "of a mean over prompts. The interval is Student's, with a few\n"
-    "pseudo-prompts that were won or lost for what was not seen: it stays within 0 … 1, and it has a width even if all "
-    "prompts\n"
-    "were won. With one prompt neither is known (null in JSON). Prompts that only the reference has are left out.\n"
+    "The estimate of a prompt is unbiased, ties count one half. The prompt is the unit of sampling: the standard error is "
+    "that\n"
+    "of a mean over prompts, in the unit of the estimate (a win rate is from 0 to 1, not per cent). The interval is "
+    "Student's,\n"
+    "with a few pseudo-prompts that were won or lost for what was not seen: it stays within 0 … 1, and it has a width even if\n"
+    "all prompts were won. With one prompt neither is known (null in JSON). Prompts that only the reference has are left out.\n"
     "Where prompts come in clusters (questions about one text, variants of one task), --cluster FIELD names them: clusters "
     "are\n"
-    "then the unit of sampling.\n"
+    "then the unit of sampling. Judgments of pairs, such as AlpacaEval's, are for infalign preferences.\n"
     "\n";
 
 constexpr const char* examples =

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -72,4 +73,27 @@ TEST_CASE("help says which fields are read, how counts of passes are given, and 
     CHECK((help.find("--cluster FIELD") != std::string::npos) == reports);
     CHECK((help.find("--short") != std::string::npos) == (std::string(subcommand) != "calibrate"));
   }
+}
+
+TEST_CASE("help answers what users ask") {
+  const work_directory work;
+  const auto check = [&](const char* subcommand, std::initializer_list<const char*> answers) {
+    const std::string help = work.infalign(std::string(subcommand) + " --help").out;
+    for (const char* answer : answers) {
+      CAPTURE(subcommand);
+      CAPTURE(answer);
+      CHECK(help.find(answer) != std::string::npos);
+    }
+  };
+  for (const char* subcommand : {"win-rate", "compare"})
+    check(subcommand,
+          {"\"prompt_id\": string or integer, \"reward\": x", "--reward-field scores.total",         // which fields
+           "JSON lines; a JSON array", "CSV with a header", "gzip or zstd", "Parquet is converted",  // which formats
+           "\"n\": 10, \"successes\": 3",                                                            // pass counts
+           "--missing skip"});                                                                       // missing rewards
+  check("win-rate", {"ties count one half", "the standard error is that\nof a mean over prompts, in the unit of the estimate",
+                     "--estimand pass@5", "are for infalign preferences"});
+  // How an AlpacaEval figure is reproduced, and in what unit its error is.
+  check("preferences", {"infalign preferences annotations.json --prompt-field instruction --preference-range 1:2",
+                        "A tie counts one half", "in win rate (0 to 1, not per cent)"});
 }

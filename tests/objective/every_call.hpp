@@ -22,6 +22,7 @@
 #include "infalign/objective/advantage/returns.hpp"
 #include "infalign/objective/advantage/whiten.hpp"
 #include "infalign/objective/advantage/win_rate.hpp"
+#include "infalign/objective/aggregation.hpp"
 #include "infalign/objective/importance_weights.hpp"
 #include "infalign/objective/losses.hpp"
 #include "infalign/objective/policy_gradient.hpp"
@@ -67,8 +68,9 @@ class objective_calls {
     const token_logits<bfloat16, space> narrow{narrow_.rows(tokens, vocabulary), {}, ids_.span()};
     const objective_weights weights{.kl = kl_weight(0.1), .entropy = entropy_weight(0.01)};
     group_normalized_advantage(on, rewards_.rows(prompts, m), normalized_.rows(prompts, m));
-    policy_gradient(on, clipped_surrogate(0.2, 0.3), batch, token_data(advantages_.span(), old_.span()), weights,
-                    statistics(statistics_, 0), gradient_[2].rows(tokens, vocabulary));
+    policy_gradient(on, clipped_surrogate(0.2, 0.3), batch,
+                    token_data(advantages_.span(), old_.span()).weighted_by(old_.span()), weights, statistics(statistics_, 0),
+                    gradient_[2].rows(tokens, vocabulary));
     policy_gradient(on, reinforce(), batch, advantages_.span(), weights, statistics(statistics_, 1),
                     gradient_[0].rows(tokens, vocabulary));
     policy_gradient(on, reinforce(), narrow, advantages_.span(), {.kl = kl_weight(0)}, statistics(narrow_statistics_, 0),
@@ -113,6 +115,8 @@ class objective_calls {
     generalized_advantage(on, rewards, out(10), {}, out(11), out(12), lengths_.rows(prompts, m));
     whiten(on, out(11), out(13), {}, lengths_.rows(prompts, m));
     optimal_token_baseline_advantage(on, out(10), rewards, responses_.span(), out(14));
+    const auto mask = verdicts_.rows(prompts, m);
+    aggregation_weights(on, mask, aggregation::sequence_mean_of_token_means, count_responses(on, mask), out(15));
   }
 
   template <class U>
@@ -142,7 +146,7 @@ class objective_calls {
   array<index_t> responses_{equal_offsets(prompts / 4, 4)};
   array<T> verdicts_{tied_values<T>(prompts * m, 11, 2)};
   array<T> greedy_{tied_values<T>(prompts, 4, 30)};
-  std::vector<array<T>> more_ = std::vector<array<T>>(15, array<T>(prompts* m));
+  std::vector<array<T>> more_ = std::vector<array<T>>(16, array<T>(prompts* m));
   array<T> logits_{normal_values<T>(tokens * vocabulary, 5)}, base_{normal_values<T>(tokens * vocabulary, 6)};
   array<bfloat16> narrow_{narrowed()}, narrow_gradient_ = array<bfloat16>(tokens * vocabulary);
   array<std::int32_t> ids_{token_ids()};
