@@ -38,7 +38,7 @@ constexpr const char* old = "what was there";
 arguments chosen_arguments(mutated_file& chosen) {
   arguments all;
   const auto add = [&](std::initializer_list<const char*> more) { all.insert(all.end(), more.begin(), more.end()); };
-  switch (chosen.below(10)) {
+  switch (chosen.below(12)) {
     case 0: add({"calibrate", "--reference", "in", "--rollouts", "good", "--output", "out"}); break;
     case 1: add({"calibrate", "--reference", "in", "--rollouts", "in", "--leave-one-out", "--output", "out"}); break;
     case 2:
@@ -51,11 +51,16 @@ arguments chosen_arguments(mutated_file& chosen) {
     case 5:
       add({"evaluate", "--reference", "in", "--procedure", "best_of:2", "--beta", "1", "--transform", "identity", "--json"});
       break;
+    case 6: add({"compare", "--policy", "in", "good", "--baseline", "good", "--estimand", "pass@1", "--json"}); break;
+    case 7:
+      add({"preferences", "in", "--preference-field", "rewards", "--preference-range", "0:3", "--json", "--per-prompt", "out"});
+      break;
     default: add({"calibrate", "--reference", "good", "--rollouts", "in", "--output", "out"});
   }
+  if (all.front() == "preferences" && chosen.below(3) == 0) add({"--cluster", "reward"});
   if (chosen.below(3) == 0) add({"--missing", "skip"});
-  if (all.front() != "calibrate" && chosen.below(3) == 0) add({"--short", "skip"});
-  if (chosen.below(8) == 0) add({"--reward-field", "x"});
+  if (all.front() != "calibrate" && all.front() != "preferences" && chosen.below(3) == 0) add({"--short", "skip"});
+  if (all.front() != "preferences" && chosen.below(8) == 0) add({"--reward-field", "x"});
   return all;
 }
 
