@@ -97,6 +97,7 @@ bool is_whole(const std::string& text) {
   if (lines.empty() || text.back() != '\n') return false;
   if (lines.front().find(",calibrated_reward,transformed_reward,standard_error") != std::string::npos) return lines.size() > 1;
   if (lines.front() == "[" && lines.back() != "]") return false;
+  if (lines.front() == "[" && is_json(text)) return true;  // a record may go over several lines
   return std::all_of(lines.begin(), lines.end(), [](std::string line) {
     const auto added = line.rfind(",\"calibrated_reward\":");
     if (line.empty()) return true;
