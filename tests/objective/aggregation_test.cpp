@@ -104,13 +104,16 @@ TEST_CASE_TEMPLATE("aggregation: bad input", C, INFALIGN_CONFIGURATIONS) {
     const auto ends = [](const std::string& text) { return text.ends_with(", must be finite and not negative"); };
     CHECK(ends(message_of<infalign::domain_error>([&] { (void)count_responses(on, mask.rows(2, 2)); })));
     CHECK(message_of<infalign::domain_error>([&] {
-            aggregation_weights(on, mask.rows(2, 2), aggregation::token_mean, {}, out.rows(2, 2));
+            aggregation_weights(on, mask.rows(2, 2), aggregation::token_mean, {2, 2, 3}, out.rows(2, 2));
           }).starts_with("aggregation_weights: mask[1][1] is "));
   }
   typename C::template array<T> mask(4, T(1));
   CHECK(message_of<infalign::shape_error>([&] {
-          aggregation_weights(on, mask.rows(2, 2), aggregation::token_mean, {}, out.rows(1, 4));
+          aggregation_weights(on, mask.rows(2, 2), aggregation::token_mean, {2, 2, 4}, out.rows(1, 4));
         }) == "aggregation_weights: out has 1 groups, but mask has 2");
+  CHECK(message_of<infalign::shape_error>([&] {
+          aggregation_weights(on, mask.rows(2, 2), aggregation::token_mean, {1, 1, 2}, out.rows(2, 2));
+        }) == "aggregation_weights: whole has 1 responses, but mask has 2 of them");
   CHECK(message_of<infalign::domain_error>([&] { constant_weights(on, mask.rows(2, 2), 0, out.rows(2, 2)); }) ==
         "constant_weights: divisor is 0, must be positive and finite");
   CHECK(out.host() == std::vector<T>(4, T(-1)));

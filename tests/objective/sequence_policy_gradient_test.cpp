@@ -88,6 +88,22 @@ long double reward(const tokens& response) {
   return std::sin(static_cast<long double>(prefix_id(response, response.size())));
 }
 
+/// `E Σ_t c_t·(log π(a_t) - log π₀(a_t))`, which is `E Σ_t c_t·KL_t`, where `c_t` depends on the place in the response.
+long double weighted_kl(const language_model& policy, const language_model& base, const std::vector<double>& weights) {
+  long double sum = 0;
+  for (const auto& response : all_responses()) {
+    long double of_response = 0;
+    for (std::size_t t = 0; t < response.size(); ++t) {
+      const auto log_of = [&](const language_model& model) {
+        return test::log_softmax(model.at(prefix_id(response, t)))[static_cast<std::size_t>(response[t])];
+      };
+      of_response += static_cast<long double>(weights[t]) * (log_of(policy) - log_of(base));
+    }
+    sum += std::exp(log_prob(policy, response)) * of_response;
+  }
+  return sum;
+}
+
 /// `-E[reward] + β·KL(π‖π₀)`, the KL that of whole responses: `Σ_y π(y)·(log π(y) - log π₀(y))`.
 long double exact_objective(const language_model& policy, const language_model& base, long double beta) {
   long double sum = 0;
@@ -138,21 +154,25 @@ struct distance {
   double largest_error = 0;
   double largest_slope = 0;
 };
-distance from_exact(const std::map<int, test::numbers>& gradient, const language_model& policy, const language_model& base,
-                    long double beta) {
+template <class Objective>
+distance from_exact(const std::map<int, test::numbers>& gradient, const language_model& policy, const Objective& of) {
   distance d;
   for (const auto& [id, row] : policy)
     for (std::size_t j = 0; j < vocabulary; ++j) {
       const auto objective = [&, id = id](const test::numbers& logits) {
         auto moved = policy;
         moved[id] = logits;
-        return exact_objective(moved, base, beta);
+        return of(moved);
       };
       const auto slope = static_cast<double>(test::central_difference(objective, row, j));
       d.largest_error = std::max(d.largest_error, std::abs(static_cast<double>(gradient.at(id)[j]) - slope));
       d.largest_slope = std::max(d.largest_slope, std::abs(slope));
     }
   return d;
+}
+distance from_exact(const std::map<int, test::numbers>& gradient, const language_model& policy, const language_model& base,
+                    long double beta) {
+  return from_exact(gradient, policy, [&](const language_model& moved) { return exact_objective(moved, base, beta); });
 }
 
 }  // namespace
@@ -183,6 +203,26 @@ TEST_CASE_TEMPLATE("over all responses, the expected gradient is that of the seq
         from_exact(all.expectation(batch.gradient_values.host(), policy), policy, base, static_cast<long double>(beta));
     CHECK((biased.largest_error > 0.01 * biased.largest_slope) == (beta > 0));
   }
+}
+
+TEST_CASE_TEMPLATE("with weights of tokens, the expected gradient is that of the weighted KL", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  const auto policy = random_model<T>(10), base = random_model<T>(900);
+  every_response<C> all(policy, base);
+  const std::vector<double> of_place{0.5, 2, 0.25};
+  std::vector<double> weights;
+  for (const auto& response : all.responses)
+    weights.insert(weights.end(), of_place.begin(), of_place.begin() + static_cast<std::ptrdiff_t>(response.size()));
+  test::loaded_batch<C> batch(all.batch);
+  typename C::template array<index_t> cuts(all.offsets);
+  typename C::template array<double> w(weights);
+  typename C::template array<T> nothing(static_cast<index_t>(all.responses.size()), T(0));
+  sequence_policy_gradient(on, batch.with_base(), cuts.span(), infalign::token_data(nothing.span()).weighted_by(w.span()),
+                           {kl_weight(1)}, batch.statistics(), batch.gradient());
+  const auto exact = from_exact(all.expectation(batch.gradient_values.host(), policy), policy,
+                                [&](const language_model& moved) { return weighted_kl(moved, base, of_place); });
+  CHECK(exact.largest_error <= test::accuracy<T> * exact.largest_slope);
 }
 
 TEST_CASE_TEMPLATE("the gradient equals finite differences with the later KL held fixed", C, INFALIGN_CONFIGURATIONS) {

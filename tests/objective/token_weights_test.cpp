@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "infalign/logits/token_ids.hpp"
 #include "infalign/objective/losses.hpp"
 #include "infalign/objective/sequence_policy_gradient.hpp"
 #include "logits/token_batch.hpp"
@@ -174,6 +175,7 @@ TEST_CASE_TEMPLATE("a padded batch is the ragged one, to the bit", C, INFALIGN_C
   run(reinforce{});
   run(clipped_surrogate(0.1, 0.2));
   run(ratio_and_length{});
+  run(infalign::gmpo(0.4, 0.4));  // the mean over a response of a term of the loss's own
 }
 
 // TRL 3256, NeMo-RL 3656: the mean over responses of means over their tokens, of the KL as well.

@@ -72,6 +72,15 @@ TEST_CASE("an interval within a range stays there and has a width, whatever the 
   CHECK(all_won.low == doctest::Approx(0.803).epsilon(0.01));
 }
 
+TEST_CASE("an interval of a value beyond a range with one end begins at that end") {
+  const confidence_interval of_kl = estimate{-1, 0.1, 25, 0, inf}.interval();
+  CHECK(of_kl.low == 0);
+  CHECK(of_kl.high == doctest::Approx(0.2063898562).epsilon(1e-9));  // t of 24 degrees of freedom: 2.063898562, by scipy.stats
+  const confidence_interval within = estimate{0.05, 0.1, 25, 0, inf}.interval();
+  CHECK(within.low == 0);
+  CHECK(within.high == doctest::Approx(0.2563898562).epsilon(1e-9));
+}
+
 TEST_CASE("one value leaves the whole range") {
   const estimate win_rate{0.7, inf, 1, 0, 1}, unbounded{0.7, inf, 1};
   CHECK(win_rate.interval().low == 0);

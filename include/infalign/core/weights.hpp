@@ -23,4 +23,11 @@ struct entropy_weight {
   }
 };
 
+/// Weights of the terms of the loss. `scale` multiplies everything, for example 1/(number of rollouts) for a mean.
+struct objective_weights {
+  kl_weight kl{0};
+  entropy_weight entropy{0};
+  double scale = 1;
+};
+
 }  // namespace infalign

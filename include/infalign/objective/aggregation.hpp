@@ -139,12 +139,14 @@ response_counts count_responses(B&& on, const Mask& mask) {
 /// - Shapes: `mask` and `out` R groups of the same lengths, as in `count_responses`. Tokens that do not count get 0.
 /// - Range: the weights of the whole batch add up to 1, except for `sequence_mean_of_token_sums` (N/R), and for fully masked responses
 ///   among `counted_responses::all`. A batch without a token gets 0 throughout.
-/// - Cost: two reads, one write. Errors: `shape_error`; `domain_error` for a mask that is negative or not finite, before anything is
+/// - Cost: two reads, one write. Errors: `shape_error`, also if `whole` has fewer responses than `mask`; `domain_error` for a mask that is negative or not finite, before anything is
 ///   written.
 template <backend B, grouped Mask, writable_groups Out>
   requires reachable_from<B, Mask, Out>
 void aggregation_weights(B&& on, const Mask& mask, aggregation how, const response_counts& whole, const Out& out,
                          counted_responses counted = counted_responses::nonempty) {
+  expects<shape_error>(whole.responses >= mask.size(), "aggregation_weights", "whole has ", whole.responses,
+                       " responses, but mask has ", mask.size(), " of them");
   const double responses = static_cast<double>(counted == counted_responses::all ? whole.responses : whole.nonempty);
   const double divisor = how == aggregation::token_mean ? whole.tokens : responses;
   detail::run_aggregation(on, "aggregation_weights", mask, divisor, how == aggregation::sequence_mean_of_token_means, out);

@@ -77,14 +77,14 @@ struct sequence_loss_kernel {
 
 }  // namespace detail
 
-/// Gradient of `scale·Σ_r [Σ_t c_t·loss_t + β·KL_r - η·Σ_t c_t·H_t]` with respect to the logits, for rollouts `y_r` sampled from the
-/// policy. `KL_r` estimates `KL(π‖π₀)` of the whole response. The weights `c_t` of the tokens are 1 unless
-/// `token_data::weighted_by` says otherwise. With `reinforce{}`, the default, `Σ_t loss_t = -A_r·log π(y_r)`.
+/// Gradient of `scale·Σ_r Σ_t c_t·[loss_t + β·KL_t - η·H_t]` with respect to the logits, for rollouts `y_r` sampled from the policy.
+/// The weights `c_t` of the tokens are 1 unless `token_data::weighted_by` says otherwise. Then the KL terms of a rollout estimate
+/// `KL(π‖π₀)` of whole responses. With `reinforce{}`, the default, `Σ_t loss_t = -A_r·log π(y_r)`.
 ///
-/// The KL of a response is `E Σ_t c_t·KL_t`, and a token decides after which prefixes the later terms are taken. Its gradient is
-/// therefore the expectation of `Σ_t [∇KL_t + (Σ_{s>t} KL_s)·∇log π(a_t)]`. Per-token penalties leave the second term out,
-/// which biases the gradient. Here token t gets the score weight `-dloss_t/dlog π(a_t) - β·Σ_{s>t} KL_s` and the exact gradient
-/// of its own KL. The expectation over rollouts is then the gradient of the sequence KL.
+/// What is penalised is `E Σ_t c_t·KL_t`, and a token decides after which prefixes the later terms are taken. The gradient is
+/// therefore the expectation of `Σ_t [c_t·∇KL_t + (Σ_{s>t} c_s·KL_s)·∇log π(a_t)]`. Per-token penalties leave the second term
+/// out, which biases the gradient. Here token t gets the score weight `-c_t·dloss_t/dlog π(a_t) - β·Σ_{s>t} c_s·KL_s` and the
+/// exact gradient of its own KL. The expectation over rollouts is then the gradient of the sequence KL.
 ///
 /// - `loss`: any of `policy_gradient`'s. It is also told of the token's rollout: `sequence`, `sequence_length` and
 ///   `sequence_log_ratio`.

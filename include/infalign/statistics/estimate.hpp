@@ -66,10 +66,10 @@ struct estimate {
     if (count < 2) return {lowest, highest};
     const auto n = static_cast<double>(count);
     const double t = -student_t_quantile(0.5 * (1 - level), n - 1);
-    if (!(highest - lowest < infinity<double>)) return cut(value, t * standard_error);
-    const double z = standard_normal_quantile(0.5 * (1 - level)), pseudo = 0.5 * z * z;
     // A bias correction may have left the range.
     const double mean = value < lowest ? lowest : value > highest ? highest : value;
+    if (!(highest - lowest < infinity<double>)) return cut(mean, t * standard_error);
+    const double z = standard_normal_quantile(0.5 * (1 - level)), pseudo = 0.5 * z * z;
     const double centre = mean + 2 * pseudo / (n + 2 * pseudo) * (0.5 * (lowest + highest) - mean);
     const auto squared = [&](double x) { return (x - centre) * (x - centre); };
     const double spread =

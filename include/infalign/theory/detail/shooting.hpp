@@ -150,11 +150,12 @@ class shooting {
     shared_.left -= cost_;
   }
 
-  /// The first panels: the width of the layer at the upper end, then doubling up to a quarter.
+  /// The first panels: the width of the layer at the upper end, then doubling up to a quarter. A layer without a width has no end,
+  /// and is given up.
   void start(double y) {
     scale_ = y;
     double width = std::min(0.25, 1 / (1 + y + played_.slope(1, 1) / beta_));
-    for (double low = 0; low < 1; width = std::min(0.25, 2 * width)) {
+    for (double low = 0; low < 1 && !gave_up(); width = std::min(0.25, 2 * width)) {
       const bool last = 1 - low < 1.5 * width;
       panels_.push_back(make(low, last ? 1 - low : width));
       low = last ? 1 : low + width;
