@@ -88,15 +88,6 @@ struct verdicts {
   }
 };
 
-void write_per_prompt(const std::string& path, const reward_table& judged, const std::vector<double>& wins) {
-  output_file out(path);
-  for (std::size_t p = 0; p < wins.size(); ++p) {
-    out.buffer() += json_object().add_raw("prompt_id", judged.prompts.json(p)).add("win_rate", wins[p]).text() + '\n';
-    out.flush_if_full();
-  }
-  out.commit();
-}
-
 std::string report(const preference_options& chosen, const reward_table& judged, const infalign::estimate& mean) {
   const verdicts all(judged.rewards);
   if (chosen.json) {
@@ -132,7 +123,7 @@ void run(const preference_options& chosen) {
   infalign::simd on;
   infalign::preference_win_rate(on, judged.groups(), wins);
   const infalign::estimate mean = mean_over_prompts(wins, judged.clusters, infalign::win_rate_range);
-  if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, judged, wins);
+  if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, judged, "win_rate", wins);
   write_output("-", report(chosen, judged, mean));
 }
 

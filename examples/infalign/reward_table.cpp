@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <string_view>
 
+#include "json_text.hpp"
+#include "output_file.hpp"
 #include "progress.hpp"
 #include "record_reader.hpp"
 #include "segmented.hpp"
@@ -87,6 +89,15 @@ reward_table read_rewards(const std::string& path, const record_options& options
   if (rewards.size() == 0) fail("{}: not one reward is there, {} are missing", table.name, table.missing);
   group(rewards, runs, table);
   return table;
+}
+
+void write_per_prompt(const std::string& path, const reward_table& table, const char* key, const std::vector<double>& values) {
+  output_file out(path);
+  for (std::size_t p = 0; p < values.size(); ++p) {
+    out.buffer() += json_object().add_raw("prompt_id", table.prompts.json(p)).add(key, values[p]).text() + '\n';
+    out.flush_if_full();
+  }
+  out.commit();
 }
 
 reward_table subset(const reward_table& table, const std::vector<std::uint32_t>& prompts) {

@@ -31,6 +31,9 @@ struct reward_table {
 /// Reads a whole file. Throws `failure`, also if there is no record in it. A prompt of which all rewards are missing has none.
 reward_table read_rewards(const std::string& path, const record_options& options);
 
+/// Writes `{"prompt_id": …, KEY: value}` for every prompt of the table, one record a line.
+void write_per_prompt(const std::string& path, const reward_table& table, const char* key, const std::vector<double>& values);
+
 /// The table of these prompts alone, in this order.
 reward_table subset(const reward_table& table, const std::vector<std::uint32_t>& prompts);
 

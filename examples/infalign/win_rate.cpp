@@ -35,18 +35,6 @@ const char* key_of(const estimand& what) {
   return what.is_win_rate() ? "win_rate" : "value";
 }
 
-void write_per_prompt(const std::string& path, const estimand& what, const reward_table& policy,
-                      const std::vector<double>& values) {
-  output_file out(path);
-  for (std::size_t p = 0; p < values.size(); ++p) {
-    json_object row;
-    row.add_raw("prompt_id", policy.prompts.json(p)).add(key_of(what), values[p]);
-    out.buffer() += row.text() + '\n';
-    out.flush_if_full();
-  }
-  out.commit();
-}
-
 std::string report(const win_rate_options& chosen, const estimand& what, std::size_t prompts, const infalign::estimate& mean,
                    const left_out& without) {
   const procedures& served = what.served();
@@ -89,7 +77,7 @@ void run(const win_rate_options& chosen) {
         {{&policy, what.served().policy.samples_needed()}, {&reference, what.served().reference.samples_needed()}}});
   const std::vector<double> values = what.of(policy, reference);
   const infalign::estimate mean = mean_over_prompts(values, policy.clusters, what.range());
-  if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, what, policy, values);
+  if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, policy, key_of(what), values);
   write_output("-", report(chosen, what, values.size(), mean, without));
 }
 

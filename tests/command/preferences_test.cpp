@@ -91,6 +91,13 @@ TEST_CASE("judgments of prompts that come in clusters") {
   CHECK(found.number("prompts") == 4);
   CHECK(found.number("win_rate") == 0.5);
   CHECK(std::abs(found.number("standard_error") - std::sqrt(2.0 * (1 + 1)) / 4) <= 1e-15);
+  // A prompt whose judgments are all missing takes its cluster with it.
+  work.write("m", "{\"prompt_id\":0,\"winner\":null,\"text\":\"c\"}\n" + work.read("j"));
+  const json_document rest(work.infalign("preferences m --cluster text --missing skip --json").out);
+  CHECK(rest.number("clusters") == 2);
+  CHECK(rest.number("prompts") == 4);
+  CHECK(rest.number("missing_judgments") == 1);
+  CHECK(std::abs(rest.number("standard_error") - std::sqrt(2.0 * (1 + 1)) / 4) <= 1e-15);
 }
 
 TEST_CASE("judgments that are none") {
