@@ -64,8 +64,9 @@ auto shares_of(B& on, Frame& frame, const Groups& groups, const Procedure& proce
 }
 
 /// For each of `Block` values, how many of the group are below it and how many at or below. Counts in lanes of `T`.
+/// Declared `inline`, without which g++ calls it, and win rates of 128 samples take 14 % longer.
 template <std::size_t Block, class T, class Team, class Group, class X>
-INFALIGN_HD void rank_by_counting(Team& team, Group group, const X* values, value_ranks* ranks) {
+INFALIGN_HD inline void rank_by_counting(Team& team, Group group, const X* values, value_ranks* ranks) {
   using V = typename Team::template vec<T>;
   constexpr index_t exact = index_t{1} << 22;  // counts are exact up to 2^24 a lane
   V x[Block];
