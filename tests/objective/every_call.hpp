@@ -26,6 +26,10 @@
 #include "infalign/objective/importance_weights.hpp"
 #include "infalign/objective/losses.hpp"
 #include "infalign/objective/policy_gradient.hpp"
+#include "infalign/objective/preference/best_and_worst.hpp"
+#include "infalign/objective/preference/served_weights.hpp"
+#include "infalign/objective/preference_gradient.hpp"
+#include "infalign/objective/preference_losses.hpp"
 #include "infalign/objective/sequence_policy_gradient.hpp"
 #include "infalign/procedure/best_of.hpp"
 #include "infalign/procedure/standard.hpp"
@@ -53,6 +57,41 @@ struct sum_of_losses {
     loss_value sum{};
     for (const loss_value& v : losses) sum.value += v.value, sum.by_log_prob += v.by_log_prob;
     return sum;
+  }
+};
+
+/// The preference losses likewise.
+struct sum_of_preference_losses {
+  static constexpr bool needs_base_log_prob = true;
+  dpo logistic{kl_weight(0.1)};
+  conservative_dpo smoothed{kl_weight(0.1), 0.1};
+  robust_dpo robust{kl_weight(0.1), 0.1};
+  preference_hinge hinge{kl_weight(0.1)};
+  ipo squared{kl_weight(0.1), log_ratio_of::token};
+  sppo_hard against_both{kl_weight(0.1)};
+  bonbon best_of_8{8};
+
+  INFALIGN_HD pair_value operator()(const response_row& chosen, const response_row& rejected) const {
+    const pair_value losses[] = {detail::loss_of_pair(logistic, chosen, rejected),
+                                 detail::loss_of_pair(smoothed, chosen, rejected),
+                                 detail::loss_of_pair(robust, chosen, rejected),
+                                 detail::loss_of_pair(hinge, chosen, rejected),
+                                 squared(chosen, rejected),
+                                 against_both(chosen, rejected),
+                                 best_of_8(chosen, rejected)};
+    pair_value sum{};
+    for (const pair_value& v : losses) sum.value += v.value, sum.by_chosen += v.by_chosen, sum.by_rejected += v.by_rejected;
+    return sum;
+  }
+};
+struct sum_of_response_losses {
+  static constexpr bool needs_base_log_prob = true;
+  qrpo regression{kl_weight(0.1), 2};
+  weighted_sft likelihood;
+
+  INFALIGN_HD response_value operator()(const response_row& y) const {
+    const response_value a = regression(y), b = likelihood(y);
+    return {a.value + b.value, a.by_log_prob + b.by_log_prob};
   }
 };
 
@@ -84,11 +123,12 @@ class objective_calls {
                              gradient_[3].rows(tokens, vocabulary));
     leave_one_out_advantage(on, rewards_.ragged(reward_offsets_), ragged_.ragged(reward_offsets_));
     run_advantages(on);
+    run_preferences(on, batch);
   }
   [[nodiscard]] call_results results() const {
     call_results all{result_of(centred_), result_of(normalized_), result_of(ragged_), result_of(narrow_gradient_),
                      result_of(weights_)};
-    for (const auto* group : {&statistics_, &gradient_})
+    for (const auto* group : {&statistics_, &gradient_, &preferences_})
       for (const auto& a : *group) all.push_back(result_of(a));
     for (const auto& a : more_) all.push_back(result_of(a));
     for (const auto& a : narrow_statistics_) all.push_back({0x1p-23, result_of(a).values});  // computed in float
@@ -119,6 +159,23 @@ class objective_calls {
     aggregation_weights(on, mask, aggregation::sequence_mean_of_token_means, count_responses(on, mask), out(15));
   }
 
+  template <class B, class Batch>
+  void run_preferences(B& on, const Batch& batch) {
+    best_and_worst(on, rewards_.rows(prompts, m), best_and_worst_.span());
+    served_weights(on, rewards_.rows(prompts, m), best_of(4), more_[16].rows(prompts, m));
+    const auto of = responses(rollout_offsets_.span()).weighted_by(advantages_.span()).with_rewards(rollout_advantages_.span());
+    const preference_statistics<T, space> paired{preferences_[0].span(), preferences_[1].span(), preferences_[2].span(),
+                                                 preferences_[3].span()};
+    preference_gradient(on, sum_of_preference_losses(), batch, of, pairs_.span(), 0.5, paired,
+                        gradient_[4].rows(tokens, vocabulary));
+    const preference_statistics<T, space> single{.loss = preferences_[4].span()};
+    response_gradient(on, sum_of_response_losses(), batch, of, 0.5, single, gradient_[5].rows(tokens, vocabulary));
+    const auto log_probs = response_log_probs(rollout_advantages_.span()).with_base(base_log_prob_.span());
+    const preference_statistics<T, space> given{.loss = preferences_[5].span()};
+    preference_losses(on, sum_of_preference_losses(), log_probs, pairs_.span(), 0.5, given, preferences_[6].span());
+    response_losses(on, sum_of_response_losses(), log_probs, 0.5, preference_statistics<T, space>{}, preferences_[7].span());
+  }
+
   template <class U>
   using array = typename C::template array<U>;
   using space = typename C::backend::memory_space;
@@ -146,7 +203,7 @@ class objective_calls {
   array<index_t> responses_{equal_offsets(prompts / 4, 4)};
   array<T> verdicts_{tied_values<T>(prompts * m, 11, 2)};
   array<T> greedy_{tied_values<T>(prompts, 4, 30)};
-  std::vector<array<T>> more_ = std::vector<array<T>>(16, array<T>(prompts* m));
+  std::vector<array<T>> more_ = std::vector<array<T>>(17, array<T>(prompts* m));
   array<T> logits_{normal_values<T>(tokens * vocabulary, 5)}, base_{normal_values<T>(tokens * vocabulary, 6)};
   array<bfloat16> narrow_{narrowed()}, narrow_gradient_ = array<bfloat16>(tokens * vocabulary);
   array<std::int32_t> ids_{token_ids()};
@@ -156,7 +213,11 @@ class objective_calls {
   std::vector<array<T>> statistics_ = std::vector<array<T>>(16, array<T>(tokens));
   std::vector<array<T>> narrow_statistics_ = std::vector<array<T>>(4, array<T>(tokens));
   array<T> weights_ = array<T>(tokens * vocabulary);
-  std::vector<array<T>> gradient_ = std::vector<array<T>>(4, array<T>(tokens* vocabulary));
+  std::vector<array<T>> gradient_ = std::vector<array<T>>(6, array<T>(tokens* vocabulary));
+  array<response_pair> pairs_{std::vector<response_pair>{{0, 1}, {3, 2}, {3, 0}, {1, 2}}},
+      best_and_worst_ = array<response_pair>(prompts);
+  array<T> base_log_prob_{std::vector<T>{T(-1), T(0.5), T(1), T(-0.25)}};
+  std::vector<array<T>> preferences_ = std::vector<array<T>>(8, array<T>(rollouts));
 };
 
 }  // namespace infalign::test
