@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
   command::add_compare(program);
   command::add_preferences(program);
   command::add_evaluate(program);
+  command::add_hedge(program);
   try {
     program.parse(argc, argv);
     return 0;

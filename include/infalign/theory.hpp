@@ -7,6 +7,7 @@
 /// (`find_package(infalign COMPONENTS compiled)`), which compiles them once.
 #pragma once
 
+#include "infalign/theory/hedge.hpp"
 #include "infalign/theory/matchup.hpp"
 #include "infalign/theory/optimal_transform.hpp"
 #include "infalign/theory/plan.hpp"

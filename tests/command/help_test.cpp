@@ -93,6 +93,7 @@ TEST_CASE("help answers what users ask") {
            "--missing skip"});                                                                       // missing rewards
   check("win-rate", {"ties count one half", "the standard error is that\nof a mean over prompts, in the unit of the estimate",
                      "--estimand pass@5", "are for infalign preferences"});
+  check("hedge", {"served, and its true reward is what counts", "ties one half", "cluster with --cluster FIELD"});
   // How an AlpacaEval figure is reproduced, and in what unit its error is.
   check("preferences", {"infalign preferences annotations.json --prompt-field instruction --preference-range 1:2",
                         "A tie counts one half", "in win rate (0 to 1, not per cent)"});

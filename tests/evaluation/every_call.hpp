@@ -3,7 +3,9 @@
 /// Every estimate from samples, called once: see support/call_data.hpp.
 #pragma once
 
+#include "infalign/evaluation/curve.hpp"
 #include "infalign/evaluation/expected_reward.hpp"
+#include "infalign/evaluation/hedge.hpp"
 #include "infalign/evaluation/off_policy.hpp"
 #include "infalign/evaluation/preference_win_rate.hpp"
 #include "infalign/evaluation/procedure_win_rate.hpp"
@@ -39,12 +41,22 @@ class evaluation_calls {
     expected_reward(on, policy, best_of(3), wins_[6].span(), counting);
     expected_reward(on, y_.ragged(y_offsets_), worst_of(2), wins_[7].span(), sorting);
     preference_win_rate(on, judged_.ragged(y_offsets_), wins_[8].span());
+    win_rate_curve(on, policy, z_.ragged(z_offsets_), curves_[0].rows(prompts, steps), curve_of::best, curve_base::same,
+                   sorting);
+    expected_reward_curve(on, y_.ragged(y_offsets_), curves_[1].rows(prompts, steps), curve_of::worst, counting);
+    proxy_reward_curve(on, policy, judged_.rows(prompts, m), curves_[2].rows(prompts, steps));
+    proxy_win_rate_curve(on, policy, judged_.rows(prompts, m), curves_[3].rows(prompts, steps));
+    using space = typename C::backend::memory_space;
+    best_of_poisson_curve(on, rows<const double, space>(curves_[2].rows(prompts, steps)),
+                          span<const double, space>(means_.span()), curves_[4].rows(prompts, steps));
+    const double lambdas[] = {5, 20, 100};
+    soft_best_of_curve(on, few_.rows(6, k), few_.rows(6, k), 2, lambdas, curves_[5].rows(6, steps));
     mean_ = summarize(on, wins_[0].span());
     whole_ = summary_of(on, wins_[1].span());
   }
   [[nodiscard]] call_results results() const {
     call_results all;
-    for (const auto* group : {&wins_, &off_policy_})
+    for (const auto* group : {&wins_, &off_policy_, &curves_})
       for (const auto& a : *group) all.push_back(result_of(a));
     all.push_back({unit, {mean_.value, mean_.standard_error}});
     all.push_back({unit, {whole_.mean, whole_.m2}});
@@ -62,7 +74,7 @@ class evaluation_calls {
   template <class U>
   using array = typename C::template array<U>;
   static constexpr index_t prompts = many_groups, k = 40, m = 11;
-  static constexpr index_t few_prompts = many_groups / 10;  // of what takes longest
+  static constexpr index_t few_prompts = many_groups / 10, steps = 3;  // of what takes longest
   static constexpr double unit = sizeof(T) == 4 ? 0x1p-23 : 0x1p-52;
 
   array<T> z_{tied_values<T>(prompts * k, 1, 30)}, y_{tied_values<T>(prompts * m, 2, 30)};
@@ -72,6 +84,8 @@ class evaluation_calls {
   array<index_t> z_offsets_{alternating_offsets(prompts, k)}, y_offsets_{alternating_offsets(prompts, m)};
   std::vector<array<double>> wins_ = std::vector<array<double>>(9, array<double>(prompts));
   std::vector<array<double>> off_policy_ = std::vector<array<double>>(2, array<double>(few_prompts));
+  std::vector<array<double>> curves_ = std::vector<array<double>>(6, array<double>(prompts* steps));
+  array<double> means_{std::vector<double>{0, 0.5, 2}};
   estimate mean_{};
   summary whole_{};
   off_policy_evaluation predicted_[2];

@@ -95,6 +95,17 @@ INFALIGN_HD inline double binomial_probability(index_t n, double q, index_t k) {
   return exp(exponent) * sqrt(size / (6.2831853071795864769 * hits * (size - hits)));
 }
 
+/// `e^{-mean}·mean^k/k!`, the probability of k under a Poisson distribution, likewise by its saddle-point form.
+INFALIGN_HD inline double poisson_probability(double mean, index_t k) {
+  using std::exp;
+  using std::sqrt;
+  if (k < 0) return 0;
+  if (mean <= 0) return k == 0 ? 1 : 0;
+  if (k == 0) return exp(-mean);
+  const auto hits = static_cast<double>(k);
+  return exp(-detail::stirling_error_of(k) - detail::binomial_deviance(hits, mean)) / sqrt(6.2831853071795864769 * hits);
+}
+
 /// The largest N of a procedure whose distortion is a tail of a binomial distribution.
 inline constexpr index_t most_binomial_samples = index_t{1} << 40;
 

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Curves over N in one pass: ranks are found once, and then the lanes work on different N.
+///
+/// The share of best-of-N that c of m samples hold is `binom(c,N)/binom(m,N)`. With `F_N(c) = binom(c,N)/binom(M,N)`, M being the
+/// largest group, it is `F_N(c)/F_N(m)`: one table serves groups of all sizes.
+#pragma once
+
+#include "infalign/backend/backend.hpp"
+#include "infalign/backend/validate.hpp"
+#include "infalign/core/binomial.hpp"
+#include "infalign/core/bisect.hpp"
+#include "infalign/core/math.hpp"
+#include "infalign/core/shapes.hpp"
+#include "infalign/evaluation/detail/served_shares.hpp"
+
+namespace infalign::detail {
+
+/// `F_N(c)` for N = 1 … steps, at `values[c·steps + N - 1]`.
+struct curve_table {
+  const double* values;
+  index_t steps;
+  INFALIGN_HD const double* of(index_t count) const { return values + count * steps; }
+};
+
+struct curve_table_kernel {
+  index_t largest;
+  index_t steps;
+  double* values;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t count) const {
+    team.items(steps, [&](index_t i) { values[count * steps + i] = choose_ratio(count, largest, i + 1); });
+  }
+};
+
+/// The smallest and the largest size, at `out[0]` and `out[1]`; `sizes` holds one number a group.
+template <class Groups>
+struct extreme_sizes_kernel {
+  Groups groups;
+  double* sizes;
+  double* out;
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t) const {
+    using V = typename Team::template vec<double>;
+    team.items(groups.size(), [&](index_t g) { sizes[g] = static_cast<double>(groups[g].size()); });
+    V largest(0.0), negated(-infinity<double>);
+    team.template loop<double>(groups.size(), [&](auto at, auto) {
+      largest = max(largest, at.load(sizes));
+      negated = max(negated, -at.load(sizes, infinity<double>));
+    });
+    const double most = team.maximum(largest), least = -team.maximum(negated);
+    team.once([&] {
+      out[0] = least;
+      out[1] = most;
+    });
+  }
+};
+template <class G>
+extreme_sizes_kernel(G, double*, double*) -> extreme_sizes_kernel<G>;
+
+struct group_extent {
+  index_t smallest;
+  index_t largest;
+};
+
+template <class B, class Groups>
+group_extent extent_of(B& on, const Groups& groups) {
+  if constexpr (shape<Groups>::equal_sizes) {
+    const index_t n = group_size(on, groups, 0);
+    return {n, n};
+  } else {
+    auto frame = on.scratch();
+    double* const sizes = frame.template take<double>(groups.size() + 2);
+    double* const found = sizes + groups.size();
+    on.groups(1, groups.size(), extreme_sizes_kernel{any_groups(groups), sizes, found});
+    return {static_cast<index_t>(on.read(found)), static_cast<index_t>(on.read(found + 1))};
+  }
+}
+
+/// The table for groups of any size up to that of the largest. Errors: `domain_error` where the smallest group's shares of the last N
+/// would leave the range of doubles.
+template <class B, class Frame>
+curve_table make_curve_table(B& on, Frame& frame, std::string_view function, std::string_view name, group_extent sizes,
+                             index_t steps) {
+  const double least = choose_ratio(sizes.smallest, sizes.largest, steps);
+  expects<domain_error>(least >= 1e-250, function, name, " has groups of ", sizes.smallest, " and of ", sizes.largest,
+                        " values, too different for ", steps, " steps: split them by size");
+  double* const values = frame.template take<double>((sizes.largest + 1) * steps);
+  on.groups(sizes.largest + 1, (sizes.largest + 1) * steps * 8, curve_table_kernel{sizes.largest, steps, values});
+  return {values, steps};
+}
+
+/// For every value its ranks among another group, which is sorted or is compared with as it is.
+template <class Values, class Among>
+struct ranks_kernel {
+  Values values;
+  Among among;
+  bool sorted;
+  value_ranks* out;
+
+  using T = compute_t<typename Values::value_type>;
+
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t g) const {
+    const auto y = values[g];
+    const auto z = among[g];
+    value_ranks* const ranks = out + values.offset(g);
+    if (sorted)
+      return team.items(y.size(), [&](index_t j) { ranks[j] = ranks_among_sorted(z.data(), z.size(), static_cast<T>(y[j])); });
+    index_t j = 0;
+    for (; j + 4 <= y.size(); j += 4) block<4>(team, y, z, j, ranks);
+    for (; j < y.size(); ++j) block<1>(team, y, z, j, ranks);
+  }
+
+ private:
+  template <std::size_t Block, class Team, class Y, class Z>
+  INFALIGN_HD void block(Team& team, Y y, Z z, index_t first, value_ranks* ranks) const {
+    value_ranks found[Block];
+    rank_by_counting<Block, T>(team, z, y.data() + first, found);
+    team.items(Block, [&](index_t b) { ranks[first + b] = found[b]; });
+  }
+};
+template <class V, class A>
+ranks_kernel(V, A, bool, value_ranks*) -> ranks_kernel<V, A>;
+
+/// Ranks from above: of the negated values.
+INFALIGN_HD inline value_ranks from_above(value_ranks of, index_t size) {
+  return {size - of.at_or_below, size - of.below};
+}
+
+/// `out[N] = Σ_j gain_j·(F_N(own_j) - F_N(own_j⁻))/F_N(m)/ties_j`, times the mean share of the base's best-of-N at and below value j
+/// where there is a base table.
+template <class Out>
+struct curve_kernel {
+  struct side {
+    const value_ranks* ranks;  ///< of the policy's values, on this side
+    const index_t* offsets;    ///< of this side's groups; null for groups of `size`
+    index_t size;
+    curve_table table;
+
+    INFALIGN_HD index_t size_of(index_t g) const { return offsets == nullptr ? size : offsets[g + 1] - offsets[g]; }
+    INFALIGN_HD index_t offset_of(index_t g) const { return offsets == nullptr ? g * size : offsets[g]; }
+  };
+  side own;
+  side base;            ///< without ranks where nothing is compared; without table where the base serves one sample
+  const double* gains;  ///< null for 1
+  double* coefficients;
+  bool from_above_;
+  Out out;
+
+  template <class Team>
+  INFALIGN_HD void operator()(Team& team, index_t g) const {
+    using V = typename Team::template vec<double>;
+    const index_t m = own.size_of(g), k = base.ranks == nullptr ? 0 : base.size_of(g), first = own.offset_of(g);
+    double* const coefficient = coefficients + first;
+    const auto own_ranks = [&](index_t j) { return from_above_ ? from_above(own.ranks[first + j], m) : own.ranks[first + j]; };
+    const auto base_ranks = [&](index_t j) {
+      return from_above_ ? from_above(base.ranks[first + j], k) : base.ranks[first + j];
+    };
+    const bool both = base.table.values != nullptr;
+    team.items(m, [&](index_t j) {
+      const value_ranks r = own_ranks(j);
+      double c = (gains == nullptr ? 1.0 : gains[first + j]) / static_cast<double>(r.at_or_below - r.below);
+      if (both)
+        c *= 0.5;
+      else if (base.ranks != nullptr)
+        c *= 0.5 * static_cast<double>(base_ranks(j).below + base_ranks(j).at_or_below) / static_cast<double>(k);
+      coefficient[j] = c;
+    });
+    team.template loop<double>(own.table.steps, [&](auto at, auto) {
+      V sum(0.0);
+      for (index_t j = 0; j < m; ++j) {
+        const value_ranks r = own_ranks(j);
+        const V step = at.load(own.table.of(r.at_or_below)) - at.load(own.table.of(r.below));
+        V gain(coefficient[j]);
+        if (both) {
+          const value_ranks other = base_ranks(j);
+          gain = gain * (at.load(base.table.of(other.below)) + at.load(base.table.of(other.at_or_below)));
+        }
+        sum = sum + step * gain;
+      }
+      V all = at.load(own.table.of(m), 1.0);
+      if (both) all = all * at.load(base.table.of(k), 1.0);
+      const V share = sum / all;
+      at.store(out[g].data(), from_above_ && base.ranks != nullptr ? V(1.0) - share : share);
+    });
+  }
+};
+
+}  // namespace infalign::detail

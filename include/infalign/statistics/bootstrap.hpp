@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Bootstrap over prompts, or over clusters of them, of any smooth function of means: a mean, a ratio, a difference, a correlation.
+///
+/// \code
+/// const auto mean = infalign::bootstrap_mean(values);                      // 10,000 resamples, BCa
+/// const auto ratio = infalign::bootstrap(infalign::rows<const double>(columns.data(), 2, units),
+///                                        [](const double* m) { return m[0] / m[1]; });
+/// \endcode
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "infalign/backend/executor.hpp"
+#include "infalign/core/config.hpp"
+#include "infalign/core/error.hpp"
+#include "infalign/core/normal_distribution.hpp"
+#include "infalign/core/rng.hpp"
+#include "infalign/core/views.hpp"
+#include "infalign/statistics/clustered_mean.hpp"
+#include "infalign/statistics/estimate.hpp"
+
+namespace infalign {
+
+/// How the interval is taken from the resampled values: their quantiles as they are, or with the levels moved by the bias and the
+/// skewness that the resamples and a jackknife show ("bias-corrected and accelerated").
+enum class bootstrap_interval { percentile, bca };
+
+struct bootstrap_options {
+  index_t resamples = 10'000;
+  std::uint64_t seed = 0;
+  double level = 0.95;
+  bootstrap_interval interval = bootstrap_interval::bca;
+  executor run = {};  ///< by default the calling thread
+};
+
+struct bootstrap_estimate {
+  double value = 0;           ///< of the data as they are
+  double standard_error = 0;  ///< standard deviation of the resampled values
+  double bias = 0;            ///< their mean less `value`
+  confidence_interval interval{};
+  index_t units = 0;  ///< that are resampled
+};
+
+namespace detail {
+
+/// Positions below `bound` for `4·lanes` draws: the words of the counters (first, stream) … of `philox4x32`, each scaled to the range.
+/// The work goes counter by counter, so that the compiler uses SIMD registers.
+struct resampled_positions {
+  static constexpr std::size_t lanes = 32, size = 4 * lanes;
+  std::uint32_t at[size];
+
+  INFALIGN_KEYED void fill(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t bound) {
+    std::uint32_t a[lanes], b[lanes], c[lanes], d[lanes];
+    for (std::size_t l = 0; l < lanes; ++l) {
+      const std::uint64_t counter = first + l;
+      a[l] = static_cast<std::uint32_t>(counter);
+      b[l] = static_cast<std::uint32_t>(counter >> 32);
+      c[l] = static_cast<std::uint32_t>(stream);
+      d[l] = static_cast<std::uint32_t>(stream >> 32);
+    }
+    auto key0 = static_cast<std::uint32_t>(seed), key1 = static_cast<std::uint32_t>(seed >> 32);
+    for (int round = 0; round < 10; ++round, key0 += 0x9E3779B9u, key1 += 0xBB67AE85u)
+      for (std::size_t l = 0; l < lanes; ++l) {
+        const std::uint64_t p = std::uint64_t{0xD2511F53u} * a[l], q = std::uint64_t{0xCD9E8D57u} * c[l];
+        a[l] = static_cast<std::uint32_t>(q >> 32) ^ b[l] ^ key0;
+        b[l] = static_cast<std::uint32_t>(q);
+        c[l] = static_cast<std::uint32_t>(p >> 32) ^ d[l] ^ key1;
+        d[l] = static_cast<std::uint32_t>(p);
+      }
+    const auto scaled = [bound](std::uint32_t word) { return static_cast<std::uint32_t>((std::uint64_t{word} * bound) >> 32); };
+    for (std::size_t l = 0; l < lanes; ++l) {
+      at[l] = scaled(a[l]);
+      at[lanes + l] = scaled(b[l]);
+      at[2 * lanes + l] = scaled(c[l]);
+      at[3 * lanes + l] = scaled(d[l]);
+    }
+  }
+};
+
+/// Means of the columns over one resample of the units.
+INFALIGN_KEYED inline void resampled_means(rows<const double> columns, std::uint64_t resample, std::uint64_t seed,
+                                           double* means) {
+  constexpr std::size_t parts = 8;
+  const index_t units = columns.columns();
+  std::fill_n(means, columns.size(), 0.0);
+  resampled_positions drawn;
+  for (index_t begin = 0; begin < units; begin += static_cast<index_t>(resampled_positions::size)) {
+    drawn.fill(static_cast<std::uint64_t>(begin / 4), resample, seed, static_cast<std::uint32_t>(units));
+    const auto n = static_cast<std::size_t>(std::min<index_t>(units - begin, resampled_positions::size));
+    for (index_t k = 0; k < columns.size(); ++k) {
+      const double* const column = columns[k].data();
+      double sums[parts] = {};
+      std::size_t i = 0;
+      for (; i + parts <= n; i += parts)
+        for (std::size_t l = 0; l < parts; ++l) sums[l] += column[drawn.at[i + l]];
+      for (; i < n; ++i) sums[0] += column[drawn.at[i]];
+      means[k] += ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+    }
+  }
+  for (index_t k = 0; k < columns.size(); ++k) means[k] /= static_cast<double>(units);
+}
+
+INFALIGN_KEYED inline std::vector<double> column_means(rows<const double> columns) {
+  std::vector<double> means;
+  for (index_t k = 0; k < columns.size(); ++k) {
+    double sum = 0;
+    for (const double x : columns[k]) sum += x;
+    means.push_back(sum / static_cast<double>(columns.columns()));
+  }
+  return means;
+}
+
+/// `statistic` with each unit left out in turn.
+template <class Statistic>
+INFALIGN_KEYED std::vector<double> left_out_values(rows<const double> columns, const std::vector<double>& means,
+                                                   const Statistic& statistic) {
+  const index_t units = columns.columns();
+  const auto n = static_cast<double>(units);
+  std::vector<double> without(means.size()), values(static_cast<std::size_t>(units));
+  for (index_t i = 0; i < units; ++i) {
+    for (index_t k = 0; k < columns.size(); ++k) {
+      const double mean = means[static_cast<std::size_t>(k)];
+      without[static_cast<std::size_t>(k)] = mean + (mean - columns[k][i]) / (n - 1);
+    }
+    values[static_cast<std::size_t>(i)] = statistic(static_cast<const double*>(without.data()));
+  }
+  return values;
+}
+
+/// The quantile of sorted values, with straight lines between them.
+INFALIGN_KEYED inline double sorted_quantile(const std::vector<double>& sorted, double level) {
+  const double at = level * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(at);
+  if (below + 1 >= sorted.size()) return sorted.back();
+  return sorted[below] + (at - static_cast<double>(below)) * (sorted[below + 1] - sorted[below]);
+}
+
+/// The levels of the two ends, moved by the share of resampled values below `value` and by the skewness of the left-out values.
+INFALIGN_KEYED inline confidence_interval bca_levels(const std::vector<double>& sorted, double value,
+                                                     const std::vector<double>& left_out, double level) {
+  const auto ends = std::equal_range(sorted.begin(), sorted.end(), value);
+  const auto n = static_cast<double>(sorted.size());
+  const double below = 0.5 * static_cast<double>((ends.first - sorted.begin()) + (ends.second - sorted.begin()));
+  const double z0 = standard_normal_quantile(std::clamp(below / n, 0.5 / n, 1 - 0.5 / n));
+  double mean = 0, squares = 0, cubes = 0;
+  for (const double x : left_out) mean += x / static_cast<double>(left_out.size());
+  for (const double x : left_out) {
+    squares += (mean - x) * (mean - x);
+    cubes += (mean - x) * (mean - x) * (mean - x);
+  }
+  const double skew = squares > 0 ? cubes / (6 * squares * std::sqrt(squares)) : 0;
+  const auto moved = [&](double tail) {
+    const double z = z0 + standard_normal_quantile(tail);
+    return 0.5 * std::erfc(-0.70710678118654752440 * (z0 + z / (1 - skew * z)));
+  };
+  return {moved(0.5 * (1 - level)), moved(0.5 * (1 + level))};
+}
+
+INFALIGN_KEYED inline void check_bootstrap(std::string_view function, rows<const double> columns,
+                                           const bootstrap_options& options) {
+  expects<shape_error>(columns.size() >= 1 && columns.columns() >= 1, function, "columns has ", columns.size(), " rows of ",
+                       columns.columns(), " values, at least one of either is needed");
+  expects<shape_error>(columns.columns() < (index_t{1} << 32), function, "columns has ", columns.columns(),
+                       " units, must be fewer than 2^32");
+  expects<domain_error>(options.resamples >= 2, function, "resamples is ", options.resamples, ", must be at least 2");
+  expects<domain_error>(options.level > 0 && options.level < 1, function, "level is ", options.level, ", must be in (0, 1)");
+  for (index_t k = 0; k < columns.size(); ++k)
+    for (index_t i = 0; i < columns.columns(); ++i)
+      expects<domain_error>(std::isfinite(columns[k][i]), function, "columns[", k, "][", i, "] is ", columns[k][i],
+                            ", must be finite");
+}
+
+}  // namespace detail
+
+/// Bootstrap of a function of means. The units, prompts or clusters, are drawn with replacement, as many as there are, `resamples`
+/// times; the means of all columns are taken over the same draw, so that what is paired stays paired.
+///
+/// It is for what has no formula of its own. A mean of win rates near 0 or 1, or of few prompts, is better served by
+/// `estimate::interval`: no resample shows what was not seen. Coverage of 95 % intervals by 4,000 simulated data sets
+/// (tests/statistics/resampling_test.cpp):
+///
+///     units                             20    200   2000
+///     mean of ordinary win rates, BCa  0.929  0.946  0.951
+///     … percentile                     0.923  0.946  0.950
+///     ratio of skewed columns, BCa     0.907  0.943  0.948
+///
+/// - Shapes: `columns` K rows of U units, in host memory; `statistic(means)` maps K means to a number, and may be called from several
+///   threads at a time.
+/// - Random: counters of `philox4x32` alone, so the same seed gives the same bits with every executor. A unit's probability is 1/U to
+///   2^-32.
+/// - Cost: resamples·U draws of about 1 ns with AVX-512, and K additions each; BCa calls `statistic` U times more.
+/// - One unit says nothing of its error: the standard error is +inf, the interval everything.
+/// - Errors: `shape_error`; `domain_error` for NaN or infinity, fewer than 2 resamples, a level outside (0, 1), or a statistic that is
+///   not finite in a resample (a denominator that may be 0, say).
+/// - Source: Efron, Journal of the American Statistical Association 82 (1987).
+template <class Statistic>
+INFALIGN_KEYED bootstrap_estimate bootstrap(rows<const double> columns, const Statistic& statistic,
+                                            const bootstrap_options& options = {}) {
+  constexpr const char* function = "bootstrap";
+  detail::check_bootstrap(function, columns, options);
+  const std::vector<double> means = detail::column_means(columns);
+  const double value = statistic(means.data());
+  if (columns.columns() == 1) return {value, infinity<double>, 0, {-infinity<double>, infinity<double>}, 1};
+  std::vector<double> found(static_cast<std::size_t>(options.resamples));
+  constexpr std::size_t batch = 16;
+  const auto work = [&](std::size_t task) {
+    std::vector<double> resampled(means.size());
+    for (std::size_t r = task * batch; r < std::min(found.size(), (task + 1) * batch); ++r) {
+      detail::resampled_means(columns, r, options.seed, resampled.data());
+      found[r] = statistic(static_cast<const double*>(resampled.data()));
+    }
+  };
+  const std::size_t tasks = (found.size() + batch - 1) / batch;
+  if (options.run)
+    options.run(tasks, task_ref(work));
+  else
+    for (std::size_t task = 0; task < tasks; ++task) work(task);
+  for (std::size_t r = 0; r < found.size(); ++r)
+    expects<domain_error>(std::isfinite(found[r]), function, "statistic is ", found[r], " in resample ", r, ", must be finite");
+  double mean = 0, squares = 0;
+  for (const double x : found) mean += x / static_cast<double>(found.size());
+  for (const double x : found) squares += (x - mean) * (x - mean);
+  std::sort(found.begin(), found.end());
+  confidence_interval levels{0.5 * (1 - options.level), 0.5 * (1 + options.level)};
+  if (options.interval == bootstrap_interval::bca)
+    levels = detail::bca_levels(found, value, detail::left_out_values(columns, means, statistic), options.level);
+  return {value,
+          std::sqrt(squares / static_cast<double>(found.size() - 1)),
+          mean - value,
+          {detail::sorted_quantile(found, levels.low), detail::sorted_quantile(found, levels.high)},
+          columns.columns()};
+}
+
+/// The same of the mean over prompts. With clusters, these are what is drawn: the mean is the ratio of the sums of their values to the
+/// sums of their sizes. Shapes: `values` P numbers; `clusters` empty, or P ids, which may be any integers. Errors: as above.
+INFALIGN_KEYED inline bootstrap_estimate bootstrap_mean(span<const double> values, span<const index_t> clusters = {},
+                                                        const bootstrap_options& options = {}) {
+  if (clusters.empty())
+    return bootstrap(
+        rows<const double>(values.data(), 1, values.size()), [](const double* m) { return m[0]; }, options);
+  std::vector<double> columns = cluster_sums(values, clusters);
+  const auto units = static_cast<index_t>(columns.size());
+  const std::vector<double> ones(static_cast<std::size_t>(values.size()), 1.0);
+  const std::vector<double> sizes = cluster_sums(ones, clusters);
+  columns.insert(columns.end(), sizes.begin(), sizes.end());
+  return bootstrap(
+      rows<const double>(columns.data(), 2, units), [](const double* m) { return m[0] / m[1]; }, options);
+}
+
+}  // namespace infalign

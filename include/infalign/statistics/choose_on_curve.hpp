@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The best point of a curve that was estimated prompt by prompt, and how sure it is.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "infalign/core/config.hpp"
+#include "infalign/core/error.hpp"
+#include "infalign/core/views.hpp"
+#include "infalign/statistics/clustered_mean.hpp"
+#include "infalign/statistics/summary.hpp"
+
+namespace infalign {
+
+/// The best of M steps of a curve.
+struct curve_choice {
+  index_t step = 0;   ///< with the largest mean; of equal ones the first
+  estimate value;     ///< there. The largest of several estimates is too high on average, by less than an error
+  index_t first = 0;  ///< the smallest and the largest step that may be the true best
+  index_t last = 0;
+  std::vector<index_t> candidates;  ///< all of them
+  std::vector<estimate> curve;      ///< the mean of every step
+};
+
+namespace detail {
+INFALIGN_KEYED inline estimate mean_of_clusters(span<const double> values, span<const index_t> clusters, quantity_range range) {
+  if (!clusters.empty()) return clustered_mean(values, clusters, range);
+  summary seen;
+  for (index_t p = 0; p < values.size(); ++p) seen.add(values[p]);
+  return estimate_of(seen, range);
+}
+}  // namespace detail
+
+/// The step of a curve with the largest mean over prompts, and the set of steps that hold the true best with probability `level`: a
+/// step is left out if the best one's paired advantage over it is significant, by Student's t over prompts (or clusters) with
+/// Bonferroni's correction for the M - 1 steps. If the true best is left out, one of its comparisons has erred, so the set errs with
+/// probability at most `1 - level`, as far as the t-intervals hold: from some dozens of prompts on. With one prompt it is every step.
+///
+/// - Shapes: `curve` P ≥ 1 rows of M ≥ 1 values, such as `proxy_reward_curve` writes, in host memory; `clusters` empty, or P ids.
+/// - Cost: 2·P·M. Errors: `shape_error`; `domain_error` for NaN, infinity, or a level outside (0, 1).
+/// - Source: a confidence set for the largest of several means, Hsu, Annals of Statistics 9 (1981), by Bonferroni's inequality.
+INFALIGN_KEYED inline curve_choice choose_on_curve(rows<const double> curve, double level = 0.95, quantity_range range = {},
+                                                   span<const index_t> clusters = {}) {
+  constexpr const char* function = "choose_on_curve";
+  expects<shape_error>(curve.size() >= 1 && curve.columns() >= 1, function, "curve has ", curve.size(), " rows and ",
+                       curve.columns(), " columns, at least one of either is needed");
+  expects<shape_error>(clusters.empty() || clusters.size() == curve.size(), function, "clusters has ", clusters.size(),
+                       " elements, curve has ", curve.size(), " rows");
+  expects<domain_error>(level > 0 && level < 1, function, "level is ", level, ", must be in (0, 1)");
+  const index_t prompts = curve.size(), steps = curve.columns();
+  std::vector<double> column(static_cast<std::size_t>(prompts));
+  const auto mean_of = [&](const auto& value, quantity_range of) {
+    for (index_t p = 0; p < prompts; ++p) column[static_cast<std::size_t>(p)] = value(curve[p]);
+    return detail::mean_of_clusters(column, clusters, of);
+  };
+  curve_choice found;
+  for (index_t i = 0; i < steps; ++i) {
+    for (index_t p = 0; p < prompts; ++p)
+      expects<domain_error>(std::isfinite(curve[p][i]), function, "curve[", p, "][", i, "] is ", curve[p][i],
+                            ", must be finite");
+    found.curve.push_back(mean_of([&](const auto& row) { return row[i]; }, range));
+    if (found.curve.back().value > found.curve[static_cast<std::size_t>(found.step)].value) found.step = i;
+  }
+  found.value = found.curve[static_cast<std::size_t>(found.step)];
+  for (index_t i = 0; i < steps; ++i) {
+    const estimate ahead = mean_of([&](const auto& row) { return row[found.step] - row[i]; }, {});
+    const double tail = (1 - level) / static_cast<double>(steps > 1 ? steps - 1 : 1);
+    const double t = ahead.count > 1 ? -student_t_quantile(tail, static_cast<double>(ahead.count - 1)) : infinity<double>;
+    if (i == found.step || !(ahead.value > t * ahead.standard_error) || ahead.value == 0) found.candidates.push_back(i);
+  }
+  found.first = found.candidates.front();
+  found.last = found.candidates.back();
+  return found;
+}
+
+}  // namespace infalign

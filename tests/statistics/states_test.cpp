@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Every state: merged in trees of every shape it is that of one pass, and its bytes survive a round trip and nothing else.
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "infalign/statistics/bytes.hpp"
+#include "support/samples.hpp"
+
+using infalign::betting_sequence;
+using infalign::empirical_bernstein_sequence;
+using infalign::from_bytes;
+using infalign::index_t;
+using infalign::mean_covariance;
+using infalign::summary;
+using infalign::to_bytes;
+using infalign::variance_split;
+using bytes = std::vector<std::byte>;
+
+namespace {
+
+std::vector<double> numbers(const summary& s) {
+  return {static_cast<double>(s.count), s.mean, s.m2};
+}
+std::vector<double> numbers(const variance_split& s) {
+  return {static_cast<double>(s.means.count), s.means.mean, s.between(), s.within(), s.of_sampling(), s.sampling_share()};
+}
+std::vector<double> numbers(const mean_covariance& s) {
+  std::vector<double> all{static_cast<double>(s.count())};
+  for (index_t i = 0; i < s.values(); ++i) {
+    all.push_back(s.mean(i));
+    for (index_t j = 0; j <= i; ++j) all.push_back(s.covariance(i, j));
+  }
+  return all;
+}
+template <class Sequence>
+std::vector<double> numbers(const Sequence& s) {
+  return {static_cast<double>(s.count()), s.interval().low, s.interval().high};
+}
+
+/// `state` with one more unit, made of the next random numbers.
+struct feeder {
+  std::mt19937_64 generator{7};
+  double uniform() { return static_cast<double>(generator() >> 11) * 0x1.0p-53; }
+  void feed(summary& s) { s.add(100 + uniform()); }
+  void feed(variance_split& s) {
+    summary samples;
+    const double rate = uniform();
+    for (int i = 0; i < 1 + static_cast<int>(4 * uniform()); ++i) samples.add(uniform() < rate ? 1 : 0);
+    s.add(samples);
+  }
+  void feed(mean_covariance& s) {
+    const std::array<double, 3> unit{uniform(), 10 * uniform(), uniform() - 5};
+    s.add(unit);
+  }
+  template <class Sequence>
+  void feed(Sequence& s) {
+    s.add(uniform());
+  }
+};
+
+template <class State>
+State empty() {
+  if constexpr (std::is_same_v<State, mean_covariance>)
+    return mean_covariance(3);
+  else
+    return State();
+}
+
+/// Eight leaves, merged as `shape` says: which two neighbours next.
+template <class State>
+State merged(std::vector<State> parts, std::uint64_t shape) {
+  while (parts.size() > 1) {
+    const std::size_t at = shape % (parts.size() - 1);
+    shape /= parts.size() - 1;
+    parts[at].merge(parts[at + 1]);
+    parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+  }
+  return parts.front();
+}
+
+void check_equal(const std::vector<double>& a, const std::vector<double>& b) {
+  REQUIRE(a.size() == b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    CAPTURE(i);
+    CHECK(std::abs(a[i] - b[i]) <= 1e-12 * (1 + std::abs(b[i])));
+  }
+}
+
+bytes with(bytes of, std::size_t at, unsigned value) {
+  of[at] = static_cast<std::byte>(value);
+  return of;
+}
+
+/// Puts the right checksum over bytes that were changed on purpose.
+bytes signed_again(bytes of) {
+  const std::uint32_t crc = infalign::detail::crc32(of.data() + 16, of.size() - 16, infalign::detail::crc32(of.data() + 4, 8));
+  for (std::size_t i = 0; i < 4; ++i) of[12 + i] = static_cast<std::byte>(crc >> (8 * i) & 0xFF);
+  return of;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("merge trees of every shape are one pass", State, summary, variance_split, mean_covariance,
+                   empirical_bernstein_sequence, betting_sequence) {
+  constexpr bool one_stream =
+      std::is_same_v<State, summary> || std::is_same_v<State, variance_split> || std::is_same_v<State, mean_covariance>;
+  std::vector<State> leaves;
+  State whole = empty<State>();
+  feeder in, again;
+  for (int leaf = 0; leaf < 8; ++leaf) {
+    leaves.push_back(empty<State>());
+    const int units = leaf == 3 ? 0 : leaf == 5 ? 1 : 7 * leaf + 2;  // one has nothing, one a single unit
+    for (int i = 0; i < units; ++i) {
+      in.feed(leaves.back());
+      if (one_stream) again.feed(whole);
+    }
+    if (!one_stream) whole.merge(leaves.back());  // a sequence's bets begin again in every stream
+  }
+  const std::vector<double> expected = numbers(whole);
+  constexpr std::uint64_t shapes = 7 * 6 * 5 * 4 * 3 * 2;
+  for (std::uint64_t shape = 0; shape < shapes; shape += 7) check_equal(numbers(merged(leaves, shape)), expected);
+  std::vector<State> backward(leaves.rbegin(), leaves.rend());
+  check_equal(numbers(merged(backward, 0)), expected);
+  State unchanged = whole;
+  unchanged.merge(empty<State>());
+  CHECK(to_bytes(unchanged) == to_bytes(whole));
+}
+
+TEST_CASE_TEMPLATE("bytes survive a round trip, and damage, other kinds and newer versions are found", State, summary,
+                   variance_split, mean_covariance, empirical_bernstein_sequence, betting_sequence) {
+  State state = empty<State>();
+  feeder in;
+  const auto message = [](const bytes& of) {
+    return infalign::test::message_of<infalign::domain_error>([&] { (void)from_bytes<State>(of); });
+  };
+  for (const int units : {0, 1, 20}) {
+    for (int i = 0; i < units; ++i) in.feed(state);
+    const bytes sent = to_bytes(state);
+    CHECK(to_bytes(from_bytes<State>(sent)) == sent);
+    for (std::size_t i = 0; i<sent.size(); i += sent.size()> 500 ? 37 : 1)  // any bit
+      for (const unsigned bit : {1u, 128u})
+        CHECK(message(with(sent, i, std::to_integer<unsigned>(sent[i]) ^ bit)).starts_with("from_bytes: "));
+    for (std::size_t n = 0; n<sent.size(); n += sent.size()> 500 ? 61 : 1)
+      CHECK(message(bytes(sent.begin(), sent.begin() + static_cast<std::ptrdiff_t>(n))).starts_with("from_bytes: "));
+    CHECK(message(signed_again(with(sent, 6, infalign::byte_form<State>::version + 1))).find("has version ") !=
+          std::string::npos);
+    CHECK(message(signed_again(with(sent, 4, 77))).find("is of kind 77") != std::string::npos);
+    CHECK(message(signed_again(with(sent, 16 + 7, 0xFF))).find("from_bytes: ") == 0);  // a sign, an exponent or a length
+  }
+  static_assert(std::is_same_v<State, mean_covariance> || std::is_trivially_copyable_v<State>);
+}
+
+TEST_CASE("the byte form of a summary is the published one") {
+  summary s;
+  s.add(1);
+  s.add(3);
+  const unsigned char expected[] = {'i', 'n', 'f', 'S', 1, 0, 1, 0, 24, 0, 0, 0};
+  const bytes sent = to_bytes(s);
+  REQUIRE(sent.size() == 40);
+  for (std::size_t i = 0; i < sizeof expected; ++i) CHECK(std::to_integer<unsigned>(sent[i]) == expected[i]);
+  CHECK(std::to_integer<unsigned>(sent[16]) == 2);          // the count, little-endian
+  CHECK(std::to_integer<unsigned>(sent[16 + 15]) == 0x40);  // the mean, 2.0
+  // zlib.crc32(b"123456789")
+  const std::string digits = "123456789";
+  CHECK(infalign::detail::crc32(reinterpret_cast<const std::byte*>(digits.data()), digits.size()) == 0xCBF43926u);
+}
+
+TEST_CASE("states of different kinds do not merge") {
+  const auto message = [](auto&& call) { return infalign::test::message_of<infalign::error>(call); };
+  mean_covariance two(2), three(3);
+  two.add(std::array<double, 2>{1, 2});
+  three.add(std::array<double, 3>{1, 2, 3});
+  CHECK(message([&] { two.merge(three); }) == "mean_covariance::merge: other has 3 values, must have 2");
+  empirical_bernstein_sequence a(0.95), b(0.9);
+  CHECK(message([&] { a.merge(b); }) == "empirical_bernstein_sequence::merge: other has another level or range");
+  betting_sequence c(0.95, {0, 2}), d(0.95);
+  CHECK(message([&] { c.merge(d); }) == "betting_sequence::merge: other has another level or range");
+  CHECK(message([&] { d.add(1.5); }) == "betting_sequence::add: value is 1.5, must be in [0, 1]");
+  CHECK(message([] { empirical_bernstein_sequence(1.0); }) == "empirical_bernstein_sequence: level is 1, must be in (0, 1)");
+  CHECK(message([] { betting_sequence(0.9, infalign::quantity_range{}); }) ==
+        "betting_sequence: range is -inf … inf, must be finite and not empty");
+}
