@@ -42,6 +42,7 @@ struct sum_of_losses {
   static constexpr bool needs_old_log_prob = true;
   static constexpr bool needs_base = true;
   gspo sequence_clip{0.1, 0.2, {.dual_clip = 3, .log_ratio = {.high = 10}}};
+  response_surrogate product_clip{0.1, 0.2};
   cispo weighted{0.8, 1.2, {-20, 20}};
   sapo gate;
   gmpo geometric_mean{0.4, 0.4};
@@ -53,7 +54,8 @@ struct sum_of_losses {
     return geometric_mean.sequence_term(row) + gamma.sequence_term(row);
   }
   INFALIGN_HD loss_value operator()(const token_row& row) const {
-    const loss_value losses[] = {sequence_clip(row), weighted(row), gate(row), geometric_mean(row), gamma(row), corrected(row)};
+    const loss_value losses[] = {sequence_clip(row),  product_clip(row), weighted(row), gate(row),
+                                 geometric_mean(row), gamma(row),        corrected(row)};
     loss_value sum{};
     for (const loss_value& v : losses) sum.value += v.value, sum.by_log_prob += v.by_log_prob;
     return sum;

@@ -67,6 +67,7 @@ inline std::vector<loss_entry> every_loss() {
       entry("clipped_surrogate, a small delta", clipped_surrogate(0.2, 0.5, {.delta = 1.1})),
       entry("gspo", gspo(0.003, 0.2)),
       entry("gspo, verl", gspo(0.003, 0.2, {.log_ratio = {.high = 10}})),
+      entry("response_surrogate", response_surrogate(0.2, 0.3)),
       entry("cispo, verl", cispo(0.8, 1.2, {-20, 20}), true),
       entry("cispo, TRL", cispo(0, 5), true),
       entry("sapo", sapo()),

@@ -67,6 +67,7 @@ TEST_CASE("every loss has the derivatives of its values, at its bounds one of th
     for (const auto& y : test::trying_responses()) {
       const auto values = loss.values(y);
       for (std::size_t t = 0; t < values.size(); ++t) {
+        if (std::abs(values[t].value) >= infalign::largest_loss / 2) continue;  // cut, or nearly
         const auto [low, high] = slopes(loss, y, t);
         const double slope = values[t].by_log_prob;
         // Of steps of 1e-6: curvature, half a step times the second derivative; rounding of log-ratios up to 64, 7e-15 / 1e-6.
@@ -110,8 +111,10 @@ TEST_CASE("on policy every loss but REINFORCE's own scale has the gradient of RE
   for (const auto& loss : test::every_loss())
     for (const double advantage : {0.75, -1.5}) {
       CAPTURE(loss.name);
+      // Three tokens that all have the loss of the response, whose ratio is a product, not a mean.
+      const double scale = loss.name == "response_surrogate" ? 3 : 1;
       for (const auto& v : loss.values({{-0.5, -2, -1}, {-0.5, -2, -1}, {}, advantage}))
-        CHECK(v.by_log_prob == doctest::Approx(-advantage).epsilon(1e-14));
+        CHECK(v.by_log_prob == doctest::Approx(-scale * advantage).epsilon(1e-14));
     }
 }
 

@@ -126,6 +126,7 @@ LOSSES = {
     "clipped_surrogate, a small delta": lambda lp, old, a: [ppo(r, a, 0.2, 0.5, delta=1.1) for r in ratios(lp, old)],
     "gspo": lambda lp, old, a: [ppo(sequence_ratio(lp, old), a, 0.003, 0.2)] * len(lp),
     "gspo, verl": lambda lp, old, a: [ppo(sequence_ratio(lp, old, 10.0), a, 0.003, 0.2)] * len(lp),
+    "response_surrogate": lambda lp, old, a: [ppo(exp(sum([x - y for x, y in zip(lp, old)], dual(0.0))), a, 0.2, 0.3)] * len(lp),
     "cispo, verl": lambda lp, old, a: [-(stop(clamp(r, 0.8, 1.2)) * a * x) for r, x in zip(ratios(lp, old, 20.0), lp)],
     "cispo, TRL": lambda lp, old, a: [-(stop(minimum(r, 5.0)) * a * x) for r, x in zip(ratios(lp, old), lp)],
     "sapo": lambda lp, old, a: sapo(lp, old, a, 1.0, 1.05),

@@ -9,6 +9,7 @@
 #include "infalign/objective/loss/gspo.hpp"
 #include "infalign/objective/loss/importance_weighted.hpp"
 #include "infalign/objective/loss/reinforce.hpp"
+#include "infalign/objective/loss/response_surrogate.hpp"
 #include "infalign/objective/loss/sapo.hpp"
 #include "infalign/objective/loss/token_loss.hpp"
 #include "infalign/objective/loss/vespo.hpp"
