@@ -185,10 +185,12 @@ INFALIGN_KEYED inline void check_bootstrap(std::string_view function, rows<const
 /// `estimate::interval`: no resample shows what was not seen. Coverage of 95 % intervals by 4,000 simulated data sets
 /// (tests/statistics/resampling_test.cpp):
 ///
-///     units                             20    200   2000
-///     mean of ordinary win rates, BCa  0.929  0.946  0.951
-///     … percentile                     0.923  0.946  0.950
-///     ratio of skewed columns, BCa     0.907  0.943  0.948
+///     units                             5     20    200   2000
+///     mean of ordinary win rates, BCa  0.874  0.942  0.949  0.945
+///     … percentile                     0.859  0.935  0.947  0.946
+///     ratio of skewed columns, BCa     0.813  0.919  0.944  0.948
+///     … percentile                     0.819  0.922  0.945  0.949
+///     … `jackknife`, `delta_method`    0.888  0.934  0.945  0.951
 ///
 /// - Shapes: `columns` K rows of U units, in host memory; `statistic(means)` maps K means to a number, and may be called from several
 ///   threads at a time.
