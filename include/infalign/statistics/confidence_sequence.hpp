@@ -62,7 +62,7 @@ INFALIGN_KEYED inline void expects_alike(std::string_view function, const bet_si
   expects<domain_error>(a.alpha == b.alpha && ra.lowest == rb.lowest && ra.highest == rb.highest, function,
                         "other has another level or range");
 }
-INFALIGN_KEYED inline confidence_interval scaled(double low, double high, quantity_range range) {
+INFALIGN_KEYED inline confidence_interval stretched(double low, double high, quantity_range range) {
   const auto place = [&](double u) { return range.lowest + (range.highest - range.lowest) * (u < 0 ? 0 : u > 1 ? 1 : u); };
   return {place(low), place(high)};
 }
@@ -112,7 +112,7 @@ class empirical_bernstein_sequence {
   [[nodiscard]] INFALIGN_KEYED confidence_interval interval() const {
     if (bets_.count == 0) return {range_.lowest, range_.highest};
     const double centre = weighted_ / bet_sum_, width = (std::log(2 / bets_.alpha) + penalty_) / bet_sum_;
-    return detail::scaled(centre - width, centre + width, range_);
+    return detail::stretched(centre - width, centre + width, range_);
   }
   [[nodiscard]] index_t count() const { return bets_.count; }
   [[nodiscard]] double level() const { return 1 - bets_.alpha; }
@@ -168,7 +168,7 @@ class betting_sequence {
     std::size_t low = 0, high = cells;
     while (low < cells && higher_[low] >= enough) ++low;
     while (high > 0 && lower_[high] >= enough) --high;
-    return detail::scaled(low > 0 ? edge_of(low - 1) : 0, high < cells ? edge_of(high + 1) : 1, range_);
+    return detail::stretched(low > 0 ? edge_of(low - 1) : 0, high < cells ? edge_of(high + 1) : 1, range_);
   }
   [[nodiscard]] index_t count() const { return bets_.count; }
   [[nodiscard]] double level() const { return 1 - bets_.alpha; }
