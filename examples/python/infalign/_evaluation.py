@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is estimated from samples: win rates, expected rewards, their errors, and what the optimal policy will be worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+import numpy as np
+
+from . import _core
+from ._arrays import to_numpy
+from ._core import Estimate, OffPolicyEvaluation, OffPolicyValue, Summary
+from ._names import ProcedureLike, TransformLike, as_transform
+
+Range = Union[str, tuple[float, float], None]
+
+_RANGES = {"win_rate": (0.0, 1.0), "difference": (-1.0, 1.0), "not_negative": (0.0, float("inf")), None: (float("-inf"), float("inf"))}
+
+
+def win_rate(
+    policy: Any,
+    base: Any,
+    procedure: ProcedureLike = "standard",
+    base_procedure: Optional[ProcedureLike] = None,
+    *,
+    out: Any = None,
+    threads: int = 1,
+) -> Any:
+    """The win rate of every prompt: how often what ``procedure`` serves of the policy beats what is served of the base policy.
+
+    ``policy`` and ``base`` are (P, M) and (P, K) arrays or Ragged of rewards of one type, with at least the samples that the procedures
+    draw. A tie counts ½. For all procedures but ``best_of_poisson`` the estimate is unbiased: the mean over all pairs of subsets.
+    Returns P float64 values in [0, 1]. ``summarize(…, range="win_rate")`` gives their mean with its error.
+
+    >>> win_rate(np.array([[1.0, 3.0]]), np.array([[2.0, 2.0]]), "best_of:2")
+    array([1.])
+    """
+    return _core.win_rate(policy, base, procedure, base_procedure, out, threads)
+
+
+def expected_reward(rewards: Any, procedure: ProcedureLike = "standard", *, out: Any = None, threads: int = 1) -> Any:
+    """The expected reward of every prompt under a procedure: the mean over all N-subsets of what it serves. P float64 values.
+
+    Of rewards 0 and 1, ``best_of:k`` gives pass@k, and ``worst_of:k`` the probability that all of k samples pass.
+    """
+    return _core.expected_reward(rewards, procedure, out, threads)
+
+
+def pass_at_k(samples: Any, successes: Any, k: int) -> Any:
+    """pass@k from counts: the probability that one of k samples passes, where ``successes`` of ``samples`` did. Unbiased.
+
+    Whole numbers or integer arrays, which are broadcast. For rewards of 0 and 1 use ``expected_reward(rewards, f"best_of:{k}")``.
+    Source: Chen et al., Evaluating Large Language Models Trained on Code (2021), eq. 1.
+
+    >>> pass_at_k(10, 3, 5)
+    0.9166666666666666
+    """
+    n, c = np.broadcast_arrays(_whole(samples, "samples"), _whole(successes, "successes"))
+    values = _core.pass_at_k(n.reshape(-1), c.reshape(-1), k).reshape(n.shape)
+    return values if values.ndim else float(values)
+
+
+def preferences(judgments: Any, *, out: Any = None, threads: int = 1) -> Any:
+    """The win rate of every prompt from judgments in [0, 1]: 1 where the policy is preferred, 0 where the base is, ½ for a tie.
+
+    A (P, M) array or Ragged, at least one judgment a prompt; AlpacaEval's ``preference`` less 1. P float64 values.
+    """
+    return _core.preferences(judgments, out, threads)
+
+
+def select(rewards: Any, procedure: ProcedureLike = "standard", seed: int = 0) -> Any:
+    """Runs a procedure: the position of the sample that is served to each prompt, as P values of int64.
+
+    ``best_of:N`` and ``worst_of:N`` of N rewards a prompt, ``standard`` of any number. Ties are broken at random, by the seed and the
+    prompt; the same seed gives the same choice.
+
+    >>> select(np.array([[0.1, 0.9, 0.3]]), "best_of:3")
+    array([1])
+    """
+    return _core.select(rewards, procedure, seed)
+
+
+def summarize(values: Any, *, clusters: Any = None, range: Range = None) -> Estimate:
+    """The mean of one value a prompt with its standard error.
+
+    ``clusters``: an integer for each prompt; prompts of one cluster may be alike, and ``count`` is the number of clusters. ``range``:
+    ``"win_rate"`` (0 … 1), ``"difference"`` (-1 … 1), ``"not_negative"`` or a pair; intervals are cut to it.
+    """
+    return _core.summarize(_doubles(values, "values"), _whole_or_none(clusters), *_range(range))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The difference of two policies, paired by prompt."""
+
+    difference: Estimate
+    #: of the hypothesis that a difference is as likely as its negative, by flipping signs
+    p_value: float
+
+
+def compare(first: Any, second: Any, *, clusters: Any = None, range: Range = "difference", seed: int = 0) -> Comparison:
+    """``first - second``, each one value a prompt on the same prompts, with its error and a p-value that holds for few prompts.
+
+    >>> compare(np.array([0.75, 0.5]), np.array([0.25, 0.25])).difference.value
+    0.375
+    """
+    a, b = _doubles(first, "first"), _doubles(second, "second")
+    if a.shape != b.shape:
+        raise ValueError(f"compare: second has {len(b)} values, but first has {len(a)}")
+    ids = _whole_or_none(clusters)
+    return Comparison(_core.summarize(a - b, ids, *_range(range)), _core.sign_flip_p_value(a - b, ids, seed))
+
+
+def evaluate(
+    base_rewards: Any,
+    transform: Optional[TransformLike],
+    beta: float,
+    procedure: ProcedureLike = "standard",
+    base_procedure: Optional[ProcedureLike] = None,
+    *,
+    threads: int = 1,
+) -> OffPolicyEvaluation:
+    """What the optimal policy for ``E[Φ(C)] - β·KL`` will reach, from rewards of base samples alone: KL and win rates, with intervals.
+
+    ``base_rewards``: a (P, K) array or Ragged, K ≥ 2. ``transform`` None: the rewards as they are, as in ordinary RLHF. Look at
+    ``reliable`` and ``doubt`` first: they say whether there are enough samples where the policy would put its mass.
+    """
+    phi = None if transform is None else as_transform(transform)
+    return _core.evaluate(base_rewards, phi, beta, procedure, base_procedure, False, threads)[0]
+
+
+def _doubles(values: Any, name: str) -> np.ndarray:
+    array = to_numpy(values, name)
+    if array.dtype != np.float64:
+        raise TypeError(f"{name} is {array.dtype}, must be float64")
+    return array
+
+
+def _whole(values: Any, name: str) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} is {array.dtype}, must be whole numbers")
+    return array.astype(np.int64)
+
+
+def _whole_or_none(values: Any) -> Optional[np.ndarray]:
+    return None if values is None else _whole(values, "clusters")
+
+
+def _range(range: Range) -> tuple[float, float]:
+    if isinstance(range, tuple):
+        return range
+    if range not in _RANGES:
+        raise ValueError(f"range is {range!r}, must be one of {[r for r in _RANGES if r]} or a pair")
+    return _RANGES[range]
+
+
+def _show_estimate(self: Estimate) -> str:
+    return f"Estimate({self.value:.6g} ± {self.standard_error:.2g}, n = {self.count})"
+
+
+Estimate.__repr__ = _show_estimate
+Estimate.__reduce__ = lambda self: (Estimate, (self.value, self.standard_error, self.count, self.lowest, self.highest))
+Summary.__repr__ = lambda self: f"Summary(count = {self.count}, mean = {self.mean}, m2 = {self.m2})"
+Summary.__reduce__ = lambda self: (Summary, (self.count, self.mean, self.m2))
+Summary.of = staticmethod(lambda values: _core.summary_of(_doubles(values, "values")))
+OffPolicyValue.__repr__ = lambda self: "OffPolicyValue({:.6g}, 95 % {:.6g} … {:.6g})".format(self.value, *self.interval())
+OffPolicyEvaluation.__repr__ = lambda self: (
+    f"OffPolicyEvaluation(kl = {self.kl}, standard_win_rate = {self.standard_win_rate},"
+    f" inference_win_rate = {self.inference_win_rate}, {'reliable' if self.reliable else self.doubt})"
+)

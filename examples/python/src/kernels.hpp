@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// What the Python glue asks of the library, as a table of functions. The sources behind it are compiled once for each instruction set,
+/// and the table of the newest one that the processor has is chosen when the module is imported. What passes through is plain data, and
+/// types of the library that have one name for all instruction sets.
+#pragma once
+
+#include <cstdint>
+
+#include <infalign/backend/executor.hpp>
+#include <infalign/calibration/tie_rule.hpp>
+#include <infalign/evaluation/off_policy.hpp>
+#include <infalign/objective/advantage/best_sample.hpp>
+#include <infalign/objective/advantage/group_normalized.hpp>
+#include <infalign/objective/advantage/subset_baseline.hpp>
+#include <infalign/procedure/any_procedure.hpp>
+#include <infalign/transform/any_transform.hpp>
+
+namespace infalign_python {
+
+using infalign::index_t;
+
+enum class scalar : unsigned char { float32, float64 };
+
+/// The rewards of prompts: rows where `offsets` is null, else ragged.
+struct groups {
+  void* data = nullptr;
+  scalar type = scalar::float64;
+  index_t size = 0;     ///< number of groups
+  index_t columns = 0;  ///< of rows
+  index_t stride = 0;   ///< of rows
+  index_t total = 0;    ///< number of values
+  const index_t* offsets = nullptr;
+};
+
+struct calibration_request {
+  groups references;
+  const groups* weights;
+  groups rewards;
+  groups out;
+  infalign::tie_rule ties;
+  const infalign::any_transform* transform;  ///< null: none
+  bool leave_one_out;
+};
+
+struct win_rate_request {
+  groups policy;
+  groups base;
+  const infalign::any_procedure* procedure;
+  const infalign::any_procedure* base_procedure;
+  double* out;
+};
+
+struct off_policy_request {
+  groups rewards;
+  const infalign::any_transform* transform;  ///< null: the rewards as they are
+  double beta;
+  const infalign::any_procedure* procedure;
+  const infalign::any_procedure* base_procedure;
+  double* prompts[4];  ///< KL, standard win rate, inference win rate, effective samples; or null
+};
+
+enum class advantage_kind : unsigned char {
+  leave_one_out,
+  mean_centred,
+  group_normalized,
+  mean_normalized,
+  nonzero_scaled,
+  best_sample,
+  length_weighted,
+  greedy_baseline,
+  max_at_k,
+  pass_at_k,
+  expected_reward,
+  win_rate
+};
+
+struct advantage_request {
+  advantage_kind kind;
+  groups rewards;
+  groups out;
+  groups other;  ///< base rewards, lengths, or one greedy reward a prompt
+  const infalign::any_procedure* procedure = nullptr;
+  const infalign::any_procedure* base_procedure = nullptr;
+  infalign::group_normalized_options group{};
+  infalign::best_sample_options best{};
+  infalign::subset_baseline baseline{};
+  index_t k = 0;
+};
+
+/// The sorted references of a calibrator: the calibrated rewards of `values`, or the quantiles that they name.
+struct lookup_request {
+  groups sorted;
+  groups values;
+  groups out;
+  infalign::tie_rule ties;
+  bool quantile;
+};
+
+/// What is compiled for each instruction set.
+struct kernels {
+  const char* name;
+  void (*calibrate)(const infalign::executor&, const calibration_request&);
+  /// `out[i] = Φ(in[i])` for `n` values of a type.
+  void (*apply)(const infalign::executor&, const infalign::any_transform&, scalar, const void* in, void* out, index_t n);
+  void (*win_rate)(const infalign::executor&, const win_rate_request&);
+  void (*expected_reward)(const infalign::executor&, const groups& rewards, const infalign::any_procedure&, double* out);
+};
+
+namespace avx2 {
+extern const kernels table;
+}
+namespace avx512 {
+extern const kernels table;
+}
+
+/// What is compiled once, for any processor: it takes microseconds, or gains nothing from wider registers.
+namespace baseline {
+extern const kernels table;
+void preference_win_rate(const infalign::executor& run, const groups& preferences, double* out);
+void advantage(const infalign::executor& run, const advantage_request& request);
+void sort(const infalign::executor& run, const groups& values, void* out);
+void look_up(const lookup_request& request);
+infalign::off_policy_evaluation evaluate_off_policy(const infalign::executor& run, const off_policy_request& request);
+}  // namespace baseline
+
+}  // namespace infalign_python

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The parts of the extension module.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace infalign_python {
+
+void define_names(nanobind::module_& m);
+void define_statistics(nanobind::module_& m);
+void define_rewards(nanobind::module_& m);
+void define_advantage(nanobind::module_& m);
+void define_theory(nanobind::module_& m);
+
+}  // namespace infalign_python

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Transforms and procedures as Python hands them in: by name, or as an object.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <nanobind/nanobind.h>
+
+#include <infalign/procedure/any_procedure.hpp>
+#include <infalign/transform/any_transform.hpp>
+
+namespace infalign_python {
+
+namespace nb = nanobind;
+
+/// An argument that is `Value`, or the name of one.
+template <class Value, Value (*Parse)(std::string_view)>
+class named_argument {
+ public:
+  named_argument(const char* what, nb::handle given) {
+    if (nb::isinstance<Value>(given)) {
+      value_ = nb::inst_ptr<Value>(given);
+    } else if (nb::isinstance<nb::str>(given)) {
+      parsed_.emplace(Parse(nb::borrow<nb::str>(given).c_str()));
+      value_ = &*parsed_;
+    } else {
+      throw nb::type_error((std::string("a ") + what + " must be given by its name or as an object of infalign").c_str());
+    }
+  }
+  named_argument(const named_argument&) = delete;
+  named_argument& operator=(const named_argument&) = delete;
+  [[nodiscard]] const Value& operator*() const { return *value_; }
+  [[nodiscard]] const Value* get() const { return value_; }
+
+ private:
+  std::optional<Value> parsed_;
+  const Value* value_ = nullptr;
+};
+
+inline infalign::any_transform transform_named(std::string_view name) {
+  return infalign::parse_transform(name);
+}
+inline infalign::any_procedure procedure_named(std::string_view name) {
+  return infalign::parse_procedure(name);
+}
+using transform_argument = named_argument<infalign::any_transform, transform_named>;
+using procedure_argument = named_argument<infalign::any_procedure, procedure_named>;
+
+}  // namespace infalign_python

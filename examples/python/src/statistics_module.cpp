@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Estimates, summaries and off-policy evaluation for Python.
+#include <vector>
+
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string_view.h>
+
+#include <infalign/statistics/clustered_mean.hpp>
+#include <infalign/statistics/sign_flip.hpp>
+#include <infalign/statistics/summary.hpp>
+
+#include "arrays.hpp"
+#include "modules.hpp"
+#include "names.hpp"
+
+namespace infalign_python {
+
+namespace ia = infalign;
+
+namespace {
+
+using pair = std::pair<double, double>;
+
+pair as_pair(const ia::confidence_interval& interval) {
+  return {interval.low, interval.high};
+}
+
+ia::summary summary_of(const vector_argument& values) {
+  ia::summary all;
+  const auto x = values.get<double>();
+  for (index_t i = 0; i < x.size(); ++i) {
+    if (!(x[i] - x[i] == 0))
+      raise_value_error("summarize", "values[" + std::to_string(i) + "] is " + std::to_string(x[i]) + ", must be finite");
+    all.add(x[i]);
+  }
+  return all;
+}
+
+ia::estimate summarize(nb::handle values, nb::handle clusters, double lowest, double highest) {
+  const vector_argument x("summarize", "values", values, 'd');
+  const ia::quantity_range range{lowest, highest};
+  if (!clusters.is_none())
+    return ia::clustered_mean(x.get<double>(), vector_argument("summarize", "clusters", clusters, 'q').get<index_t>(), range);
+  if (x.size() == 0) raise_value_error("summarize", "values is empty");
+  return ia::estimate_of(summary_of(x), range);
+}
+
+double sign_flip(nb::handle differences, nb::handle clusters, std::uint64_t seed) {
+  const vector_argument d("compare", "differences", differences, 'd');
+  if (clusters.is_none()) return ia::sign_flip_p_value(d.get<double>(), seed);
+  const vector_argument of("compare", "clusters", clusters, 'q');
+  const std::vector<double> sums = ia::cluster_sums(d.get<double>(), of.get<index_t>());
+  return ia::sign_flip_p_value(sums, seed);
+}
+
+nb::object evaluate(nb::handle rewards, nb::handle transform, double beta, nb::handle procedure, nb::handle base_procedure,
+                    bool prompts, int threads) {
+  constexpr std::string_view function = "evaluate";
+  std::optional<transform_argument> phi;
+  if (!transform.is_none()) phi.emplace("transform", transform);
+  const procedure_argument of_policy("procedure", procedure),
+      of_base("procedure", base_procedure.is_none() ? procedure : base_procedure);
+  const groups_argument r(function, "rewards", rewards);
+  off_policy_request request{r.get(), phi ? phi->get() : nullptr, beta, of_policy.get(), of_base.get(), {}};
+  nb::list columns;
+  for (double*& data : request.prompts) {
+    if (!prompts) continue;
+    const column made = new_column(r.get().size);
+    data = static_cast<double*>(made.data);
+    columns.append(made.array);
+  }
+  ia::off_policy_evaluation result;
+  without_gil(function, threads, [&](const ia::executor& run) { result = baseline::evaluate_off_policy(run, request); });
+  return nb::make_tuple(result, columns);
+}
+
+}  // namespace
+
+void define_statistics(nb::module_& m) {
+  nb::class_<ia::estimate>(m, "Estimate")
+      .def(
+          "__init__",
+          [](ia::estimate* self, double value, double standard_error, index_t count, double lowest, double highest) {
+            new (self) ia::estimate{value, standard_error, count, lowest, highest};
+          },
+          nb::arg("value"), nb::arg("standard_error"), nb::arg("count"), nb::arg("lowest") = -ia::infinity<double>,
+          nb::arg("highest") = ia::infinity<double>)
+      .def_ro("value", &ia::estimate::value)
+      .def_ro("standard_error", &ia::estimate::standard_error)
+      .def_ro("count", &ia::estimate::count)
+      .def_ro("lowest", &ia::estimate::lowest)
+      .def_ro("highest", &ia::estimate::highest)
+      .def(
+          "interval", [](const ia::estimate& e, double level) { return as_pair(e.interval(level)); }, nb::arg("level") = 0.95);
+  nb::class_<ia::summary>(m, "Summary")
+      .def(nb::init<>())
+      .def(
+          "__init__",
+          [](ia::summary* self, index_t count, double mean, double m2) {
+            new (self) ia::summary{count, mean, m2};
+          },
+          nb::arg("count"), nb::arg("mean"), nb::arg("m2"))
+      .def_ro("count", &ia::summary::count)
+      .def_ro("mean", &ia::summary::mean)
+      .def_ro("m2", &ia::summary::m2)
+      .def("add", &ia::summary::add, nb::arg("x"))
+      .def("merge", &ia::summary::merge, nb::arg("other"))
+      .def(
+          "estimate",
+          [](const ia::summary& s, double lowest, double highest) {
+            return ia::estimate_of(s, {lowest, highest});
+          },
+          nb::arg("lowest") = -ia::infinity<double>, nb::arg("highest") = ia::infinity<double>);
+  m.def("summary_of", [](nb::handle values) { return summary_of(vector_argument("Summary", "values", values, 'd')); });
+  m.def("summarize", summarize, nb::arg("values"), nb::arg("clusters").none(), nb::arg("lowest"), nb::arg("highest"));
+  m.def("sign_flip_p_value", sign_flip, nb::arg("differences"), nb::arg("clusters").none(), nb::arg("seed"));
+
+  nb::class_<ia::off_policy_value>(m, "OffPolicyValue")
+      .def_ro("corrected", &ia::off_policy_value::corrected)
+      .def_ro("plug_in", &ia::off_policy_value::plug_in)
+      .def_prop_ro("value", [](const ia::off_policy_value& v) { return v.corrected.value; })
+      .def_prop_ro("bias", &ia::off_policy_value::bias)
+      .def(
+          "interval", [](const ia::off_policy_value& v, double level) { return as_pair(v.interval(level)); },
+          nb::arg("level") = 0.95);
+  nb::class_<ia::off_policy_evaluation>(m, "OffPolicyEvaluation")
+      .def_ro("kl", &ia::off_policy_evaluation::kl)
+      .def_ro("standard_win_rate", &ia::off_policy_evaluation::standard_win_rate)
+      .def_ro("inference_win_rate", &ia::off_policy_evaluation::inference_win_rate)
+      .def_ro("effective_samples", &ia::off_policy_evaluation::effective_samples)
+      .def_ro("thin_prompts", &ia::off_policy_evaluation::thin_prompts)
+      .def_prop_ro("reliable", &ia::off_policy_evaluation::reliable)
+      .def_prop_ro("doubt", &ia::off_policy_evaluation::doubt);
+  m.def("evaluate", evaluate, nb::arg("rewards"), nb::arg("transform").none(), nb::arg("beta"), nb::arg("procedure"),
+        nb::arg("base_procedure").none(), nb::arg("prompts"), nb::arg("threads"));
+}
+
+}  // namespace infalign_python

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Plans and optimal transforms for Python.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <infalign/theory.hpp>
+
+#include "modules.hpp"
+#include "names.hpp"
+
+namespace infalign_python {
+
+namespace ia = infalign;
+
+namespace {
+
+ia::matchup matchup_of(nb::handle procedure, nb::handle base_procedure) {
+  const procedure_argument policy("procedure", procedure),
+      base("procedure", base_procedure.is_none() ? procedure : base_procedure);
+  return {*policy, *base};
+}
+
+const char* text_of(ia::optimality proof) {
+  switch (proof) {
+    case ia::optimality::proved_global: return "proved global";
+    case ia::optimality::best_stationary_point: return "best stationary point";
+    case ia::optimality::within_bound: return "within a bound";
+  }
+  return "";
+}
+
+nb::tuple row_of(const ia::plan_row& row) {
+  nb::object reached = nb::none();
+  if (row.reached) {
+    const ia::tradeoff_point& p = *row.reached;
+    reached = nb::make_tuple(p.beta, p.kl, p.inference_win_rate, p.standard_win_rate);
+  }
+  return nb::make_tuple(row.transform, reached, row.largest_kl, row.price, row.price_is_bound, row.scaled_beta);
+}
+
+/// The table as nested tuples, of which the package makes its classes.
+nb::tuple tuple_of(const ia::plan_table& table) {
+  nb::list sections;
+  for (const ia::plan_section& section : table.sections) {
+    nb::list rows;
+    for (const ia::plan_row& row : section.rows) rows.append(row_of(row));
+    sections.append(nb::make_tuple(section.wanted, rows, section.bound, section.bound_proved, section.gain,
+                                   std::string(text_of(section.proof))));
+  }
+  return nb::make_tuple(sections, table.recommended, table.price, table.price_is_bound, std::string(text_of(table.proof)));
+}
+
+nb::tuple plan(nb::handle procedure, nb::handle base_procedure, const std::vector<double>& kl, std::optional<double> beta,
+               const std::optional<std::vector<ia::any_transform>>& transforms, double forgo) {
+  const ia::matchup played = matchup_of(procedure, base_procedure);
+  const std::vector<ia::any_transform> tried = transforms ? *transforms : ia::customary_transforms();
+  const std::vector<ia::kl_budget> budgets(kl.begin(), kl.end());
+  std::optional<ia::plan_table> table;
+  {
+    nb::gil_scoped_release released;
+    table = beta ? ia::plan(played, ia::kl_weight(*beta), tried, forgo) : ia::plan(played, budgets, tried, forgo);
+  }
+  return tuple_of(*table);
+}
+
+ia::optimal_transform optimum(nb::handle procedure, nb::handle base_procedure, std::optional<double> kl,
+                              std::optional<double> beta) {
+  const ia::matchup played = matchup_of(procedure, base_procedure);
+  nb::gil_scoped_release released;
+  if (beta) return {played, ia::kl_weight(*beta)};
+  const ia::budget_optimum best = ia::optimal_within(played, ia::kl_budget(*kl));
+  if (!best.found) throw ia::optimum_not_found("optimal_transform: there is no solution for a KL of " + std::to_string(*kl));
+  return *best.found;
+}
+
+}  // namespace
+
+void define_theory(nb::module_& m) {
+  m.def("plan", plan, nb::arg("procedure"), nb::arg("base_procedure").none(), nb::arg("kl"), nb::arg("beta").none(),
+        nb::arg("transforms").none(), nb::arg("forgo"));
+  nb::class_<ia::optimal_transform>(m, "OptimalTransform")
+      .def_prop_ro("beta", &ia::optimal_transform::beta)
+      .def_prop_ro("kl", &ia::optimal_transform::kl)
+      .def_prop_ro("win_rate", [](const ia::optimal_transform& o) { return o.win_rate(); })
+      .def_prop_ro("standard_win_rate", &ia::optimal_transform::standard_win_rate)
+      .def_prop_ro("proof", [](const ia::optimal_transform& o) { return std::string(text_of(o.proof())); })
+      .def(
+          "__call__", [](const ia::optimal_transform& o, double u) { return o(u); }, nb::arg("u"))
+      .def("density", &ia::optimal_transform::density, nb::arg("u"))
+      .def("cdf", &ia::optimal_transform::cdf, nb::arg("u"))
+      .def(
+          "table", [](const ia::optimal_transform& o, double tolerance) { return ia::any_transform(o.table(tolerance)); },
+          nb::arg("tolerance") = 1e-6);
+  m.def("optimal_transform", optimum, nb::arg("procedure"), nb::arg("base_procedure").none(), nb::arg("kl").none(),
+        nb::arg("beta").none());
+}
+
+}  // namespace infalign_python

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import oracles
+import pytest
+
+import infalign as ia
+
+
+def rows(formula):
+    return lambda r, *rest: np.array([formula(row, *(x[p] for x in rest)) for p, row in enumerate(r)])
+
+
+grpo = rows(lambda r: (r - r.mean()) / (r.std(ddof=1) + 1e-4))
+left_out = rows(lambda r: r - (r.sum() - r) / (len(r) - 1))
+
+
+@pytest.mark.parametrize(
+    "kind, options, formula",
+    [
+        ("group_normalized", {}, grpo),
+        ("grpo", {}, grpo),
+        ("group_normalized", {"spread": "population", "epsilon": 0.5}, rows(lambda r: (r - r.mean()) / (r.std() + 0.5))),
+        ("leave_one_out", {}, left_out),
+        ("rloo", {}, left_out),
+        ("mean_centred", {}, rows(lambda r: r - r.mean())),
+        ("mean_normalized", {}, rows(lambda r: (r - r.mean()) / (r.mean() + 1e-6))),
+        ("best_sample", {"over": "mean", "normalized": False}, rows(lambda r: (r - r.mean()) * (np.arange(len(r)) == r.argmax()))),
+        ("max_at_k", {"k": 6}, rows(lambda r: 6 * (r == r.max()) * (r.max() - np.sort(r)[-2]))),
+        ("expected_reward", {"procedure": "best_of:2"}, rows(lambda r: oracles.expected_reward_gradient(r, 2, "best"))),
+        ("expected_reward", {"procedure": "worst_of:3"}, rows(lambda r: oracles.expected_reward_gradient(r, 3, "worst"))),
+    ],
+)
+def test_formulas(rng, dtype, kind, options, formula):
+    r = rng.permuted(np.tile(np.arange(1, 7) ** 2 / 36, (5, 1)), axis=1).astype(dtype)
+    a = ia.advantage(kind, r, **options)
+    assert a.dtype == dtype
+    np.testing.assert_allclose(a, formula(r.astype(float)), rtol=40 * np.finfo(dtype).eps, atol=40 * np.finfo(dtype).eps)
+    ragged = ia.advantage(kind, ia.Ragged.from_groups(list(r), dtype), **options)
+    np.testing.assert_allclose(ragged.values, a.reshape(-1), rtol=40 * np.finfo(dtype).eps, atol=40 * np.finfo(dtype).eps)
+    out = np.empty_like(r)
+    assert ia.advantage(kind, r, out=out, **options) is out
+    np.testing.assert_array_equal(out, a)
+
+
+def test_with_a_second_argument(rng, dtype):
+    r, base = rng.normal(size=(4, 5)).astype(dtype), rng.normal(size=(4, 6)).astype(dtype)
+    greedy, lengths = rng.normal(size=4).astype(dtype), rng.integers(1, 9, (4, 5)).astype(dtype)
+    eps = 40 * np.finfo(dtype).eps
+    np.testing.assert_allclose(ia.advantage("remax", r, greedy=greedy), r - greedy[:, None], rtol=eps)
+    weighted = (lengths * r).sum(1, keepdims=True) / lengths.sum(1, keepdims=True)
+    np.testing.assert_allclose(ia.advantage("opo", r, lengths=lengths), r - weighted, rtol=eps, atol=eps)
+    wins = ia.advantage("win_rate", r, base_rewards=base, procedure="best_of:2")
+    expected = rows(lambda r, b: oracles.win_rate_gradient(r, b, 2, "best"))(r, base)
+    np.testing.assert_allclose(wins, expected, rtol=eps, atol=eps)
+
+
+def test_pass_at_k_sums_to_zero_and_favours_passes():
+    r = np.array([[1.0, 0.0, 0.0, 0.0, 1.0]])
+    a = ia.advantage("pass_at_k", r, k=2)
+    mean = 1 - 3 / 10  # of pairs, 3 of 10 fail
+    assert a[0, 0] == pytest.approx((1 - mean) / np.sqrt(mean * (1 - mean)), rel=1e-13)
+    assert a.sum() == pytest.approx(0, abs=1e-13)
+
+
+def test_missing_rewards_and_groups_of_one():
+    r = np.array([[1.0, np.nan, 3.0]])
+    np.testing.assert_allclose(ia.advantage("mean_centred", r, missing="left_out"), [[-1, 0, 1]])
+    np.testing.assert_allclose(ia.advantage("mean_centred", r, missing=-1.0), [[0, -2, 2]])
+    one = np.array([[3.0]])
+    assert ia.advantage("grpo", one, single="zero").tolist() == [[0.0]]
+    assert ia.advantage("rloo", one, single="uncentred").tolist() == [[3.0]]
+    for call in (lambda: ia.advantage("mean_centred", r), lambda: ia.advantage("rloo", one)):
+        with pytest.raises(ia.Error):
+            call()
+
+
+def test_nonzero_scaled():
+    # verl's gpg: groups whose rewards are all alike do not count: 2 of 3 rollouts' groups do here.
+    r = np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 2.0]])
+    a = ia.advantage("nonzero_scaled", r)
+    assert a[1].tolist() == [0, 0] and a[0, 1] == -a[0, 0] and a[2, 1] == pytest.approx(2 * a[0, 1])
+
+
+def test_bad_input(rng):
+    r = rng.normal(size=(2, 3))
+    for call, error, says in [
+        (lambda: ia.advantage("gae", r), ValueError, "kind is 'gae', must be one of leave_one_out"),
+        (lambda: ia.advantage("grpo", r, k=3), TypeError, "takes no k"),
+        (lambda: ia.advantage("max_at_k", r), TypeError, "needs k"),
+        (lambda: ia.advantage("max_at_k", r, k=4), ValueError, "fewer than k = 4"),
+        (lambda: ia.advantage("grpo", r, spread="sample"), ValueError, "spread is 'sample'"),
+        (lambda: ia.advantage("grpo", r, epsilon=0.0), ValueError, "epsilon is 0"),
+        (lambda: ia.advantage("pass_at_k", r, k=1), ValueError, "0 or 1"),
+        (lambda: ia.advantage("remax", r, greedy=np.ones(2, np.float32)), TypeError, "greedy is float32"),
+        (lambda: ia.advantage("remax", r, greedy=np.ones(3)), ValueError, "greedy has 3"),
+        (lambda: ia.advantage("opo", r, lengths=-np.ones((2, 3))), ValueError, "lengths"),
+        (lambda: ia.advantage("expected_reward", r, procedure="best_of_poisson:2"), ValueError, "no unbiased estimate"),
+        (lambda: ia.advantage("win_rate", r, base_rewards=r.astype(np.float32), procedure="standard"), TypeError, "float32"),
+    ]:
+        with pytest.raises(error, match=says):
+            call()

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+import pickle
+
+import numpy as np
+import oracles
+import pytest
+
+import infalign as ia
+
+SIDES = {"best_of:2": (2, "best"), "worst_of:3": (3, "worst"), "standard": (1, "best")}
+
+
+@pytest.mark.parametrize("procedure", SIDES)
+@pytest.mark.parametrize("base_procedure", [None, "best_of:2"])
+def test_win_rate_is_the_mean_over_subsets(rng, dtype, procedure, base_procedure):
+    y, z = rng.integers(0, 5, (4, 6)).astype(dtype), rng.integers(0, 5, (4, 5)).astype(dtype)
+    wins = ia.win_rate(y, z, procedure, base_procedure)
+    assert wins.dtype == np.float64
+    expected = [oracles.win_rate(y[p], z[p], *SIDES[procedure], *SIDES[base_procedure or procedure]) for p in range(4)]
+    np.testing.assert_allclose(wins, expected, rtol=1e-13)
+    ragged = [ia.Ragged.from_groups(list(x), dtype) for x in (y, z)]
+    np.testing.assert_allclose(ia.win_rate(*ragged, procedure, base_procedure), expected, rtol=1e-13)
+    out = np.empty(4)
+    assert ia.win_rate(y, z, ia.parse_procedure(procedure), base_procedure, out=out, threads=2) is out
+    np.testing.assert_array_equal(out, wins)
+
+
+def test_bad_win_rates(rng):
+    y, z = rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
+    for call, error, says in [
+        (lambda: ia.win_rate(y, z, "best_of:5"), ValueError, "fewer than the 5"),
+        (lambda: ia.win_rate(y, z, "best_off:2"), ValueError, "unknown procedure"),
+        (lambda: ia.win_rate(y, z, 4), TypeError, "procedure"),
+        (lambda: ia.win_rate(y, z[:2]), ValueError, "2 groups"),
+        (lambda: ia.win_rate(y, z.astype(np.float32)), TypeError, "float32"),
+        (lambda: ia.win_rate(y, z, out=np.empty(3, np.float32)), TypeError, "out is float32"),
+        (lambda: ia.win_rate(y, z, out=np.empty(4)), ValueError, "3 values"),
+        (lambda: ia.win_rate(np.full((3, 4), np.inf), z), ValueError, "policy_rewards"),
+    ]:
+        with pytest.raises(error, match=says):
+            call()
+
+
+@pytest.mark.parametrize("procedure", SIDES)
+def test_expected_reward_is_the_mean_over_subsets(rng, dtype, procedure):
+    r = rng.integers(0, 5, (4, 6)).astype(dtype)
+    expected = [oracles.expected_reward(row, *SIDES[procedure]) for row in r.astype(np.float64)]
+    np.testing.assert_allclose(ia.expected_reward(r, procedure), expected, rtol=1e-13)
+    with pytest.raises(ValueError, match="fewer than the 9"):
+        ia.expected_reward(r, "best_of:9")
+
+
+def test_pass_at_k_from_counts_and_from_rewards():
+    passed = np.array([[1, 1, 1, 0, 0, 0, 0, 0, 0, 0]], np.float64)
+    assert ia.pass_at_k(10, 3, 5) == pytest.approx(1 - 21 / 252, rel=1e-14)
+    assert ia.expected_reward(passed, "best_of:5")[0] == pytest.approx(1 - 21 / 252, rel=1e-13)
+    many = ia.pass_at_k(np.array([[10], [20]]), np.array([0, 3, 10]), 2)
+    assert many.shape == (2, 3) and many[0].tolist() == pytest.approx([0, 1 - 21 / 45, 1])
+    with pytest.raises(ValueError, match="samples is 3, fewer than k = 5"):
+        ia.pass_at_k(3, 1, 5)
+    with pytest.raises(ValueError, match="successes is 4"):
+        ia.pass_at_k(3, 4, 1)
+    with pytest.raises(TypeError, match="whole numbers"):
+        ia.pass_at_k(3.0, 1, 1)
+
+
+def test_preferences():
+    p = ia.Ragged.from_groups([[1, 0.5], [0.25]])
+    assert ia.preferences(p).tolist() == [0.75, 0.25]
+    with pytest.raises(ValueError, match=r"preferences\[0\]\[0\] is 2"):
+        ia.preferences(np.array([[2.0]]))
+
+
+def test_select(rng):
+    r = rng.integers(0, 3, (400, 4)).astype(np.float64)
+    best, worst = ia.select(r, "best_of:4", seed=5), ia.select(r, "worst_of:4", seed=5)
+    rows = np.arange(400)
+    assert (r[rows, best] == r.max(1)).all() and (r[rows, worst] == r.min(1)).all()
+    np.testing.assert_array_equal(best, ia.select(r, "best_of:4", seed=5))
+    # Ties are broken evenly: each of four equal rewards is chosen 1000 ± 5·√(4000·¼·¾) times of 4000.
+    counts = np.bincount(ia.select(np.zeros((4000, 4)), "best_of:4", seed=1), minlength=4)
+    assert abs(counts - 1000).max() < 5 * np.sqrt(4000 * 3 / 16)
+    counts = np.bincount(ia.select(rng.normal(size=(4000, 4)), "standard", seed=1), minlength=4)
+    assert abs(counts - 1000).max() < 5 * np.sqrt(4000 * 3 / 16)
+    for call, says in [
+        (lambda: ia.select(r, "best_of:3"), "draws 3"),
+        (lambda: ia.select(r, "top_of:2:4"), "must be standard, best_of:N or worst_of:N"),
+        (lambda: ia.select(np.array([[np.nan]]), "best_of:1"), "not finite"),
+        (lambda: ia.select(np.empty((1, 0)), "standard"), "is empty"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            call()
+
+
+class TestSummaries:
+    def test_summarize(self, rng):
+        x = rng.uniform(size=50)
+        e = ia.summarize(x, range="win_rate")
+        assert e.value == pytest.approx(x.mean(), rel=1e-14)
+        assert e.standard_error == pytest.approx(x.std(ddof=1) / np.sqrt(50), rel=1e-13)
+        low, high = e.interval(0.9)
+        assert 0 <= low < e.value < high <= 1 and e.count == 50
+
+    def test_clusters(self, rng):
+        # Every prompt twice, in a cluster of its own: the error is that of the prompts.
+        x = rng.normal(size=40)
+        e = ia.summarize(np.repeat(x, 2), clusters=np.repeat(np.arange(40), 2))
+        assert e.count == 40 and e.standard_error == pytest.approx(x.std(ddof=1) / np.sqrt(40), rel=1e-13)
+
+    def test_merging_parts_is_summarizing_all(self, rng):
+        x = rng.normal(1e6, 1, 1000)
+        parts = [ia.Summary.of(p) for p in np.split(x, [1, 300])]
+        whole = ia.Summary()
+        for part in parts:
+            whole.merge(pickle.loads(pickle.dumps(part)))
+        assert whole.count == 1000 and whole.mean == pytest.approx(x.mean(), rel=1e-12)
+        assert whole.m2 == pytest.approx(((x - x.mean()) ** 2).sum(), rel=1e-9)
+        one = ia.Summary()
+        one.add(2.0)
+        assert (one.count, one.mean, one.estimate().value) == (1, 2.0, 2.0)
+
+    def test_compare(self, rng):
+        a, b = rng.uniform(size=10), rng.uniform(size=10)
+        c = ia.compare(a, b)
+        d = a - b
+        assert c.difference.value == pytest.approx(d.mean(), rel=1e-13)
+        assert c.difference.standard_error == pytest.approx(d.std(ddof=1) / np.sqrt(10), rel=1e-13)
+        assert c.p_value == pytest.approx(oracles.sign_flips(d), abs=1e-15)
+        clustered = ia.compare(a, b, clusters=np.repeat([3, 5], 5))
+        assert clustered.p_value == pytest.approx(oracles.sign_flips([d[:5].sum(), d[5:].sum()]), abs=1e-15)
+
+    def test_bad_input(self):
+        x = np.ones(3)
+        for call, error, says in [
+            (lambda: ia.summarize(np.array([])), ValueError, "empty"),
+            (lambda: ia.summarize(np.array([1.0, np.nan])), ValueError, r"values\[1\]"),
+            (lambda: ia.summarize(x.astype(np.float32)), TypeError, "float32"),
+            (lambda: ia.summarize(np.ones((2, 2))), ValueError, "one dimension"),
+            (lambda: ia.summarize(x, clusters=np.array([1, 2])), ValueError, "clusters"),
+            (lambda: ia.summarize(x, range="rate"), ValueError, "range"),
+            (lambda: ia.compare(x, np.ones(2)), ValueError, "second has 2"),
+            (lambda: ia.summarize(x).interval(1.0), ValueError, "level"),
+        ]:
+            with pytest.raises(error, match=says):
+                call()
+
+    def test_estimates_are_pickled(self):
+        e = ia.summarize(np.arange(4.0), range=(0.0, 3.0))
+        again = pickle.loads(pickle.dumps(e))
+        assert (again.value, again.standard_error, again.count, again.interval()) == (e.value, e.standard_error, 4, e.interval())
+
+
+class TestEvaluate:
+    def test_of_continuous_rewards_is_the_theory(self, rng):
+        # Theory: KL and win rate of the tilt e^{Φ/β} of uniform quantiles.
+        beta = 0.136064  # of `identity` at a KL of 1
+        row = ia.plan("best_of:4", beta=beta).sections[0]["identity"].reached
+        seen = ia.evaluate(rng.normal(size=(400, 128)), "identity", beta, "best_of:4")
+        assert seen.reliable and seen.doubt == ""
+        for value, truth in [
+            (seen.kl, row.kl),
+            (seen.inference_win_rate, row.inference_win_rate),
+            (seen.standard_win_rate, row.standard_win_rate),
+        ]:
+            low, high = value.interval(0.99999)
+            assert low <= truth <= high and abs(value.value - truth) < 0.02
+
+    def test_raw_rewards_and_threads(self, rng):
+        r = rng.normal(size=(20, 16)).astype(np.float32)
+        one, two = (ia.evaluate(r, None, 1.0, threads=t) for t in (1, 2))
+        assert one.kl.value == two.kl.value and one.kl.value != ia.evaluate(r, "identity", 1.0).kl.value
+
+    def test_bad_input(self, rng):
+        r = rng.normal(size=(3, 4))
+        for call, says in [
+            (lambda: ia.evaluate(r, "identity", 0.0), "beta is 0"),
+            (lambda: ia.evaluate(r[:, :1], "identity", 1.0), "at least two"),
+            (lambda: ia.evaluate(r * np.nan, "identity", 1.0), "must be finite"),
+            (lambda: ia.evaluate(r, "nothing", 1.0), "unknown transform"),
+        ]:
+            with pytest.raises(ValueError, match=says):
+                call()

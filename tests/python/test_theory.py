@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+import infalign as ia
+
+
+def tilt(phi, beta, n):
+    """KL, standard and best-of-n win rate of the policy with density e^{Φ(u)/β}/Z of the quantile, by the midpoint rule."""
+    n_points = 100_000
+    u = (np.arange(n_points) + 0.5) / n_points
+    f = np.exp((phi(u) - phi(1.0)) / beta)
+    f /= f.mean()
+    cdf = (np.cumsum(f) - f / 2) / n_points
+    return (f * np.log(f)).mean(), (f * u).mean(), 1 - (cdf**n * n * u ** (n - 1)).mean()
+
+
+class TestPlan:
+    def test_rows_are_the_tilt_of_their_transform(self):
+        table = ia.plan("best_of:4", kl=[0.5, 1.0])
+        assert len(table.sections) == 2 and table.recommended and table.procedure == table.base_procedure == "best_of:4"
+        for section in table.sections:
+            for name, phi in [("identity", lambda u: u), ("exponential:5", lambda u: np.exp(5 * u))]:
+                point = section[name].reached
+                kl, standard, inference = tilt(phi, point.beta, 4)
+                assert point.kl == pytest.approx(section.wanted, abs=1e-9) and kl == pytest.approx(point.kl, abs=1e-6)
+                assert standard == pytest.approx(point.standard_win_rate, abs=1e-6)
+                assert inference == pytest.approx(point.inference_win_rate, abs=1e-5)
+            rows = [r for r in section.rows if r.reached]
+            assert [r.price for r in rows] == sorted(r.price for r in rows)
+            assert section["optimal"].reached.inference_win_rate == max(r.reached.inference_win_rate for r in rows)
+        assert "recommended: " in str(table) and repr(pickle.loads(pickle.dumps(table))) == repr(table)
+
+    def test_standard_sampling_needs_no_transform(self):
+        # Without a procedure the optimum is the identity: its price is 0.
+        section = ia.plan("standard", kl=1.0).sections[0]
+        assert section["identity"].price == pytest.approx(0, abs=1e-9)
+
+    def test_transforms_of_ones_own(self):
+        table = ia.plan("best_of:4", kl=1.0, transforms=["identity", lambda u: u**2, ia.tabulated([0, 1], [0, 1])])
+        names = [r.transform for r in table.sections[0].rows]
+        assert "identity" in names and sum(n.startswith("tabulated") for n in names) == 2
+        # A straight line is the identity.
+        prices = {r.transform: r.price for r in table.sections[0].rows}
+        assert prices["tabulated:2"] == pytest.approx(prices["identity"], abs=1e-9)
+
+    def test_bad_input(self):
+        for call, error, says in [
+            (lambda: ia.plan("best_of:4"), TypeError, "either kl"),
+            (lambda: ia.plan("best_of:4", kl=1.0, beta=1.0), TypeError, "either kl"),
+            (lambda: ia.plan("best_of:4", kl=[]), ValueError, "budget"),
+            (lambda: ia.plan("best_of:4", kl=-1.0), ValueError, "kl is -1"),
+            (lambda: ia.plan("best_of:0", kl=1.0), ValueError, "best_of"),
+            (lambda: ia.plan("best_of:4", kl=1.0, forgo=2.0), ValueError, "forgo"),
+            (lambda: ia.plan("best_of:4", kl=1.0).sections[0]["cube"], KeyError, "cube"),
+        ]:
+            with pytest.raises(error, match=says):
+                call()
+
+
+class TestOptimalTransform:
+    def test_is_a_fixed_point(self):
+        best = ia.optimal_transform("best_of:4", beta=0.1)
+        kl, standard, inference = tilt(np.vectorize(best), 0.1, 4)
+        assert kl == pytest.approx(best.kl, abs=1e-6) and standard == pytest.approx(best.standard_win_rate, abs=1e-6)
+        assert inference == pytest.approx(best.win_rate, abs=1e-5)
+        # Φ*' = g(F)·g(u), with g(q) = 4·q³.
+        for u in (0.3, 0.8, 0.95):
+            slope = (best(u + 1e-5) - best(u - 1e-5)) / 2e-5
+            assert slope == pytest.approx(16 * best.cdf(u) ** 3 * u**3, rel=1e-4)
+
+    def test_table(self, rng):
+        best = ia.optimal_transform("best_of:4", kl=1.0)
+        assert best.kl == pytest.approx(1, abs=1e-9) and best.proof == "proved global"
+        table = best.table(1e-6)
+        u = rng.uniform(size=(1, 50))
+        exact = [best(x) for x in u[0]]
+        np.testing.assert_allclose(table(u)[0], exact, atol=1e-6 * (best(1.0) - best(0.0)))
+        z = rng.normal(size=(2, 64))
+        np.testing.assert_array_equal(ia.calibrate(z, z, transform=best), ia.calibrate(z, z, transform=table))
+
+    def test_bad_input(self):
+        for call, error in [
+            (lambda: ia.optimal_transform("best_of:4"), TypeError),
+            (lambda: ia.optimal_transform("best_of:4", beta=-1.0), ValueError),
+            (lambda: ia.optimal_transform("best_of:4", kl=0.0), ValueError),
+        ]:
+            with pytest.raises(error):
+                call()
+
+
+class TestNames:
+    def test_transforms(self, dtype):
+        u = np.linspace(0, 1, 9, dtype=dtype)
+        for name, phi in [("identity", lambda u: u), ("exponential:-5", lambda u: -np.exp(-5 * u)), ("power:3", lambda u: u**3)]:
+            t = ia.parse_transform(name)
+            assert t.name == name
+            np.testing.assert_allclose(t(u), phi(u), rtol=8 * np.finfo(dtype).eps, atol=1e-12)
+            assert t(u).dtype == dtype and t(0.5) == pytest.approx(phi(0.5))
+            h = 1e-6
+            assert t.derivative(0.5) == pytest.approx((phi(0.5 + h) - phi(0.5 - h)) / (2 * h), rel=1e-6)
+            again = pickle.loads(pickle.dumps(t))
+            assert again.name == name and (again(u) == t(u)).all()
+        for syntax, example, summary in ia.transform_names():
+            assert ia.parse_transform(example).name == example and summary
+
+    def test_tables(self):
+        t = ia.tabulated([0, 0.25, 1], [0, 1, 2], slopes=[1, 2, 0])
+        again = pickle.loads(pickle.dumps(t))
+        assert t.kinks() == [0.25] and again.name == t.name == "tabulated:3"
+        assert [again.value(x) for x in (0.0, 0.1, 0.25, 0.7)] == [t.value(x) for x in (0.0, 0.1, 0.25, 0.7)]
+        with pytest.raises(ValueError, match="must not be below"):
+            ia.tabulated([0, 1], [1, 0])
+        with pytest.raises(ValueError, match="in is|in\\[0\\]\\[0\\] is|in\\[0\\] is"):
+            t(np.array([1.5]))
+
+    def test_procedures(self):
+        p = ia.parse_procedure("best_of:4")
+        assert (p.name, p.samples_needed) == ("best_of:4", 4)
+        assert p.distortion(0.5) == 0.0625 and p.density(0.5) == 0.5
+        assert pickle.loads(pickle.dumps(p)).name == "best_of:4"
+        for syntax, example, summary in ia.procedure_names():
+            assert ia.parse_procedure(example).name == example and summary
+        for name in ("best_of", "best_of:x", "best_of:4:5", ""):
+            with pytest.raises(ValueError, match="parse_procedure"):
+                ia.parse_procedure(name)
+
+    def test_best_of_n_has_its_known_kl(self):
+        # Best-of-n of the base is the tilt by (n-1)·log u, with KL log n - (n-1)/n; its win rate is n/(n+1).
+        section = ia.plan("standard", beta=1 / 3, transforms=["logarithm"]).sections[0]
+        point = section["logarithm"].reached
+        assert point.kl == pytest.approx(math.log(4) - 3 / 4, abs=1e-9)
+        assert point.standard_win_rate == pytest.approx(4 / 5, abs=1e-9)
