@@ -12,9 +12,11 @@ namespace command {
 void add_calibrate(CLI::App& program);
 void add_win_rate(CLI::App& program);
 void add_compare(CLI::App& program);
+void add_curve(CLI::App& program);
 void add_evaluate(CLI::App& program);
 void add_hedge(CLI::App& program);
 void add_plan(CLI::App& program);
 void add_preferences(CLI::App& program);
+void add_rank(CLI::App& program);
 
 }  // namespace command

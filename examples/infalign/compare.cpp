@@ -15,6 +15,7 @@
 #include "estimand.hpp"
 #include "estimate_text.hpp"
 #include "failure.hpp"
+#include "infalign/statistics/multiple_tests.hpp"
 #include "left_out.hpp"
 #include "output_file.hpp"
 #include "printable.hpp"
@@ -38,7 +39,8 @@ struct compared_policy {
   std::string name;
   infalign::estimate own;
   infalign::estimate difference;
-  double p_value;  ///< NaN for a single prompt, of which the test says nothing
+  double p_value;                     ///< NaN for a single prompt, of which the test says nothing
+  double adjusted_p_value = p_value;  ///< for the number of policies
 };
 
 struct comparison {
@@ -80,6 +82,13 @@ comparison compare(const std::vector<reward_table>& policies, const reward_table
                               mean_over_prompts(difference, first.clusters, what.difference_range()),
                               p_value(difference, first.clusters)});
   }
+  std::vector<double> p_values;
+  for (const compared_policy& of : found.policies)
+    if (!std::isnan(of.p_value)) p_values.push_back(of.p_value);
+  if (p_values.size() == found.policies.size()) {
+    const std::vector<double> adjusted = infalign::holm_adjusted(p_values);
+    for (std::size_t i = 0; i < adjusted.size(); ++i) found.policies[i].adjusted_p_value = adjusted[i];
+  }
   return found;
 }
 
@@ -104,7 +113,7 @@ std::string report_json(const compare_options& chosen, const estimand& what, con
       json_object row;
       row.add("name", of.name).add("policy", side(of.own));
       add_difference(row, of);
-      rows += (rows.empty() ? "" : ", ") + row.add("p_value", of.p_value).text();
+      rows += (rows.empty() ? "" : ", ") + row.add("p_value", of.p_value).add("adjusted_p_value", of.adjusted_p_value).text();
     }
     all.add("baseline", side(found.baseline)).add_raw("policies", "[" + rows + "]");
   }
@@ -122,7 +131,7 @@ text_table report_table(const compare_options& chosen, const estimand& what, con
   };
   std::vector<std::string> header{"", what.title(), "s.e.", interval};
   const bool several = found.policies.size() > 1;
-  if (several) header.insert(header.end(), {"difference", "s.e.", interval, "p-value"});
+  if (several) header.insert(header.end(), {"difference", "s.e.", interval, "p-value", "adjusted"});
   text_table table(header);
   const auto add = [&](const std::string& name, const infalign::estimate& own, std::vector<std::string> more) {
     std::vector<std::string> row = cells(own);
@@ -133,7 +142,7 @@ text_table report_table(const compare_options& chosen, const estimand& what, con
   };
   for (const compared_policy& of : found.policies) {
     std::vector<std::string> more = cells(of.difference);
-    more.push_back(std::isnan(of.p_value) ? "–" : fmt::format("{:.3g}", of.p_value));
+    for (const double p : {of.p_value, of.adjusted_p_value}) more.push_back(std::isnan(p) ? "–" : fmt::format("{:.3g}", p));
     add(of.name, of.own, several ? more : std::vector<std::string>{});
   }
   add(chosen.baseline, found.baseline, {});
@@ -146,7 +155,8 @@ std::string report(const compare_options& chosen, const estimand& what, const co
   const double p = found.policies.front().p_value;
   std::string below = fmt::format("{} prompt{}, ", found.prompts, found.prompts == 1 ? "" : "s");
   if (found.policies.size() > 1)
-    below += fmt::format("differences from {}; each two-sided p-value is for itself\n", excerpt(chosen.baseline));
+    below += fmt::format("differences from {}; two-sided p-values, each for itself and adjusted for their number\n",
+                         excerpt(chosen.baseline));
   else
     below += std::isnan(p) ? "no p-value\n" : fmt::format("two-sided p-value {:.3g}\n", p);
   return report_table(chosen, what, found).text() + below + clusters_text(chosen.records, found.baseline) +
@@ -185,7 +195,9 @@ constexpr const char* explanation =
     "choices of their signs that give a sum as far from 0: exact for up to 20 differences, by 99,999 random choices above. It\n"
     "asks whether the policies differ at all. The interval asks by how much, and allows for prompts that were not seen, so it\n"
     "may hold 0 where the p-value is small. All files must hold the same prompts.\n"
-    "Several policies are each compared with the baseline; of many p-values the smallest is small by chance.\n"
+    "Several policies are each compared with the baseline; of many p-values the smallest is small by chance, so they are "
+    "given\n"
+    "adjusted for their number as well (Holm): of those below 5 %, one is wrong in at most 5 % of comparisons.\n"
     "Where prompts come in clusters, --cluster FIELD names them: errors are by cluster, and the signs of a cluster flip "
     "together.\n"
     "\n";

@@ -47,6 +47,8 @@ int main(int argc, char** argv) {
   command::add_preferences(program);
   command::add_evaluate(program);
   command::add_hedge(program);
+  command::add_curve(program);
+  command::add_rank(program);
   try {
     program.parse(argc, argv);
     return 0;

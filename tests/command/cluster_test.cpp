@@ -151,6 +151,6 @@ TEST_CASE("several policies: each as if it were compared alone") {
   CHECK(lines[0].find("difference") != std::string::npos);
   CHECK(lines[1].rfind("a.jsonl  0.", 0) == 0);
   CHECK(lines[3].rfind("e.jsonl  0.5000", 0) == 0);
-  CHECK(lines[4] == "40 prompts, differences from e.jsonl; each two-sided p-value is for itself");
+  CHECK(lines[4] == "40 prompts, differences from e.jsonl; two-sided p-values, each for itself and adjusted for their number");
   CHECK(files.work.infalign("compare --policy a.jsonl - --baseline - --estimand pass@1").code == 2);
 }

@@ -93,6 +93,10 @@ TEST_CASE("help answers what users ask") {
            "--missing skip"});                                                                       // missing rewards
   check("win-rate", {"ties count one half", "the standard error is that\nof a mean over prompts, in the unit of the estimate",
                      "--estimand pass@5", "are for infalign preferences"});
+  check("curve",
+        {"estimated without bias from the same samples", "--extrapolate 1000,10000", "Where they differ, trust neither"});
+  check("rank", {"A tie counts as half a win of either", "odds of ten to one", "--prior 1"});
+  check("compare", {"adjusted for their number"});
   check("hedge", {"served, and its true reward is what counts", "ties one half", "cluster with --cluster FIELD"});
   // How an AlpacaEval figure is reproduced, and in what unit its error is.
   check("preferences", {"infalign preferences annotations.json --prompt-field instruction --preference-range 1:2",

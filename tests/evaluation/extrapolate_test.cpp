@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -63,6 +64,7 @@ outcome cover(double a, double b, int prompts, index_t samples, double target, i
   int done = 0;
   for (int r = 0; r < data_sets; ++r) {
     const counts of = simulate(a, b, prompts, samples, generator);
+    if (std::count(of.successes.begin(), of.successes.end(), 0) == prompts) continue;  // which is refused
     const auto rate = infalign::fit_beta_rates(of.samples, of.successes).pass_at(target);
     const auto i = rate.interval(), j = by_power_law(of, target).interval();
     found.beta += i.low <= exact && exact <= i.high ? 1 : 0;

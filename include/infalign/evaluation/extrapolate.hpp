@@ -133,9 +133,9 @@ INFALIGN_KEYED inline bool climb(double& x, double& y, beta_likelihood& at, span
 /// easy and hard prompts the miss rate falls like `N^{-α}`, which is the power law of repeated attempts.
 ///
 /// - Shapes: `samples` P ≥ 2 numbers, how many samples each prompt has, `successes` as many, how many of them succeeded.
-/// - Coverage of 95 % intervals of `pass_at(10'000)` from simulated Beta rates and up to 1,000 samples a prompt: see
-///   tests/evaluation/extrapolate_test.cpp; at least 0.93 from 50 prompts on. It rests on the shape of the Beta distribution near 0: two
-///   kinds of prompts of which one never succeeds are none; compare `extrapolate_power_law`.
+/// - Coverage of 95 % intervals of `pass_at(10'000)` from rates that are Beta distributed, in 1000 data sets of 20, 50 or 200 prompts with
+///   100 or 1000 samples each: 0.939 to 0.979 for Beta(0.15, 2) and Beta(0.3, 10) (tests/evaluation/extrapolate_test.cpp). It rests on
+///   the shape of the distribution near 0: two kinds of prompts of which one never succeeds have none; compare `extrapolate_power_law`.
 /// - Cost: some dozens of passes over the counts, 0.5 µs a prompt each.
 /// - Errors: `shape_error`; `domain_error` for counts that are none, or if no prompt or every sample succeeded: then the largest
 ///   likelihood is at no finite α and β.
@@ -183,6 +183,9 @@ INFALIGN_KEYED inline bool climb(double& x, double& y, beta_likelihood& at, span
 /// The success rate at `target` attempts by the power law `-log rate(N) = a·N^{-b}`: a straight line through
 /// `(log N, log(-log rate))`, fitted to the mean curve over prompts. The error over prompts is that of the delta method; the model's is
 /// the difference to the prediction from the points of the second half, since a curve that bends shows it there first.
+///
+/// In the same data sets its intervals held in 0.970 to 0.996 for Beta(0.3, 10), and in 0.58 to 0.975 for Beta(0.15, 2), whose curve is no
+/// power law until much later: more prompts then make it surer of the wrong value. Where it and `fit_beta_rates` differ, trust neither.
 ///
 /// - Shapes: `curve` the state of the prompts' values at N (columns of `expected_reward_curve`, say), `attempts` the K ≥ 4 increasing N.
 /// - Errors: `shape_error`; `domain_error` for attempts that do not increase, a mean rate that is 0 or 1, or a target below the last N.

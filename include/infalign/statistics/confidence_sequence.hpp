@@ -74,8 +74,15 @@ INFALIGN_KEYED inline confidence_interval stretched(double low, double high, qua
 /// as its conditional mean is the same. With values scaled to [0, 1], bets `λ_t` that depend on the past alone, and
 /// `ψ(λ) = (-log(1 - λ) - λ)/4`, it is `Σλx/Σλ ± (log(2/α) + Σ 4(x_t - m_{t-1})²·ψ(λ_t))/Σλ`.
 ///
-/// Three times as wide as a fixed-n interval at some hundred values, about 1.6 times from ten thousand on; `betting_sequence` is
-/// tighter, and larger.
+/// Widths of 95 % intervals of rates, and in how many of 1000 streams (100 of 10,000 values) they ever missed; beside it
+/// `betting_sequence`, and the fixed-n interval of `estimate`, looked at after each value (tests/statistics/resampling_test.cpp):
+///
+///     rate, values     this           betting        fixed-n, watched
+///     0.5,     100     0.345 (0.008)  0.317 (0.029)  0.195 (0.230)
+///     0.5,    1000     0.125 (0.008)  0.132 (0.035)  0.062 (0.434)
+///     0.5,  10,000     0.049 (0.000)  0.054 (0.010)  0.020 (0.580)
+///     0.9,     100     0.209 (0.002)  0.176 (0.013)  0.123 (0.161)
+///     0.9,    1000     0.070 (0.014)  0.070 (0.032)  0.037 (0.383)
 ///
 /// - Memory: trivially copyable, 96 bytes. Cost: two logarithms and a root a value.
 /// - Merging: states of separate streams add up, in any order, to 1e-12. The result is valid for the streams together, watched at any
@@ -128,7 +135,7 @@ class empirical_bernstein_sequence {
 
 /// The betting confidence sequence of a mean of values in a range, with the same promise. For each of 512 cells of the range it keeps
 /// the capital of a gambler who bets that the mean is higher than the cell's edge, and of one who bets that it is lower; edges at which
-/// one has multiplied his stake by 2/α are excluded. The interval is that of the edges that are left, one cell wider on either side, so
+/// one has multiplied his stake by 2/α are excluded. It is the narrower one for up to some hundred values; later its cells cost more. The interval is that of the edges that are left, one cell wider on either side, so
 /// that cells cost no validity.
 ///
 /// - Memory: trivially copyable, 8 KB. Cost: about a thousand logarithms a value, 10 µs: for prompts, not for tokens.

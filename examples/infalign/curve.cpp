@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// `infalign curve`: win rate, expected reward or pass@N for every N at once, and pass@N beyond what was sampled.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "commands.hpp"
+#include "estimate_text.hpp"
+#include "failure.hpp"
+#include "infalign/backend/simd.hpp"
+#include "infalign/core/binomial.hpp"
+#include "infalign/evaluation/curve.hpp"
+#include "infalign/evaluation/extrapolate.hpp"
+#include "left_out.hpp"
+#include "output_file.hpp"
+#include "prompt_mean.hpp"
+#include "record_options.hpp"
+#include "reward_table.hpp"
+#include "shared_options.hpp"
+#include "text_table.hpp"
+
+namespace command {
+
+namespace {
+
+using infalign::index_t;
+
+struct curve_options : report_options {
+  record_options records;
+  std::string policy, reference;
+  std::string reference_serves = "same";
+  bool worst = false;
+  index_t most = 0;  ///< 0 for as many as the smallest prompt allows, at most 64
+  std::string short_prompts = "error";
+  std::vector<std::string> extrapolate;
+};
+
+/// A success rate beyond the samples, by the two models.
+struct beyond {
+  double attempts;
+  infalign::extrapolated_rate beta, power;
+};
+
+struct curve_report {
+  std::size_t prompts;
+  std::vector<infalign::estimate> steps;  ///< N = 1 …
+  std::vector<beyond> beyond_samples;
+  left_out without;
+};
+
+index_t fewest(const reward_table& table) {
+  index_t n = table.count(0);
+  for (std::size_t p = 1; p < table.prompts.size(); ++p) n = std::min(n, table.count(p));
+  return n;
+}
+
+/// The reference with its prompts in the order of the policy.
+reward_table in_order_of(const reward_table& policy, const reward_table& reference) {
+  std::vector<std::uint32_t> partners;
+  for (std::size_t p = 0; p < policy.prompts.size(); ++p) {
+    const auto partner = reference.prompts.find(policy.prompts.id(p));
+    if (!partner)
+      fail("{}:{}: prompt {} has no reference in {}", policy.name, policy.first_line[p], policy.prompts.shown(p),
+           reference.name);
+    partners.push_back(*partner);
+  }
+  return subset(reference, partners);
+}
+
+void expect_samples(const reward_table& table, index_t needed) {
+  for (std::size_t p = 0; p < table.prompts.size(); ++p)
+    if (table.count(p) < needed)
+      fail("{}:{}: prompt {} has {} rewards, fewer than the {} of --most (--short skip leaves it out)", table.name,
+           table.first_line[p], table.prompts.shown(p), table.count(p), needed);
+}
+
+bool is_pass(double reward) {
+  return reward == 0 || reward == 1;
+}
+
+std::vector<beyond> extrapolated(const reward_table& policy, const std::vector<double>& targets) {
+  if (targets.empty()) return {};
+  std::vector<index_t> samples, successes;
+  for (std::size_t p = 0; p < policy.prompts.size(); ++p) {
+    samples.push_back(policy.count(p));
+    const auto rewards = policy.groups()[static_cast<index_t>(p)];
+    successes.push_back(std::count(rewards.begin(), rewards.end(), 1.0));
+    if (!std::all_of(rewards.begin(), rewards.end(), is_pass))
+      fail("{}:{}: prompt {} has a reward other than 0 and 1, but --extrapolate takes passes", policy.name,
+           policy.first_line[p], policy.prompts.shown(p));
+  }
+  std::vector<double> attempts;
+  for (index_t n = 1; n <= fewest(policy); n *= 2) attempts.push_back(static_cast<double>(n));
+  infalign::mean_covariance curve(static_cast<index_t>(attempts.size()));
+  std::vector<double> point(attempts.size());
+  for (std::size_t p = 0; p < samples.size(); ++p) {
+    for (std::size_t i = 0; i < attempts.size(); ++i)
+      point[i] = 1 - infalign::choose_ratio(samples[p] - successes[p], samples[p], static_cast<index_t>(attempts[i]));
+    curve.add(point);
+  }
+  const infalign::beta_rates rates = infalign::fit_beta_rates(samples, successes);
+  std::vector<beyond> all;
+  for (const double n : targets)
+    all.push_back({n, rates.pass_at(n),
+                   attempts.size() < 4 || n < attempts.back()
+                       ? infalign::extrapolated_rate{std::nan(""), infalign::infinity<double>, 0, 0}
+                       : infalign::extrapolate_power_law(curve, attempts, n)});
+  return all;
+}
+
+std::string curve_title(const curve_options& chosen) {
+  if (!chosen.reference.empty()) return "win rate";
+  return "expected reward";
+}
+
+std::string report_json(const curve_options& chosen, const curve_report& of) {
+  json_object found;
+  found.add("prompts", static_cast<long long>(of.prompts));
+  if (!chosen.records.cluster_field.empty()) found.add("clusters", static_cast<long long>(of.steps.front().count));
+  std::string steps, more;
+  for (std::size_t i = 0; i < of.steps.size(); ++i) {
+    json_object step;
+    step.add("n", static_cast<long long>(i + 1)).add("value", of.steps[i].value);
+    add_error(step, of.steps[i], chosen.level);
+    steps += (i == 0 ? "" : ", ") + step.text();
+  }
+  for (const beyond& b : of.beyond_samples) {
+    json_object model;
+    model.add("n", b.attempts);
+    for (const auto& [name, rate] : {std::pair{"beta_rates", b.beta}, {"power_law", b.power}}) {
+      const auto interval = rate.interval(chosen.level);
+      model.add(name,
+                json_object()
+                    .add("value", rate.value)
+                    .add_raw("confidence_interval", fmt::format("[{}, {}]", number(interval.low), number(interval.high))));
+    }
+    more += (more.empty() ? "" : ", ") + model.text();
+  }
+  found.add("of", std::string(chosen.worst ? "worst" : "best")).add_raw("curve", "[" + steps + "]");
+  if (!more.empty()) found.add_raw("extrapolated", "[" + more + "]");
+  add_left_out(found, of.without);
+  return found.add("level", chosen.level).text() + '\n';
+}
+
+std::string report(const curve_options& chosen, const curve_report& of) {
+  if (chosen.json) return report_json(chosen, of);
+  const std::string interval = fmt::format("{:g} % interval", 100 * chosen.level);
+  text_table table({"N", curve_title(chosen), "s.e.", interval});
+  const std::size_t last = of.steps.size();
+  for (std::size_t n = 1; n <= last; n = n == last ? last + 1 : std::min(2 * n, last)) {
+    const infalign::estimate& e = of.steps[n - 1];
+    table.add({std::to_string(n), value_text(e), error_text(e), interval_text(e, chosen.level)});
+  }
+  std::string below = fmt::format("{} prompt{}, {} of N samples is served\n", of.prompts, of.prompts == 1 ? "" : "s",
+                                  chosen.worst ? "the worst" : "the best");
+  if (!of.beyond_samples.empty()) {
+    text_table more({"N", "Beta rates", interval, "power law", interval});
+    for (const beyond& b : of.beyond_samples) {
+      const auto i = b.beta.interval(chosen.level), j = b.power.interval(chosen.level);
+      const bool none = std::isnan(b.power.value);
+      more.add({number(b.attempts), fmt::format("{:.4f}", b.beta.value), fmt::format("{:.4f} … {:.4f}", i.low, i.high),
+                none ? "–" : fmt::format("{:.4f}", b.power.value), none ? "–" : fmt::format("{:.4f} … {:.4f}", j.low, j.high)});
+    }
+    below += "extrapolated:\n" + more.text();
+  }
+  return table.text() + below + clusters_text(chosen.records, of.steps.front()) + left_out_text(of.without);
+}
+
+/// The mean of every step over prompts.
+std::vector<infalign::estimate> means(const std::vector<double>& curve, index_t steps, const reward_table& policy,
+                                      infalign::quantity_range range) {
+  std::vector<infalign::estimate> all;
+  std::vector<double> column(policy.prompts.size());
+  for (index_t i = 0; i < steps; ++i) {
+    for (std::size_t p = 0; p < column.size(); ++p)
+      column[p] = curve[p * static_cast<std::size_t>(steps) + static_cast<std::size_t>(i)];
+    all.push_back(mean_over_prompts(column, policy.clusters, range));
+  }
+  return all;
+}
+
+void run(const curve_options& chosen) {
+  check_level(chosen.level);
+  check(chosen.records);
+  const bool of_win_rates = !chosen.reference.empty(), same = chosen.reference_serves == "same";
+  if (chosen.most < 0) throw usage_failure("--most must be at least 1");
+  if (of_win_rates && !chosen.extrapolate.empty()) throw usage_failure("--extrapolate: is for passes, not for win rates");
+  if (chosen.worst && !chosen.extrapolate.empty())
+    throw usage_failure("--extrapolate: is for the best of N, not for the worst");
+  if (chosen.policy == "-" && chosen.reference == "-")
+    throw usage_failure("--policy and --reference: only one of them can be standard input");
+  const std::vector<double> targets = positive_numbers("--extrapolate", chosen.extrapolate);
+  reward_table policy = read_rewards(chosen.policy, chosen.records);
+  reward_table reference = of_win_rates ? read_rewards(chosen.reference, chosen.records.without_cluster()) : reward_table();
+  curve_report of{};
+  of.without.missing_rewards = policy.missing + reference.missing;
+  const index_t base_needs = of_win_rates ? (same ? chosen.most : 1) : 0;
+  if (chosen.short_prompts == "skip")
+    of.without.short_prompts =
+        of_win_rates ? drop_short_prompts(std::array<required, 2>{
+                           {{&policy, std::max<index_t>(chosen.most, 1)}, {&reference, std::max<index_t>(base_needs, 1)}}})
+                     : drop_short_prompts(std::array<required, 1>{{{&policy, std::max<index_t>(chosen.most, 1)}}});
+  if (of_win_rates) reference = in_order_of(policy, reference);
+  constexpr index_t usual = 64;
+  const index_t all = of_win_rates && same ? std::min(fewest(policy), fewest(reference)) : fewest(policy);
+  const index_t steps = chosen.most > 0 ? chosen.most : std::max<index_t>(std::min(usual, all), 1);
+  expect_samples(policy, steps);
+  if (of_win_rates) expect_samples(reference, same ? steps : 1);
+  std::vector<double> curve(policy.prompts.size() * static_cast<std::size_t>(steps));
+  const infalign::rows<double> out(curve.data(), static_cast<index_t>(policy.prompts.size()), steps);
+  const auto served = chosen.worst ? infalign::curve_of::worst : infalign::curve_of::best;
+  infalign::simd on;
+  if (of_win_rates)
+    infalign::win_rate_curve(on, policy.groups(), reference.groups(), out, served,
+                             same ? infalign::curve_base::same : infalign::curve_base::one_sample);
+  else
+    infalign::expected_reward_curve(on, policy.groups(), out, served);
+  const bool rates = of_win_rates || std::all_of(policy.rewards.begin(), policy.rewards.end(), is_pass);
+  of.prompts = policy.prompts.size();
+  of.steps = means(curve, steps, policy, rates ? infalign::win_rate_range : infalign::quantity_range{});
+  of.beyond_samples = extrapolated(policy, targets);
+  write_output("-", report(chosen, of));
+}
+
+constexpr const char* explanation =
+    "With --reference the win rate against it, otherwise the expected reward, which is pass@N for rewards of 0 and 1. Every N "
+    "is\n"
+    "estimated without bias from the same samples, as infalign win-rate estimates one; neighbouring N therefore err together.\n"
+    "--worst serves the worst of N. The reference serves the best (or worst) of N as well, or with --reference-serves one a\n"
+    "single sample.\n"
+    "\n"
+    "--extrapolate 1000,10000 says what passes will be at more attempts than were sampled, by two models that share no "
+    "assumption:\n"
+    "prompts whose success rates have a Beta distribution, and a power law for the mean. Their intervals hold the error over\n"
+    "prompts; that of the power law also how much its second half disagrees with the whole. Where they differ, trust neither.\n"
+    "\n";
+
+constexpr const char* examples =
+    "Examples:\n"
+    "  infalign curve --policy policy.jsonl --reference base.jsonl --most 16\n"
+    "  infalign curve --policy attempts.jsonl --extrapolate 1000,10000 --cluster source --json\n"
+    "  infalign curve --policy policy.jsonl --worst --most 8";
+
+}  // namespace
+
+void add_curve(CLI::App& program) {
+  CLI::App* const command = program.add_subcommand(
+      "curve", "Win rate, expected reward or pass@N for every N at once, and pass@N beyond the samples.");
+  const auto chosen = std::make_shared<curve_options>();
+  command->add_option("--policy", chosen->policy, "Rewards of samples of the policy; - for standard input")->required();
+  command->add_option("--reference", chosen->reference, "Rewards of samples of the reference policy, for win rates");
+  command->add_option("--reference-serves", chosen->reference_serves, "same: of N samples as well; one: a single sample")
+      ->check(CLI::IsMember({"same", "one"}))
+      ->capture_default_str();
+  command->add_flag("--worst", chosen->worst, "The worst of N is served, not the best");
+  command->add_option("--most", chosen->most, "The largest N (default: the fewest samples of a prompt, at most 64)");
+  command->add_option("--extrapolate", chosen->extrapolate, "Numbers of attempts beyond the samples, X,X,…");
+  add_record_options(*command, chosen->records);
+  add_short(*command, chosen->short_prompts);
+  add_cluster(*command, chosen->records);
+  add_report(*command, *chosen);
+  command->footer(records_help() + explanation + examples);
+  command->callback([chosen] { run(*chosen); });
+}
+
+}  // namespace command
