@@ -21,6 +21,8 @@ class logits_calls {
     compute_token_statistics(
         on, batch, token_statistics<T, space>{{}, statistics_[0].span(), statistics_[1].span(), statistics_[2].span()});
     read_logits(on, batch, {.kl = true, .entropy = true}, states_.span());
+    compute_token_statistics(on, batch.scaled(0.8).soft_capped(1.5),
+                             token_statistics<T, space>{{}, {}, statistics_[3].span(), {}});
     finish_rows(on, {.kl = true, .entropy = true}, states_.span(), rows_.span());
     write_logit_gradient(on, batch, rows_.span(), coefficients_.span(), gradient_.rows(tokens, vocabulary));
   }
@@ -47,7 +49,7 @@ class logits_calls {
 
   array<T> logits_{normal_values<T>(tokens * vocabulary, 5)}, base_{normal_values<T>(tokens * vocabulary, 6)};
   array<std::int32_t> ids_{token_ids()};
-  std::vector<array<T>> statistics_ = std::vector<array<T>>(3, array<T>(tokens));
+  std::vector<array<T>> statistics_ = std::vector<array<T>>(4, array<T>(tokens));
   array<row_state> states_ = array<row_state>(tokens);
   array<row_statistics> rows_ = array<row_statistics>(tokens);
   array<row_coefficients> coefficients_ = array<row_coefficients>(tokens, row_coefficients{0.7, 0.1, -0.2});

@@ -67,6 +67,14 @@ TEST_CASE_TEMPLATE("REINFORCE equals PyTorch", C, INFALIGN_CONFIGURATIONS) {
   run(true, {beta, eta, autograd::scale}, autograd::reinforce_all);
 }
 
+TEST_CASE_TEMPLATE("REINFORCE of capped and scaled logits equals PyTorch", C, INFALIGN_CONFIGURATIONS) {
+  typename C::backend on = C::make_backend();
+  test::loaded_batch<C> batch(reference_batch<C>());
+  policy_gradient(on, infalign::reinforce{}, batch.with_base().scaled(1 / autograd::temperature).soft_capped(autograd::cap),
+                  batch.advantages.span(), {beta, eta, autograd::scale}, batch.statistics(), batch.gradient());
+  check_close(batch.gradient_values.host(), autograd::mapped_all);
+}
+
 TEST_CASE_TEMPLATE("the clipped surrogate equals PyTorch", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   typename C::backend on = C::make_backend();

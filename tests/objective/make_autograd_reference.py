@@ -14,6 +14,7 @@ import pathlib
 import torch
 
 TOKENS, COLUMNS = 5, 37
+TEMPERATURE, CAP = 0.625, 3.0
 BETA, ETA, SCALE, CLIP_LOW, CLIP_HIGH = 0.25, 0.125, 0.5, 0.2, 0.25
 OFFSETS = [0, 2, 2, 5]  # rollouts of 2, 0 and 3 tokens
 
@@ -71,7 +72,19 @@ def sequence(l):
     return SCALE * total
 
 
+def mapped(x):
+    return CAP * torch.tanh(x / CAP) / TEMPERATURE
+
+
+def mapped_reinforce(l):
+    log_p, log_q = torch.log_softmax(mapped(l), 1), torch.log_softmax(mapped(base.to(l.dtype)), 1)
+    kl, entropy = (log_p.exp() * (log_p - log_q)).sum(1), -(log_p.exp() * log_p).sum(1)
+    log_prob = log_p.gather(1, ids[:, None])[:, 0]
+    return SCALE * (-advantages.to(l.dtype) * log_prob + BETA * kl - ETA * entropy).sum()
+
+
 CASES = {
+    "mapped_all": mapped_reinforce,
     "reinforce": lambda l: reinforce(l, 0, 0, 1),
     "reinforce_kl": lambda l: reinforce(l, BETA, 0, 1),
     "reinforce_entropy": lambda l: reinforce(l, 0, ETA, 1),
@@ -113,6 +126,7 @@ parts = [
     "",
     f"inline constexpr int tokens = {TOKENS}, columns = {COLUMNS};",
     f"inline constexpr double beta = {BETA}, eta = {ETA}, scale = {SCALE}, clip_low = {CLIP_LOW}, clip_high = {CLIP_HIGH};",
+    f"inline constexpr double temperature = {TEMPERATURE}, cap = {CAP};",
     "",
     array("ids", ids.tolist(), "std::int32_t"),
     array("rollout_offsets", OFFSETS, "std::int64_t"),

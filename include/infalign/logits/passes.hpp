@@ -35,8 +35,8 @@ struct read_kernel {
   INFALIGN_HD void operator()(Team& team, index_t t) const {
     if (batch.tokens.ignores(t)) return team.once([&] { states[t] = row_state{}; });
     kept_exponentials<compute_t<L>> none;
-    const row_state state =
-        read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t], none);
+    const row_state state = read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(),
+                                            batch.tokens[t], none, batch.map);
     team.once([&] { states[t] = state; });
   }
 };
@@ -64,7 +64,7 @@ struct gradient_kernel {
   INFALIGN_HD void operator()(Team& team, index_t t) const {
     if (batch.tokens.ignores(t) || weights[t] == 0) return clear_row(team, gradient[t].data(), gradient.columns());
     write_gradient<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t],
-                          statistics[t], coefficients[t], kept_exponentials<compute_t<L>>{}, gradient[t].data());
+                          statistics[t], coefficients[t], kept_exponentials<compute_t<L>>{}, gradient[t].data(), batch.map.cap);
   }
 };
 

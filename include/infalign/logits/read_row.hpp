@@ -39,7 +39,7 @@ namespace detail {
 INFALIGN_HD inline void add_chunk(row_state& state, const chunk_sums& s) {
   state.policy.sum += s.sum;
   state.base.sum += s.base_sum;
-  state.entropy.add(s.entropy, state.policy.origin());
+  state.entropy.add(s.entropy, state.policy.origin(), state.scale);
   state.weighted_ratio += s.weighted_ratio;
   state.divergence += s.divergence;
 }
@@ -52,6 +52,57 @@ INFALIGN_HD inline double excess_of_ratio(const row_state& state) {
   return mean * mean > 16 * s.kl && mean * mean > 1e-12 ? mean : 0;
 }
 
+template <class Terms, class Team, class L>
+INFALIGN_NOINLINE INFALIGN_HD row_state read_row_as(Team& team, const L* row, const L* base, index_t columns, index_t token,
+                                                    kept_exponentials<compute_t<L>>& kept, const logit_map& map) {
+  using T = compute_t<L>;
+  constexpr index_t chunk = Team::template chunk<T>();
+  row_state state;
+  state.scale = map.scale;
+  const auto raise = [&](double top, double base_top) {
+    if (Terms::kl && !state.has_mass()) {
+      shifted_sum policy = state.policy, of_base = state.base;
+      policy.raise_to(top, state.scale);
+      of_base.raise_to(base_top, state.scale);
+      // More often than not, the largest logits of both are the same token's.
+      state.centre = policy.origin() - of_base.origin();
+    }
+    state.raise_to(top, base_top);
+  };
+  const index_t head = columns < chunk ? columns : chunk;
+  raise(chunk_maximum<Terms, T>(team, row, head, map.cap), Terms::kl ? chunk_maximum<Terms, T>(team, base, head, map.cap) : 0);
+  for (index_t begin = 0; begin < columns; begin += chunk) {
+    const auto sum = [&] {
+      const index_t n = columns - begin < chunk ? columns - begin : chunk;
+      return sum_chunk<Terms, T>(team, row + begin, Terms::kl ? base + begin : nullptr, n, state, map.cap,
+                                 kept.values != nullptr ? kept.values + begin : nullptr);
+    };
+    chunk_sums s = sum();
+    const bool rises = state.policy.is_far_below(s.top, state.scale);
+    const bool base_rises = Terms::kl && state.base.is_far_below(s.base_top, state.scale);
+    if (rises || base_rises) {
+      if (rises && state.policy.sum > 0) kept.values = nullptr;  // what was kept is measured from the old shift
+      raise(rises ? s.top : state.policy.shift, base_rises ? s.base_top : state.base.shift);
+      s = sum();
+    }
+    row_state next = state;
+    add_chunk(next, s);
+    if (const double excess = Terms::kl ? excess_of_ratio(next) : 0; excess != 0) {
+      state.recentre(state.centre - excess / state.scale);
+      next = state;
+      add_chunk(next, sum());
+    }
+    state = next;
+  }
+  kept.origin = state.policy.origin();
+  if (token >= 0) {
+    const soft_cap<Terms::mapped, double> capped(map.cap);
+    state.token_logit = capped(static_cast<double>(static_cast<T>(row[token])));
+    if constexpr (Terms::kl) state.token_base_logit = capped(static_cast<double>(static_cast<T>(base[token])));
+  }
+  return state;
+}
+
 }  // namespace detail
 
 /// Reads `columns` of a row in one pass, and with `Terms::kl` those of the base policy's row. Each logit comes from memory
@@ -61,53 +112,12 @@ INFALIGN_HD inline double excess_of_ratio(const row_state& state) {
 /// The shift is the maximum of the first chunk. A chunk that reaches far above it, which is rare, raises the shift and is
 /// summed again. So is one that shows that the centre of the log-ratios lies off (see `row_state`). Sums are taken in the lanes
 /// over a chunk, and in `double` across chunks. -inf is a masked column; NaN and +inf give NaN.
+/// With a soft cap, `logit` stands for the capped logit wherever a state or statistics name one.
 template <class Terms, class Team, class L>
-INFALIGN_NOINLINE INFALIGN_HD row_state read_row(Team& team, const L* row, const L* base, index_t columns, index_t token,
-                                                 kept_exponentials<compute_t<L>>& kept) {
-  using T = compute_t<L>;
-  constexpr index_t chunk = Team::template chunk<T>();
-  row_state state;
-  const auto raise = [&](double top, double base_top) {
-    if (Terms::kl && !state.has_mass()) {
-      shifted_sum policy = state.policy, of_base = state.base;
-      policy.raise_to(top);
-      of_base.raise_to(base_top);
-      // More often than not, the largest logits of both are the same token's.
-      state.centre = policy.origin() - of_base.origin();
-    }
-    state.raise_to(top, base_top);
-  };
-  const index_t head = columns < chunk ? columns : chunk;
-  raise(detail::chunk_maximum<T>(team, row, head), Terms::kl ? detail::chunk_maximum<T>(team, base, head) : 0);
-  for (index_t begin = 0; begin < columns; begin += chunk) {
-    const auto sum = [&] {
-      const index_t n = columns - begin < chunk ? columns - begin : chunk;
-      return detail::sum_chunk<Terms, T>(team, row + begin, Terms::kl ? base + begin : nullptr, n, state,
-                                         kept.values != nullptr ? kept.values + begin : nullptr);
-    };
-    detail::chunk_sums s = sum();
-    const bool rises = state.policy.is_far_below(s.top);
-    const bool base_rises = Terms::kl && state.base.is_far_below(s.base_top);
-    if (rises || base_rises) {
-      if (rises && state.policy.sum > 0) kept.values = nullptr;  // what was kept is measured from the old shift
-      raise(rises ? s.top : state.policy.shift, base_rises ? s.base_top : state.base.shift);
-      s = sum();
-    }
-    row_state next = state;
-    detail::add_chunk(next, s);
-    if (const double excess = Terms::kl ? detail::excess_of_ratio(next) : 0; excess != 0) {
-      state.recentre(state.centre - excess);
-      next = state;
-      detail::add_chunk(next, sum());
-    }
-    state = next;
-  }
-  kept.origin = state.policy.origin();
-  if (token >= 0) {
-    state.token_logit = static_cast<double>(static_cast<compute_t<L>>(row[token]));
-    if constexpr (Terms::kl) state.token_base_logit = static_cast<double>(static_cast<compute_t<L>>(base[token]));
-  }
-  return state;
+INFALIGN_HD row_state read_row(Team& team, const L* row, const L* base, index_t columns, index_t token,
+                               kept_exponentials<compute_t<L>>& kept, const logit_map& map = {}) {
+  if (map.is_identity()) return detail::read_row_as<Terms>(team, row, base, columns, token, kept, map);
+  return detail::read_row_as<mapped_terms<Terms>>(team, row, base, columns, token, kept, map);
 }
 
 }  // namespace infalign

@@ -14,7 +14,7 @@
 namespace infalign {
 
 /// Coefficients of the gradient of one row, for the loss `-w·log π(a) + β·KL - η·H` of its token `a`:
-/// `dL/dl_j = p_j·[w + β·(log p_j - log q_j - KL) + η·(log p_j + H)] - w·1{j = a}`.
+/// `dL/dl_j = p_j·[w + β·(log p_j - log q_j - KL) + η·(log p_j + H)] - w·1{j = a}`, times the derivative of `logit_map`.
 struct row_coefficients {
   double score = 0;    ///< `w`, minus the derivative of the loss by log π(a)
   double kl = 0;       ///< `β`, its derivative by the KL
@@ -31,24 +31,24 @@ INFALIGN_HD inline bool has_gradient(const row_statistics& s, const row_coeffici
   return has_distribution && has_coefficients && (c.kl == 0 || !not_finite(s.kl));
 }
 
-/// The gradient but for the term of the sampled token, for scalars or batches, with its constants at hand. It is 0 where p is
-/// 0, whatever the logarithms are.
+/// The gradient by the capped logits but for the term of the sampled token, for scalars or batches, with its constants at hand. It
+/// is 0 where p is 0, whatever the logarithms are.
 template <class Terms, class V>
 struct gradient_formula {
-  precise_minus<V> log_p;
+  precise_minus<Terms::mapped, V> log_p;
   V score;
   V kl_weight;
-  log_ratio<V> below_mean_ratio;
+  log_ratio<Terms::mapped, V> below_mean_ratio;
   V entropy_weight;
-  precise_minus<V> above_mean_logit;
+  precise_minus<Terms::mapped, V> above_mean_logit;
 
   INFALIGN_HD gradient_formula(const row_statistics& s, const row_coefficients& c)
-      : log_p(s.shift, s.log_sum),
-        score(constant<V>(c.score)),
-        kl_weight(constant<V>(c.kl)),
-        below_mean_ratio(s.shift, s.base_shift, s.mean_log_ratio),
-        entropy_weight(constant<V>(c.entropy)),
-        above_mean_logit(s.shift, s.mean_logit) {}
+      : log_p(s.shift, s.log_sum, s.scale),
+        score(constant<V>(s.scale * c.score)),
+        kl_weight(constant<V>(s.scale * c.kl)),
+        below_mean_ratio(s.shift, s.base_shift, s.mean_log_ratio, s.scale),
+        entropy_weight(constant<V>(s.scale * c.entropy)),
+        above_mean_logit(s.shift, s.mean_logit, s.scale) {}
 
   INFALIGN_HD V operator()(V p, V logit, V base_logit) const {
     V factor = score;
@@ -61,21 +61,22 @@ struct gradient_formula {
 template <class Terms, class Team, class L, class G>
 INFALIGN_HOT INFALIGN_HD void write_gradient_row(Team& team, const L* row, const L* base, index_t columns, index_t token,
                                                  const row_statistics& s, const row_coefficients& c,
-                                                 const kept_exponentials<compute_t<L>>& kept, G* gradient) {
+                                                 const kept_exponentials<compute_t<L>>& kept, double cap, G* gradient) {
   using T = compute_t<L>;
   using V = typename Team::template vec<T>;
   using std::exp;
   const gradient_formula<Terms, V> formula(s, c);
+  const soft_cap<Terms::mapped, V> capped(cap);
   const auto write = [&](auto probability) {
     team.template loop<T>(columns, [=](auto at, auto) {
-      const V l = at.load(row);
+      const V stored = at.load(row), l = capped(stored);
       V b(0);
-      if constexpr (Terms::kl) b = at.load(base);
-      at.store(gradient, formula(V(probability(at, l)), l, b));
+      if constexpr (Terms::kl) b = capped(at.load(base));
+      at.store(gradient, capped.times_slope(formula(V(probability(at, l)), l, b), stored));
     });
   };
   if (kept.values != nullptr)
-    write([kept = kept.values, share = constant<V>(exp((kept.origin - s.shift) - s.log_sum))](auto at, const V&) {
+    write([kept = kept.values, share = constant<V>(exp(s.scale * (kept.origin - s.shift) - s.log_sum))](auto at, const V&) {
       return at.load(kept) * share;
     });
   else
@@ -87,7 +88,8 @@ INFALIGN_HOT INFALIGN_HD void write_gradient_row(Team& team, const L* row, const
     using std::expm1;
     const gradient_formula<Terms, double> others(s, {0, c.kl, c.entropy});
     const double rest = others(exp(s.log_prob()), s.token_logit, s.token_base_logit);
-    gradient[token] = static_cast<G>(static_cast<compute_t<G>>(rest + c.score * expm1(s.log_prob())));
+    const double by_logit = rest + s.scale * c.score * expm1(s.log_prob());
+    gradient[token] = static_cast<G>(static_cast<compute_t<G>>(by_logit * slope_at(cap, s.token_logit)));
   });
 }
 
@@ -95,22 +97,29 @@ INFALIGN_HOT INFALIGN_HD void write_gradient_row(Team& team, const L* row, const
 
 /// Writes the gradient of `columns` of a row; `gradient` may be `row` or `base`. `token` is the position of the sampled token
 /// among them, or -1 if it is elsewhere. Where the probability is 0, the gradient is 0. Without a KL coefficient the base policy
-/// is not read, so that an infinite KL cannot turn into 0·inf. `kept` is what `read_row` left there. A row without a gradient
+/// is not read, so that an infinite KL cannot turn into 0·inf. `kept` is what `read_row` left there, and `cap` the soft cap that it was given. A row without a gradient
 /// (see `policy_gradient`) becomes NaN as a whole.
 template <class Terms, class Team, class L, class G>
 INFALIGN_HD void write_gradient(Team& team, const L* row, const L* base, index_t columns, index_t token,
                                 const row_statistics& s, const row_coefficients& c, const kept_exponentials<compute_t<L>>& kept,
-                                G* gradient) {
+                                G* gradient, double cap = infinity<double>) {
   if (!detail::has_gradient(s, c)) {
     using T = compute_t<G>;
     team.template loop<T>(columns, [=](auto at, auto) {
       at.store(gradient, typename Team::template vec<T>(std::numeric_limits<T>::quiet_NaN()));
     });
-  } else if (Terms::kl && c.kl != 0) {
-    detail::write_gradient_row<Terms>(team, row, base, columns, token, s, c, kept, gradient);
-  } else {
-    detail::write_gradient_row<row_terms<false, Terms::entropy>>(team, row, base, columns, token, s, c, kept, gradient);
+    return;
   }
+  const auto write = [&]<class Wanted>(Wanted) {
+    if (logit_map{s.scale, cap}.is_identity())
+      detail::write_gradient_row<Wanted>(team, row, base, columns, token, s, c, kept, cap, gradient);
+    else
+      detail::write_gradient_row<mapped_terms<Wanted>>(team, row, base, columns, token, s, c, kept, cap, gradient);
+  };
+  if (Terms::kl && c.kl != 0)
+    write(Terms{});
+  else
+    write(row_terms<false, Terms::entropy>{});
 }
 
 }  // namespace infalign

@@ -16,55 +16,61 @@ struct logit_terms {
   bool entropy = false;
 };
 
-/// The same as a type, so that what is not wanted costs nothing in a pass over logits.
-template <bool Kl, bool Entropy>
+/// The same as a type, so that what is not wanted costs nothing in a pass over logits. `Mapped`: whether a `logit_map` does anything.
+template <bool Kl, bool Entropy, bool Mapped = false>
 struct row_terms {
+  static constexpr bool mapped = Mapped;
   static constexpr bool kl = Kl;
   static constexpr bool entropy = Entropy;
   static constexpr logit_terms value{Kl, Entropy};
 };
+/// The terms of a row whose logits are mapped. An entropy costs little beside the map, so what is compiled does not depend on it.
+template <class Terms>
+using mapped_terms = row_terms<Terms::kl, true, true>;
 
-/// `sum = Σ exp(l_j - shift)`. The shift follows the largest logit at a distance, so that the exponentials can neither overflow
+/// `sum = Σ exp(scale·(l_j - shift))`. The shift follows the largest logit at a distance, so that the exponentials can neither overflow
 /// nor all vanish. It is one of the logits, so that differences from it are as exact as the logits are.
 struct shifted_sum {
   double shift = -infinity<double>;
   double sum = 0;
 
   /// Raises the shift to `maximum` and returns the factor by which everything summed so far shrinks.
-  INFALIGN_HD double raise_to(double maximum) {
+  INFALIGN_HD double raise_to(double maximum, double scale) {
     if (maximum <= shift) return 1;  // a NaN passes on into shift and sum
     using std::exp;
-    const double factor = exp(shift - maximum);
+    const double factor = exp(scale * (shift - maximum));
     shift = maximum;
     sum *= factor;
     return factor;
   }
   /// The shift, or 0 while everything so far is masked, so that differences from it are finite.
   [[nodiscard]] INFALIGN_HD double origin() const { return shift > -infinity<double> ? shift : 0; }
-  /// Whether `e^(top - shift)` is so large that a sum of such terms could leave the range of `float`.
-  [[nodiscard]] INFALIGN_HD bool is_far_below(double top) const { return top > shift + 32; }
+  /// Whether `e^(scale·(top - shift))` is so large that a sum of such terms could leave the range of `float`.
+  [[nodiscard]] INFALIGN_HD bool is_far_below(double top, double scale) const { return scale * (top - shift) > 32; }
 };
 
 /// The sums of an entropy. The largest logit stands apart: next to its probability, those of a policy that is nearly certain of
-/// one token would vanish in rounding. With `d = l - shift`:
+/// one token would vanish in rounding. With `d = scale·(l - shift)`:
 struct entropy_sums {
   double top = -infinity<double>;  ///< the largest logit
   double rest = 0;                 ///< `Σ e^d` over all columns but that one
   double weighted = 0;             ///< `Σ e^d·d` over the same columns
 
   /// Adds sums of other columns with the same shift. The smaller of the two largest logits joins the rest.
-  INFALIGN_HD void add(const entropy_sums& other, double shift) {
+  INFALIGN_HD void add(const entropy_sums& other, double shift, double scale) {
     using std::exp;
     const double second = top < other.top ? top : other.top;
-    const double mass = second > -infinity<double> ? exp(second - shift) : 0;
+    const double d = scale * (second - shift);
+    const double mass = second > -infinity<double> ? exp(d) : 0;
     rest += other.rest + mass;
-    weighted += other.weighted + (mass > 0 ? mass * (second - shift) : 0);
+    weighted += other.weighted + (mass > 0 ? mass * d : 0);
     top = detail::max(top, other.top);
   }
 };
 
-/// The partial state of a row: sums over the columns read so far. In them `d = l - policy.shift` for the logits `l` of the policy,
-/// and `x = (b - l) + centre` for the logits `b` of the base policy. Up to a constant, `x` is `log q - log p`.
+/// The partial state of a row: sums over the columns read so far. In them `d = scale·(l - policy.shift)` for the
+/// logits `l` of the policy, and `x = scale·((b - l) + centre)` for the logits `b` of the base policy. Up to a constant, `x` is
+/// `log q - log p`. Shifts and centre are of the logits before they are scaled, as their differences are exact.
 ///
 /// For policies that are close to each other, `x` is small, and the KL is a sum of small terms of one sign: nothing cancels. That
 /// is what `centre` is for. It is chosen when a row is read, and any value of it is correct.
@@ -81,23 +87,24 @@ struct row_state {
   double divergence = 0;
   double token_logit = -infinity<double>;  ///< of the sampled token, if it is among the columns read
   double token_base_logit = -infinity<double>;
+  double scale = 1;  ///< the inverse of the temperature
 
   /// Whether some column read so far has mass in the policy.
   [[nodiscard]] INFALIGN_HD bool has_mass() const { return policy.shift > -infinity<double>; }
   /// `e^d·e^x / e^(b - base.shift)`, which is the same for all columns.
   [[nodiscard]] INFALIGN_HD double base_scale() const {
     using std::exp;
-    return exp(base.origin() - policy.origin() + centre);
+    return exp(scale * (base.origin() - policy.origin() + centre));
   }
 
   /// Raises both shifts. Every sum so far changes, as `d` is measured from the shift.
   INFALIGN_HD void raise_to(double maximum, double base_maximum) {
     const bool had_mass = has_mass();
     const double before = policy.origin();
-    const double factor = policy.raise_to(maximum);
-    base.raise_to(base_maximum);
+    const double factor = policy.raise_to(maximum, scale);
+    base.raise_to(base_maximum, scale);
     entropy.rest *= factor;
-    entropy.weighted = factor * entropy.weighted + entropy.rest * (before - policy.origin());
+    entropy.weighted = factor * entropy.weighted + entropy.rest * (scale * (before - policy.origin()));
     if (factor != 1) {
       weighted_ratio = factor > 0 ? factor * weighted_ratio : 0;  // both may be infinite
       divergence = factor > 0 ? factor * divergence : 0;
@@ -112,7 +119,7 @@ struct row_state {
     using std::abs;
     using std::exp;
     using std::expm1;
-    const double moved = to - centre;
+    const double moved = scale * (to - centre);
     centre = to;
     if (moved == 0 || !has_mass()) return;
     const double growth = expm1(moved);
@@ -126,8 +133,9 @@ struct row_state {
       divergence = of_base - policy.sum - weighted_ratio;
   }
 
-  /// Adds what was read of other columns of the same row.
+  /// Adds what was read of other columns of the same row, which were scaled alike.
   INFALIGN_HD void merge(row_state other) {
+    if (!has_mass() && !(base.sum > 0)) scale = other.scale;
     if (has_mass())
       other.recentre(centre);
     else
@@ -138,7 +146,7 @@ struct row_state {
     other.raise_to(top, base_top);
     policy.sum += other.policy.sum;
     base.sum += other.base.sum;
-    entropy.add(other.entropy, policy.origin());
+    entropy.add(other.entropy, policy.origin(), scale);
     weighted_ratio += other.weighted_ratio;
     divergence += other.divergence;
     token_logit = detail::max(token_logit, other.token_logit);

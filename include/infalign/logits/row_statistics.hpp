@@ -15,29 +15,30 @@ namespace infalign {
 /// from their sum is not.
 struct row_statistics {
   double shift;       ///< a logit near the largest
-  double log_sum;     ///< `log Σ exp(l_j - shift)`
+  double log_sum;     ///< `log Σ exp(scale·(l_j - shift))`
   double base_shift;  ///< the same two of the base policy; 0 without one
   double base_log_sum;
   double token_logit;
   double token_base_logit;
   double kl;              ///< `KL(π‖π₀)`; 0 without a base policy
   double entropy;         ///< 0 unless asked for
-  double mean_log_ratio;  ///< `Σ p_j·[(l_j - shift) - (b_j - base_shift)]`; 0 without a base policy
-  double mean_logit;      ///< `Σ p_j·(l_j - shift)`; 0 unless the entropy was asked for
-  [[nodiscard]] INFALIGN_HD double log_prob() const { return (token_logit - shift) - log_sum; }
-  [[nodiscard]] INFALIGN_HD double base_log_prob() const { return (token_base_logit - base_shift) - base_log_sum; }
-  /// `log Σ exp(l_j)`
-  [[nodiscard]] INFALIGN_HD double log_normalizer() const { return shift + log_sum; }
+  double mean_log_ratio;  ///< `Σ p_j·scale·[(l_j - shift) - (b_j - base_shift)]`; 0 without a base policy
+  double mean_logit;      ///< `Σ p_j·scale·(l_j - shift)`; 0 unless the entropy was asked for
+  double scale = 1;       ///< of the logits; those named here are not scaled yet
+  [[nodiscard]] INFALIGN_HD double log_prob() const { return scale * (token_logit - shift) - log_sum; }
+  [[nodiscard]] INFALIGN_HD double base_log_prob() const { return scale * (token_base_logit - base_shift) - base_log_sum; }
+  /// `log Σ exp(scale·l_j)`
+  [[nodiscard]] INFALIGN_HD double log_normalizer() const { return scale * shift + log_sum; }
 };
 
 namespace detail {
 
-/// `H = log(1 + rest·e^-t) + Σ e^d·(t - d) / Σ e^d` with `t = top - shift`: two sums of positive terms.
+/// `H = log(1 + rest·e^-t) + Σ e^d·(t - d) / Σ e^d` with `t = scale·(top - shift)`: two sums of positive terms.
 INFALIGN_HD inline void finish_entropy(const row_state& row, row_statistics& s) {
   using std::exp;
   using std::log1p;
   const entropy_sums& sums = row.entropy;
-  const double t = sums.top - s.shift;
+  const double t = s.scale * (sums.top - s.shift);
   const double others = log1p(sums.rest * exp(-t));
   const double below_top = (t * sums.rest - sums.weighted) / row.policy.sum;
   const double entropy = others + below_top;
@@ -63,7 +64,7 @@ INFALIGN_HD inline void finish_kl(const row_state& row, row_statistics& s) {
   s.base_shift = row.base.shift;
   s.base_log_sum = log(row.base.sum);
   s.token_base_logit = row.token_base_logit;
-  s.mean_log_ratio = (row.centre - (row.policy.shift - s.base_shift)) - mean;
+  s.mean_log_ratio = s.scale * (row.centre - (row.policy.shift - s.base_shift)) - mean;
   const bool close = d >= -0.5 && d <= 0.5;
   const double kl = close ? apart - log1p_remainder(d) : s.mean_log_ratio + (s.base_log_sum - log(row.policy.sum));
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();  // nothing was read of the base policy
@@ -78,7 +79,7 @@ INFALIGN_HD inline void finish_kl(const row_state& row, row_statistics& s) {
 /// `compute_token_statistics` states the errors.
 INFALIGN_HD inline row_statistics statistics_of(const row_state& row, logit_terms terms) {
   using std::log;
-  row_statistics s{row.policy.shift, log(row.policy.sum), 0, 0, row.token_logit, 0, 0, 0, 0, 0};
+  row_statistics s{row.policy.shift, log(row.policy.sum), 0, 0, row.token_logit, 0, 0, 0, 0, 0, row.scale};
   if (terms.kl) detail::finish_kl(row, s);
   if (terms.entropy) detail::finish_entropy(row, s);
   return s;

@@ -9,22 +9,45 @@
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
+#include "infalign/logits/logit_map.hpp"
 #include "infalign/logits/row_state.hpp"
 #include "infalign/logits/token_ids.hpp"
 
 namespace infalign {
 
 /// The logits of T tokens and the ids that were sampled.
+///
+/// \code
+/// token_logits{policy, base, tokens}                                     // the softmax of the logits as they are
+/// token_logits{policy, base, tokens}.scaled(1 / temperature)             // of l/temperature
+/// token_logits{policy, base, tokens}.soft_capped(30).scaled(1 / 0.7)     // of 30·tanh(l/30)/0.7, in any order of the calls
+/// \endcode
 template <class L, class Space = host_memory>
 struct token_logits {
   using memory_space = Space;
   rows<const L, Space> policy{};  ///< T×V logits of the policy; rows may be strided
   rows<const L, Space> base{};    ///< T×V logits of the base policy, or empty: no base
   token_ids<Space> tokens{};      ///< T ids in [0, V), of 32 or 64 bits
+  logit_map map{};                ///< what the logits of both policies become before the softmax
+
+  /// Logits are multiplied by `by`, the inverse of the temperature, after they are capped. Gradients are by the logits as they are.
+  [[nodiscard]] token_logits scaled(double by) const {
+    token_logits same = *this;
+    same.map.scale *= by;
+    return same;
+  }
+  /// Logits become `cap·tanh(l/cap)` before they are scaled. A logit of -inf stays masked.
+  [[nodiscard]] token_logits soft_capped(double cap) const {
+    token_logits same = *this;
+    same.map.cap = cap;
+    return same;
+  }
 
   /// The base policy's logits of token `t`, or null.
   INFALIGN_HD const L* base_row(index_t t) const { return base.empty() ? nullptr : base[t].data(); }
 };
+template <class Policy, class... Others>
+token_logits(const Policy&, const Others&...) -> token_logits<typename Policy::value_type, typename Policy::memory_space>;
 
 namespace detail {
 
@@ -36,6 +59,7 @@ void check_logits(B& on, std::string_view function, const token_logits<L, Space>
   expects_groups(on, function, "logits", logits);
   expects_groups(on, function, "base", base);
   batch.tokens.visit([&](const auto& ids) { expects_span(function, "tokens", ids); });
+  check_logit_map(function, batch.map);
   expects<shape_error>(batch.tokens.size() == logits.size(), function, "tokens has ", batch.tokens.size(),
                        " ids, but logits has ", logits.size(), " rows");
   expects<shape_error>(logits.empty() || logits.columns() >= 1, function, "logits has 0 columns, needs at least 1");

@@ -90,9 +90,9 @@ struct statistics_kernel {
       });
     }
     kept_exponentials<compute_t<L>> none;
-    const auto row = statistics_of(
-        read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t], none),
-        Terms::value);
+    const auto row = statistics_of(read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(),
+                                                   batch.tokens[t], none, batch.map),
+                                   Terms::value);
     team.once([&] {
       out.store(t, row);
       if (rows_out != nullptr) rows_out[t] = row;

@@ -96,7 +96,7 @@ struct sequence_loss_kernel {
 ///   of the others.
 /// - The entropy bonus acts on each token alone.
 /// - Cost: logits are read twice (the KL of later rows decides the score of earlier ones), gradients written once; scratch of
-///   104 bytes a token. Errors as for `policy_gradient`, and `shape_error` for offsets that do not describe rollouts.
+///   112 bytes a token. Errors as for `policy_gradient`, and `shape_error` for offsets that do not describe rollouts.
 /// - Source: derived; the reward-to-go form of the score-function gradient applied to the chain rule of KL.
 template <backend B, class Loss, class L, class Offsets, class Data, class T, class G, class Space>
   requires reachable_from<B, token_logits<L, Space>>

@@ -9,19 +9,20 @@
 #include "infalign/backend/team.hpp"
 #include "infalign/core/math.hpp"
 #include "infalign/logits/detail/log_ratio.hpp"
+#include "infalign/logits/logit_map.hpp"
 #include "infalign/logits/row_state.hpp"
 
 namespace infalign::detail {
 
-template <class T, class Team, class L>
-INFALIGN_HD double chunk_maximum(Team& team, const L* values, index_t n) {
+template <class Terms, class T, class Team, class L>
+INFALIGN_HD double chunk_maximum(Team& team, const L* values, index_t n, double cap) {
   using V = typename Team::template vec<T>;
   V top[4] = {V(-infinity<T>), V(-infinity<T>), V(-infinity<T>), V(-infinity<T>)};
   team.template loop<T, 4>(n, [&](auto at, auto k) {
     prefetch(at, values);
     top[k] = max(top[k], at.load(values, -infinity<T>));
   });
-  return team.maximum(max(max(top[0], top[1]), max(top[2], top[3])));
+  return team.maximum(soft_cap<Terms::mapped, V>(cap)(max(max(top[0], top[1]), max(top[2], top[3]))));
 }
 
 /// `e^x - 1 - x`, given `x` of a size below 1/8, and its square. Of the Taylor series the first term left out is 7e-7 of the whole for
@@ -66,7 +67,7 @@ struct entropy_lanes {
     top_mass = select(smaller, top_mass, e);
   }
   template <class Team>
-  [[nodiscard]] INFALIGN_HD entropy_sums finish(Team& team, double origin) const {
+  [[nodiscard]] INFALIGN_HD entropy_sums finish(Team& team, double origin, double scale) const {
     using std::exp;
     const double largest = team.maximum(top);
     const double mass = largest > -infinity<double> ? exp(largest) : 0;
@@ -75,34 +76,37 @@ struct entropy_lanes {
     const V others = select(is_largest, V(0), top_mass);
     const double ties = mass > 0 ? team.sum(select(is_largest, V(1), V(0))) - 1 : 0;
     const double tied = mass > 0 ? ties * mass * largest : 0;
-    return {origin + largest, team.sum(rest) + team.sum(others) + ties * mass,
+    return {origin + largest / scale, team.sum(rest) + team.sum(others) + ties * mass,
             team.sum(weighted) + team.sum(select(others > V(0), V(others * top), V(0))) + tied};
   }
 };
 
 /// The sums of a KL, from both rows.
-template <class V>
+template <bool Mapped, class V>
 struct divergence_sums {
-  log_ratio<V> ratio;
+  log_ratio<Mapped, V> ratio;
   V base_zero;
   V base_scale;
+  logit_scale<Mapped, V> scale;
   V base_top = V(-infinity<typename lane<V>::type>);
   V base_sum = V(0);
   V weighted_ratio = V(0);
   V divergence = V(0);
 
   INFALIGN_HD explicit divergence_sums(const row_state& state)
-      : ratio(state.policy.origin(), state.base.origin(), state.centre - (state.policy.origin() - state.base.origin())),
+      : ratio(state.policy.origin(), state.base.origin(),
+              state.scale * (state.centre - (state.policy.origin() - state.base.origin())), state.scale),
         base_zero(constant<V>(state.base.origin())),
-        base_scale(0) {
-    const double scale = state.base_scale();
+        base_scale(0),
+        scale(state.scale) {
+    const double of_base = state.base_scale();
     constexpr double largest = 1e30;  // with a larger one the divergence is left out: see finish_kl
-    base_scale = constant<V>(scale < largest ? scale : infinity<double>);
+    base_scale = constant<V>(of_base < largest ? of_base : infinity<double>);
   }
 
   /// Where `e^d` is 0 (a masked logit, or one far below the maximum), `e^d·x` is left out, since 0·inf would be NaN.
   INFALIGN_HD void add(const V& l, const V& e, const V& b) {
-    const V base_e = natural_exp_bounded(V(b - base_zero));
+    const V base_e = natural_exp_bounded(V(scale(b - base_zero)));
     const V x = ratio(l, b);
     const V weighted = e * select(e > V(0), x, V(0));
     base_top = max(base_top, b);
@@ -124,17 +128,19 @@ struct divergence_sums {
 /// One pass over a chunk, with the shifts and the centre of `state`. If `keep` is not null, it receives e^d.
 template <class Terms, class T, class Team, class L>
 INFALIGN_HOT INFALIGN_HD chunk_sums sum_chunk(Team& team, const L* row, const L* base, index_t n, const row_state& state,
-                                              T* keep) {
+                                              double cap, T* keep) {
   using V = typename Team::template vec<T>;
   const double origin = state.policy.origin();
   const V zero = constant<V>(origin);
+  const logit_scale<Terms::mapped, V> scale(state.scale);
+  const soft_cap<Terms::mapped, V> capped(cap);
   V top(-infinity<T>), sum(0);
   [[maybe_unused]] entropy_lanes<V> entropy;
-  [[maybe_unused]] divergence_sums<V> divergences(state);
+  [[maybe_unused]] divergence_sums<Terms::mapped, V> divergences(state);
   team.template loop<T>(n, [&](auto at, auto) {
     prefetch(at, row);
-    const V l = at.load(row, -infinity<T>);
-    const V d = l - zero;
+    const V l = capped(at.load(row, -infinity<T>));
+    const V d = scale(l - zero);
     const V e = natural_exp_bounded(d);
     top = max(top, l);
     if (keep != nullptr) at.store(keep, e);
@@ -142,13 +148,13 @@ INFALIGN_HOT INFALIGN_HD chunk_sums sum_chunk(Team& team, const L* row, const L*
     if constexpr (Terms::entropy) entropy.add(at, e, d);
     if constexpr (Terms::kl) {
       prefetch(at, base);
-      divergences.add(l, e, at.load(base, -infinity<T>));
+      divergences.add(l, e, capped(at.load(base, -infinity<T>)));
     }
   });
   chunk_sums s;
   s.top = team.maximum(top);
   s.sum = team.sum(sum);
-  if constexpr (Terms::entropy) s.entropy = entropy.finish(team, origin);
+  if constexpr (Terms::entropy) s.entropy = entropy.finish(team, origin, state.scale);
   if constexpr (Terms::kl) divergences.finish(team, s);
   return s;
 }
