@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "infalign/core/any_rows.hpp"
 #include "infalign/core/error.hpp"
 #include "infalign/core/views.hpp"
 
@@ -39,6 +40,18 @@ footprint footprint_of(const rows<T, Space>& groups) {
     return footprint_of(span<T, Space>(groups.data(), groups.total()));
   return {reinterpret_cast<std::uintptr_t>(groups.data()), static_cast<std::uintptr_t>(groups.columns()) * sizeof(T),
           static_cast<std::uintptr_t>(groups.stride()) * sizeof(T), static_cast<std::uintptr_t>(groups.size())};
+}
+
+/// Rows at offsets are taken to cover all values that the offsets count from, and those of a batch what lies between them.
+template <class T, class Space>
+footprint footprint_of(const any_rows<T, Space>& all) {
+  if (all.offsets().data() != nullptr) return footprint_of(span<T, Space>(all.data(), all.extent()));
+  if (all.length() == all.size()) return footprint_of(rows<T, Space>(all.data(), all.size(), all.columns(), all.stride()));
+  const index_t length = all.length(), batch = all.size() / length;
+  const bool rows_are_inner = all.stride() <= all.batch_stride();
+  const index_t extent = rows_are_inner ? (length - 1) * all.stride() : (batch - 1) * all.batch_stride();
+  return footprint_of(rows<T, Space>(all.data(), rows_are_inner ? batch : length, extent + all.columns(),
+                                     rows_are_inner ? all.batch_stride() : all.stride()));
 }
 
 /// Takes any values. A class, since nvcc 13 takes no lambda in a requirement.
@@ -82,6 +95,25 @@ INFALIGN_KEYED void expects_apart_or_same(std::string_view function, std::string
   const bool same = target == source && sizeof(typename Out::value_type) == sizeof(typename In::value_type);
   expects<shape_error>(same || !overlap(target, source), function, out_name, " overlaps ", in_name,
                        " without being the same values");
+}
+
+/// Whether row by row the two are the same memory.
+template <class T, class U, class Space>
+INFALIGN_KEYED bool are_same_rows(const any_rows<T, Space>& a, const any_rows<U, Space>& b) {
+  const void* const begin = a.data();
+  if (begin != b.data() || sizeof(T) != sizeof(U) || a.size() != b.size() || a.columns() != b.columns()) return false;
+  if (a.offsets().data() != nullptr || b.offsets().data() != nullptr) return a.offsets().data() == b.offsets().data();
+  const bool same_batches = a.length() == b.length() && (a.length() == a.size() || a.batch_stride() == b.batch_stride());
+  return same_batches && (a.size() <= 1 || a.stride() == b.stride());
+}
+
+/// `out` shares no memory with `in`, or is the very same rows: then every row is read before it is written.
+template <class T, class U, class Space>
+INFALIGN_KEYED void expects_apart_or_same_rows(std::string_view function, std::string_view out_name,
+                                               const any_rows<T, Space>& out, std::string_view in_name,
+                                               const any_rows<U, Space>& in) {
+  expects<shape_error>(are_same_rows(out, in) || !overlap(footprint_of(out), footprint_of(in)), function, out_name,
+                       " overlaps ", in_name, " without being the same values");
 }
 
 }  // namespace infalign::detail

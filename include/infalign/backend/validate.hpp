@@ -14,6 +14,7 @@
 
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/detail/predicates.hpp"
+#include "infalign/core/any_rows.hpp"
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
 
@@ -68,6 +69,39 @@ void expects_groups(B& on, std::string_view function, std::string_view name, con
   const index_t end = on.read(offsets.data() + groups.size());
   expects<shape_error>(end == groups.total(), function, name, suffix, "[", groups.size(), "] is ", end, ", but there are ",
                        groups.total(), " values");
+}
+
+/// Rows in bounds. Strides were checked when the view was made.
+template <class B, class T, class Space>
+void expects_groups(B& on, std::string_view function, std::string_view name, const any_rows<T, Space>& all) {
+  const auto offsets = all.offsets();
+  if (offsets.data() == nullptr && all.length() == all.size())
+    return expects_groups(on, function, name, rows<T, Space>(all.data(), all.size(), all.columns(), all.stride()));
+  const index_t columns = all.columns(), last = all.extent() - columns;
+  expects<shape_error>(all.data() != nullptr || all.empty() || columns == 0, function, name, " has ", all.size(), " rows of ",
+                       columns, " values, but its data is null");
+  if (offsets.data() == nullptr) return;
+  expects_span(function, name, offsets);
+  expects<shape_error>(columns >= 0 && all.extent() >= 0, function, name, " has rows of ", columns, " among ", all.extent(),
+                       " values, sizes must not be negative");
+  expects<shape_error>(columns == 0 || all.size() <= INT64_MAX / static_cast<index_t>(sizeof(T)) / columns, function, name,
+                       " has ", all.size(), " rows of ", columns, " values, more than memory can hold");
+  if (!checks_offsets(on)) return;
+  const index_t bad = on.template first<index_t>(offsets.size(), outside_range<index_t>{offsets.data(), 0, last});
+  if (bad < offsets.size())
+    raise<shape_error>(function, name, ".offsets[", bad, "] is ", on.read(offsets.data() + bad), ", but a row of ", columns,
+                       " values must end within ", all.extent());
+}
+
+/// Rows that are written: none overlaps another.
+template <class B, class T, class Space>
+void expects_rows_apart(B& on, std::string_view function, std::string_view name, const any_rows<T, Space>& all) {
+  const auto offsets = all.offsets();
+  if (offsets.size() <= 1 || !checks_offsets(on)) return;
+  const index_t bad = on.template first<index_t>(offsets.size() - 1, meets_next_row{offsets.data(), all.columns()});
+  if (bad + 1 < offsets.size())
+    raise<shape_error>(function, name, ".offsets[", bad + 1, "] is ", on.read(offsets.data() + bad + 1),
+                       ", less than a row behind the offset before it, ", on.read(offsets.data() + bad));
 }
 
 template <class B, class G>

@@ -57,7 +57,7 @@ struct gradient_kernel {
   token_logits<L, Space> batch;
   const row_statistics* statistics;
   const row_coefficients* coefficients;
-  rows<G, Space> gradient;
+  any_rows<G, Space> gradient;
   token_weights<Space> weights{};  ///< 0: the row is left out
 
   template <class Team>
@@ -71,7 +71,7 @@ struct gradient_kernel {
 /// The second pass, once the arguments are checked. `entropy`: whether a coefficient of the entropy may differ from 0.
 template <class B, class L, class G, class Space>
 void run_gradient(B& on, const token_logits<L, Space>& batch, bool entropy, const row_statistics* statistics,
-                  const row_coefficients* coefficients, const rows<G, Space>& gradient,
+                  const row_coefficients* coefficients, const any_rows<G, Space>& gradient,
                   const token_weights<Space>& weights = {}) {
   with_terms(batch, entropy, [&]<class Terms>(Terms) {
     on.groups(batch.policy.size(), logits_cost(batch),
@@ -132,27 +132,28 @@ void finish_rows(B&& on, logit_terms terms, const States& states, Statistics&& s
 /// Pass 2: the gradient with respect to every logit. It takes the statistics of whole rows and the caller's coefficients (see
 /// `row_coefficients`).
 ///
-/// - Shapes: `batch` T×V logits; `statistics` and `coefficients` T values; `gradient` T×V, rows possibly strided. A shard gives
+/// - Shapes: `batch` T×V logits; `statistics` and `coefficients` T values; `gradient` T×V, of any `rowwise` view. A shard gives
 ///   its part of the vocabulary, with token ids of -1 where the token lies elsewhere. `gradient` may be the policy's logits
 ///   themselves.
 /// - A row whose id is left out gets a gradient of 0.
 /// - `statistics` must hold every term whose coefficient is not 0. A KL coefficient is not used if `batch` has no base policy.
 /// - Cost: logits are read once, gradients written once. Errors: `shape_error`, `domain_error`, before anything is written.
-template <backend B, class L, class Space, class Statistics, class Coefficients, class G>
+template <backend B, class L, class Space, class Statistics, class Coefficients, rowwise Gradient>
   requires reachable_from<B, token_logits<L, Space>>
 void write_logit_gradient(B&& on, const token_logits<L, Space>& batch, const Statistics& statistics,
-                          const Coefficients& coefficients, const rows<G, Space>& gradient) {
+                          const Coefficients& coefficients, const Gradient& gradient) {
   constexpr std::string_view function = "write_logit_gradient";
   const span s(statistics);
   const span c(coefficients);
-  static_assert(reachable_from<B, decltype(s), decltype(c)>, "the views must live in the memory of the backend");
+  const any_rows out(gradient);
+  static_assert(reachable_from<B, decltype(s), decltype(c), decltype(out)>, "the views must live in the memory of the backend");
   detail::check_logits(on, function, batch, -1);
-  detail::check_gradient(on, function, gradient, batch);
-  detail::expects_apart(function, "gradient", gradient, "statistics", s);
-  detail::expects_apart(function, "gradient", gradient, "coefficients", c);
+  detail::check_gradient(on, function, out, batch);
+  detail::expects_apart(function, "gradient", out, "statistics", s);
+  detail::expects_apart(function, "gradient", out, "coefficients", c);
   detail::check_count(function, "statistics", s, batch.tokens.size());
   detail::check_count(function, "coefficients", c, batch.tokens.size());
-  detail::run_gradient(on, batch, true, s.data(), c.data(), gradient);
+  detail::run_gradient(on, batch, true, s.data(), c.data(), out);
 }
 
 }  // namespace infalign

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/overlap.hpp"
@@ -25,10 +26,10 @@ namespace infalign {
 template <class L, class Space = host_memory>
 struct token_logits {
   using memory_space = Space;
-  rows<const L, Space> policy{};  ///< T×V logits of the policy; rows may be strided
-  rows<const L, Space> base{};    ///< T×V logits of the base policy, or empty: no base
-  token_ids<Space> tokens{};      ///< T ids in [0, V), of 32 or 64 bits
-  logit_map map{};                ///< what the logits of both policies become before the softmax
+  any_rows<const L, Space> policy{};  ///< T×V logits of the policy: `rows`, a slice of a batch, or rows at offsets
+  any_rows<const L, Space> base{};    ///< T×V logits of the base policy, lying as they like, or empty: no base
+  token_ids<Space> tokens{};          ///< T ids in [0, V), of 32 or 64 bits
+  logit_map map{};                    ///< what the logits of both policies become before the softmax
 
   /// Logits are multiplied by `by`, the inverse of the temperature, after they are capped. Gradients are by the logits as they are.
   [[nodiscard]] token_logits scaled(double by) const {
@@ -87,15 +88,17 @@ INFALIGN_KEYED void check_apart_from_batch(std::string_view function, std::strin
   expects_apart(function, name, out, "tokens", batch.tokens);
 }
 
-/// The gradient of a row may replace the logits of either policy.
+/// The gradient of a row may replace the logits of either policy: the same view of the same memory.
 template <class B, class G, class L, class Space>
-void check_gradient(B& on, std::string_view function, const rows<G, Space>& gradient, const token_logits<L, Space>& batch) {
+void check_gradient(B& on, std::string_view function, const any_rows<G, Space>& gradient, const token_logits<L, Space>& batch) {
   const auto& logits = batch.policy;
+  static_assert(!std::is_const_v<G>, "infalign: the rows of a gradient must not be const");
   expects_groups(on, function, "gradient", gradient);
+  expects_rows_apart(on, function, "gradient", gradient);
   expects<shape_error>(gradient.size() == logits.size() && gradient.columns() == logits.columns(), function, "gradient is ",
                        gradient.size(), " x ", gradient.columns(), ", but logits is ", logits.size(), " x ", logits.columns());
-  expects_apart_or_same(function, "gradient", gradient, "logits", logits);
-  expects_apart_or_same(function, "gradient", gradient, "base", batch.base);
+  expects_apart_or_same_rows(function, "gradient", gradient, "logits", logits);
+  expects_apart_or_same_rows(function, "gradient", gradient, "base", batch.base);
   expects_apart(function, "gradient", gradient, "tokens", batch.tokens);
 }
 

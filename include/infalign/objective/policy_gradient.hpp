@@ -56,7 +56,7 @@ struct policy_gradient_kernel {
   double eta;
   double scale;
   statistics_pointers<T> statistics;
-  rows<G, Space> gradient;
+  any_rows<G, Space> gradient;
 
   /// `room`: for the exponentials of a row, or null.
   template <class Team>
@@ -81,7 +81,7 @@ struct policy_gradient_kernel {
 
 /// Both passes over every row. Where exponentials are kept but the gradient has no place for them, every team gets a row of room.
 template <class B, class Kernel, class L, class G, class Space>
-void run_both_passes(B& on, const Kernel& kernel, const token_logits<L, Space>& batch, const rows<G, Space>& gradient) {
+void run_both_passes(B& on, const Kernel& kernel, const token_logits<L, Space>& batch, const any_rows<G, Space>& gradient) {
   using T = compute_t<L>;
   const index_t tokens = batch.policy.size(), cost = 2 * logits_cost(batch);
   if constexpr (keeps_exponentials<typename std::remove_cvref_t<B>::team_type> &&
@@ -107,8 +107,9 @@ void run_both_passes(B& on, const Kernel& kernel, const token_logits<L, Space>& 
 /// - Padding, prompts and what else is no token of a response have the weight 0, or an id that is left out
 ///   (`token_ids(ids).ignoring(-100)`). Nothing is read of such a token but its id and weight; its statistics and its gradient are 0.
 ///   `statistics` of the others are not multiplied by their weights.
-/// - Shapes: `batch` T×V logits, any V; `gradient` T×V, rows possibly strided; non-empty spans of `statistics` T values.
-/// - `gradient` may be the logits of either policy themselves, which it then replaces, with the same result.
+/// - Shapes: `batch` T×V logits, any V; `gradient` T×V; each of the three may be `rows`, a slice of a batch (`strided_rows`) or rows at
+///   offsets (`rows_at`), so padded, packed and sliced tensors need no copy. What lies between the rows of the gradient is not touched; non-empty spans of `statistics` T values.
+/// - `gradient` may be the logits of either policy themselves (the same view), which it then replaces, with the same result.
 /// - The KL is exact (whole vocabulary), and its gradient is that of each token's own term. Tokens sampled from the policy also
 ///   decide the KL of the tokens that follow them; for that, use `sequence_policy_gradient`.
 /// - What is not finite, by row. A gradient is either right as a whole row or NaN as a whole row.
@@ -137,18 +138,19 @@ void run_both_passes(B& on, const Kernel& kernel, const token_logits<L, Space>& 
 ///   in registers over chunks of 4,096 and in `double` across them. Deterministic; equal for every number of threads.
 /// - Errors: `shape_error` (sizes; results that overlap each other or what is read, other than above), `domain_error` (token id out of
 ///   range, β > 0 without a base, advantage or weight NaN or infinite, old or base log-probability NaN or +inf), before anything is written.
-template <backend B, class Loss, class L, class Data, class T, class G, class Space>
+template <backend B, class Loss, class L, class Data, class T, class Space, rowwise Gradient>
   requires reachable_from<B, token_logits<L, Space>>
 void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& batch, const Data& advantages,
-                     const objective_weights& weights, const token_statistics<T, Space>& statistics,
-                     const rows<G, Space>& gradient) {
+                     const objective_weights& weights, const token_statistics<T, Space>& statistics, const Gradient& gradient) {
   constexpr std::string_view function = "policy_gradient";
   const auto data = detail::as_token_data(advantages);
-  static_assert(reachable_from<B, decltype(data)>, "the views must live in the memory of the backend");
+  const any_rows out(gradient);
+  static_assert(reachable_from<B, decltype(data), decltype(out)>, "the views must live in the memory of the backend");
   detail::check_count(function, "advantages", data.advantages, batch.tokens.size());
-  detail::check_objective<Loss>(on, function, batch, data, true, weights, statistics, gradient);
+  detail::check_objective<Loss>(on, function, batch, data, true, weights, statistics, out);
   using A = typename decltype(data.advantages)::value_type;
   using O = typename decltype(data.old_log_prob)::value_type;
+  using G = typename decltype(out)::element_type;
   detail::with_terms(batch, detail::wants_entropy<Loss>(weights, statistics), [&]<class Terms>(Terms) {
     const detail::policy_gradient_kernel<Terms, L, A, O, Loss, T, G, Space> kernel{batch,
                                                                                    data.advantages.data(),
@@ -160,8 +162,8 @@ void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& bat
                                                                                    weights.entropy.value,
                                                                                    weights.scale,
                                                                                    detail::pointers(statistics),
-                                                                                   gradient};
-    detail::run_both_passes(on, kernel, batch, gradient);
+                                                                                   out};
+    detail::run_both_passes(on, kernel, batch, out);
   });
 }
 

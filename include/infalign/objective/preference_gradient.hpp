@@ -111,7 +111,7 @@ struct response_coefficients_kernel {
 template <class Loss, class B, class L, class T, class G, class Space>
 void check_responses(B& on, std::string_view function, const token_logits<L, Space>& batch, const responses<Space>& of,
                      index_t losses, double scale, const preference_statistics<T, Space>& statistics,
-                     const rows<G, Space>& gradient) {
+                     const any_rows<G, Space>& gradient) {
   check_logits(on, function, batch);
   check_gradient(on, function, gradient, batch);
   expects_span(function, "offsets", of.offsets);
@@ -154,7 +154,8 @@ void check_responses(B& on, std::string_view function, const token_logits<L, Spa
 /// Both passes. `losses(frame, rows)` gives the derivatives by the responses.
 template <class B, class L, class T, class G, class Space, class Losses>
 void run_responses(B& on, const token_logits<L, Space>& batch, const responses<Space>& of, double scale,
-                   const preference_statistics<T, Space>& statistics, const rows<G, Space>& gradient, const Losses& losses) {
+                   const preference_statistics<T, Space>& statistics, const any_rows<G, Space>& gradient,
+                   const Losses& losses) {
   const index_t tokens = batch.tokens.size();
   auto frame = on.scratch();
   auto* const of_tokens = frame.template take<row_statistics>(tokens);
@@ -196,44 +197,46 @@ void run_responses(B& on, const token_logits<L, Space>& batch, const responses<S
 /// - Finite logits give finite numbers at any margin: losses and derivatives are cut at `largest_loss`. A response whose log-probability
 ///   is not a number, or a derivative that is infinite, makes NaN of its own rows and of those of its partners, as a whole.
 /// - Cost: logits are read twice, gradients written once, base logits read once; P steps of one lane to add up derivatives. Scratch of
-///   104 bytes a token, 48 a response, 16 a pair. Deterministic; equal for every number of threads.
+///   112 bytes a token, 48 a response, 16 a pair. Deterministic; equal for every number of threads.
 /// - Errors: `shape_error`, `domain_error` (a token id, a pair, a weight, a reward; no base policy for a loss that needs it), before
 ///   anything is written.
-template <backend B, class Loss, class L, class Space, class Pairs, class T, class G>
+template <backend B, class Loss, class L, class Space, class Pairs, class T, rowwise Gradient>
   requires reachable_from<B, token_logits<L, Space>>
 void preference_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& batch, const responses<Space>& of,
                          const Pairs& pairs, double scale, const preference_statistics<T, Space>& statistics,
-                         const rows<G, Space>& gradient) {
+                         const Gradient& gradient) {
   constexpr std::string_view function = "preference_gradient";
+  const any_rows out(gradient);
   static_assert(margin_loss<Loss> || pair_loss<Loss>,
                 "infalign: a loss of pairs must have `margin_value operator()(double) const`, or `pair_value operator()(const "
                 "response_row&, const response_row&) const`, and be copyable");
   const span<const response_pair, Space> list = span(pairs);
-  detail::check_responses<Loss>(on, function, batch, of, list.size(), scale, statistics, gradient);
+  detail::check_responses<Loss>(on, function, batch, of, list.size(), scale, statistics, out);
   detail::check_pairs(on, function, list, of.size());
-  detail::expects_apart(function, "gradient", gradient, "pairs", list);
+  detail::expects_apart(function, "gradient", out, "pairs", list);
   detail::for_each_wanted(statistics, list.size(), of.size(), [&](std::string_view name, const auto& values, index_t) {
     detail::expects_apart(function, name, values, "pairs", list);
   });
-  detail::run_responses(on, batch, of, scale, statistics, gradient, [&](auto& frame, const response_row* of_responses) {
+  detail::run_responses(on, batch, of, scale, statistics, out, [&](auto& frame, const response_row* of_responses) {
     return detail::run_pair_losses(on, frame, loss, of_responses, of.size(), list, detail::pointers(statistics));
   });
 }
 
 /// The same of `scale·Σ_r loss_r` over single responses: `qrpo`, `weighted_sft`. `statistics.loss` receives one value a response;
 /// `statistics.margin` must be empty.
-template <backend B, class Loss, class L, class Space, class T, class G>
+template <backend B, class Loss, class L, class Space, class T, rowwise Gradient>
   requires reachable_from<B, token_logits<L, Space>>
 void response_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& batch, const responses<Space>& of, double scale,
-                       const preference_statistics<T, Space>& statistics, const rows<G, Space>& gradient) {
+                       const preference_statistics<T, Space>& statistics, const Gradient& gradient) {
   constexpr std::string_view function = "response_gradient";
+  const any_rows out(gradient);
   static_assert(
       response_loss<Loss>,
       "infalign: a loss of responses must have `response_value operator()(const response_row&) const` and be copyable");
-  detail::check_responses<Loss>(on, function, batch, of, of.size(), scale, statistics, gradient);
+  detail::check_responses<Loss>(on, function, batch, of, of.size(), scale, statistics, out);
   expects<shape_error>(statistics.margin.empty(), function, "statistics.margin has ", statistics.margin.size(),
                        " values, but there are no pairs");
-  detail::run_responses(on, batch, of, scale, statistics, gradient, [&](auto& frame, const response_row* of_responses) {
+  detail::run_responses(on, batch, of, scale, statistics, out, [&](auto& frame, const response_row* of_responses) {
     return detail::run_response_losses(on, frame, loss, of_responses, of.size(), detail::pointers(statistics));
   });
 }

@@ -98,15 +98,17 @@ struct sequence_loss_kernel {
 /// - Cost: logits are read twice (the KL of later rows decides the score of earlier ones), gradients written once; scratch of
 ///   112 bytes a token. Errors as for `policy_gradient`, and `shape_error` for offsets that do not describe rollouts.
 /// - Source: derived; the reward-to-go form of the score-function gradient applied to the chain rule of KL.
-template <backend B, class Loss, class L, class Offsets, class Data, class T, class G, class Space>
+template <backend B, class Loss, class L, class Offsets, class Data, class T, class Space, rowwise Gradient>
   requires reachable_from<B, token_logits<L, Space>>
 void sequence_policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& batch, const Offsets& rollout_offsets,
                               const Data& advantages, const objective_weights& weights,
-                              const token_statistics<T, Space>& statistics, const rows<G, Space>& gradient) {
+                              const token_statistics<T, Space>& statistics, const Gradient& gradient) {
   constexpr std::string_view function = "sequence_policy_gradient";
   const span offsets(rollout_offsets);
   const auto data = detail::as_token_data(advantages);
-  static_assert(reachable_from<B, decltype(data), decltype(offsets)>, "the views must live in the memory of the backend");
+  const any_rows out(gradient);
+  static_assert(reachable_from<B, decltype(data), decltype(offsets), decltype(out)>,
+                "the views must live in the memory of the backend");
   detail::expects_span(function, "rollout_offsets", offsets);
   expects<shape_error>(!offsets.empty() || batch.tokens.empty(), function, "rollout_offsets is empty, but there are ",
                        batch.tokens.size(), " tokens");
@@ -116,8 +118,8 @@ void sequence_policy_gradient(B&& on, const Loss& loss, const token_logits<L, Sp
   const index_t rollouts = offsets.empty() ? 0 : offsets.size() - 1;
   expects<shape_error>(data.advantages.size() == rollouts, function, "advantages has ", data.advantages.size(),
                        " values, but there are ", rollouts, " rollouts");
-  detail::check_objective<Loss>(on, function, batch, data, false, weights, statistics, gradient);
-  detail::expects_apart(function, "gradient", gradient, "rollout_offsets", offsets);
+  detail::check_objective<Loss>(on, function, batch, data, false, weights, statistics, out);
+  detail::expects_apart(function, "gradient", out, "rollout_offsets", offsets);
   detail::for_each_wanted(statistics, [&](std::string_view name, const auto& values) {
     detail::expects_apart(function, name, values, "rollout_offsets", offsets);
   });
@@ -138,15 +140,15 @@ void sequence_policy_gradient(B&& on, const Loss& loss, const token_logits<L, Sp
                 loss, batch.tokens, offsets.data(), data.advantages.data(), data.old_log_prob.data(), data.base_log_prob.data(),
                 data.weights, row_values, weights.kl.value, weights.entropy.value, weights.scale, coefficients,
                 statistics.loss.data()});
-  detail::run_gradient(on, batch, entropy, row_values, coefficients, gradient, data.weights);
+  detail::run_gradient(on, batch, entropy, row_values, coefficients, out, data.weights);
 }
 
 /// `sequence_policy_gradient` with the loss `reinforce{}`.
-template <backend B, class L, class Offsets, class Data, class T, class G, class Space>
+template <backend B, class L, class Offsets, class Data, class T, class Space, rowwise Gradient>
   requires reachable_from<B, token_logits<L, Space>>
 void sequence_policy_gradient(B&& on, const token_logits<L, Space>& batch, const Offsets& rollout_offsets,
                               const Data& advantages, const objective_weights& weights,
-                              const token_statistics<T, Space>& statistics, const rows<G, Space>& gradient) {
+                              const token_statistics<T, Space>& statistics, const Gradient& gradient) {
   sequence_policy_gradient(on, reinforce{}, batch, rollout_offsets, advantages, weights, statistics, gradient);
 }
 

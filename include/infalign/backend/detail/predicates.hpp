@@ -16,6 +16,17 @@ struct decreasing_offset {
   }
 };
 
+/// The next row begins before this one ends.
+struct meets_next_row {
+  const index_t* offsets;
+  index_t columns;
+  template <class At>
+  INFALIGN_HD auto operator()(At at) const {
+    const auto distance = at.load(offsets + 1) - at.load(offsets);
+    return distance < std::remove_cv_t<decltype(distance)>(columns);
+  }
+};
+
 template <class G>
 struct smaller_than {
   G groups;

@@ -73,7 +73,7 @@ void check_token_data(B& on, std::string_view function, const token_logits<L, Sp
 template <class Loss, class B, class L, class A, class O, class T, class G, class Space>
 void check_objective(B& on, std::string_view function, const token_logits<L, Space>& batch, const token_data<A, O, Space>& data,
                      bool one_advantage_each, const objective_weights& weights, const token_statistics<T, Space>& statistics,
-                     const rows<G, Space>& gradient) {
+                     const any_rows<G, Space>& gradient) {
   assert_loss<Loss>();
   check_logits(on, function, batch);
   check_statistics(function, statistics, batch);
