@@ -3,8 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "infalign/objective/loss/reinforce.hpp"
@@ -62,44 +64,114 @@ TEST_CASE_TEMPLATE("the two passes apart give the gradient of the fused ones", C
   }
 }
 
-TEST_CASE_TEMPLATE("shards of the vocabulary: read apart, merged, and written apart", C, INFALIGN_CONFIGURATIONS) {
+namespace {
+
+/// Where to cut V columns into parts, none as long as another.
+std::vector<index_t> unequal_cuts(index_t v, index_t parts) {
+  std::vector<index_t> cuts;
+  for (index_t i = 0; i <= parts; ++i) cuts.push_back(v * i * (i + 1) / (parts * (parts + 1)));
+  return cuts;
+}
+
+/// Relative to the largest, 1e-12 in double.
+template <class T>
+bool equal_to_rounding(const std::vector<T>& a, const std::vector<T>& b) {
+  double largest = 0, difference = 0;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    largest = std::max(largest, std::abs(static_cast<double>(b[i])));
+    difference = std::max(difference, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+  }
+  return difference <= (sizeof(T) == 8 ? 1e-12 : 1e-5) * largest;
+}
+
+/// A batch whose vocabulary is spread over ranks: each reads its part, states are merged, each writes its part.
+template <class C>
+struct ranks {
   using T = typename C::value;
   using space = typename C::backend::memory_space;
+  const test::token_batch<C>& batch;
+  infalign::logit_map map;
+  std::vector<index_t> cuts;
   typename C::backend on = C::make_backend();
-  const index_t tokens = 4, v = 5000;
-  const test::token_batch<C> batch(tokens, v);
-  test::loaded_batch<C> whole(batch);
-  policy_gradient(on, infalign::reinforce{}, whole.with_base(), whole.advantages.span(), weights, whole.statistics(),
-                  whole.gradient());
-  test::loaded_batch<C> sharded(batch);
-  const std::vector<index_t> cuts{0, 1, 1234, 4999, 5000};
-  std::vector<row_state> merged(static_cast<std::size_t>(tokens));
-  const auto shard = [&](std::size_t i, auto&& use) {
+  test::loaded_batch<C> loaded{batch};
+
+  template <class Use>
+  void on_rank(std::size_t i, const Use& use) {
     const index_t begin = cuts[i], columns = cuts[i + 1] - begin;
     std::vector<std::int32_t> ids;
     for (const std::int32_t id : batch.ids)
       ids.push_back(id >= begin && id < begin + columns ? static_cast<std::int32_t>(id - begin) : -1);
     typename C::template array<std::int32_t> local(ids);
-    const auto part = [&](auto rows) { return decltype(rows)(rows.data() + begin, tokens, columns, v); };
-    const test::logits_of<C> logits{part(sharded.policy_values.rows(tokens, v)), part(sharded.base_values.rows(tokens, v)),
-                                    local.span()};
-    use(logits, infalign::rows<T, space>(part(sharded.gradient())));
-  };
-  for (std::size_t i = 0; i + 1 < cuts.size(); ++i)
-    shard(i, [&](const auto& logits, const auto&) {
-      typename C::template array<row_state> states(tokens);
-      infalign::read_logits(on, logits, all_terms, states.span());
-      for (std::size_t t = 0; t < merged.size(); ++t) merged[t].merge(states.host()[t]);
-    });
-  typename C::template array<row_state> states(merged);
-  typename C::template array<row_statistics> statistics(tokens);
-  typename C::template array<row_coefficients> coefficients(reinforce_coefficients(batch.advantages));
-  infalign::finish_rows(on, all_terms, states.span(), statistics.span());
-  for (std::size_t i = 0; i + 1 < cuts.size(); ++i)
-    shard(i, [&](const auto& logits, const auto& gradient) {
-      infalign::write_logit_gradient(on, logits, statistics.span(), coefficients.span(), gradient);
-    });
-  CHECK(test::close(sharded.gradient_values.host(), whole.gradient_values.host()));
+    const auto part = [&](auto rows) { return decltype(rows)(rows.data() + begin, batch.tokens, columns, batch.columns); };
+    test::logits_of<C> logits{part(loaded.policy_values.rows(batch.tokens, batch.columns)),
+                              part(loaded.base_values.rows(batch.tokens, batch.columns)), local.span()};
+    logits.map = map;
+    use(logits, infalign::rows<T, space>(part(loaded.gradient())));
+  }
+  /// The states of each rank's part of the rows.
+  std::vector<std::vector<row_state>> read() {
+    std::vector<std::vector<row_state>> all;
+    for (std::size_t i = 0; i + 1 < cuts.size(); ++i)
+      on_rank(i, [&](const auto& logits, const auto&) {
+        typename C::template array<row_state> states(batch.tokens);
+        infalign::read_logits(on, logits, all_terms, states.span());
+        all.push_back(states.host());
+      });
+    return all;
+  }
+  std::vector<row_statistics> write(const std::vector<row_state>& merged) {
+    typename C::template array<row_state> states(merged);
+    typename C::template array<row_statistics> statistics(batch.tokens);
+    typename C::template array<row_coefficients> coefficients(reinforce_coefficients(batch.advantages));
+    infalign::finish_rows(on, all_terms, states.span(), statistics.span());
+    for (std::size_t i = 0; i + 1 < cuts.size(); ++i)
+      on_rank(i, [&](const auto& logits, const auto& gradient) {
+        infalign::write_logit_gradient(on, logits, statistics.span(), coefficients.span(), gradient);
+      });
+    return statistics.host();
+  }
+};
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("1, 2, 3 and 8 unequal shards of the vocabulary, merged in any order, are the whole", C,
+                   INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  const index_t tokens = 3, v = 5000;
+  const test::token_batch<C> batch(tokens, v);
+  for (const infalign::logit_map& map : {infalign::logit_map{}, infalign::logit_map{.scale = 1 / 0.7, .cap = 3}}) {
+    typename C::backend on = C::make_backend();
+    test::loaded_batch<C> whole(batch);
+    auto logits = whole.with_base();
+    logits.map = map;
+    policy_gradient(on, infalign::reinforce{}, logits, whole.advantages.span(), weights, whole.statistics(), whole.gradient());
+    for (const index_t parts : {1, 2, 3, 8}) {
+      ranks<C> r{batch, map, unequal_cuts(v, parts)};
+      const auto states = r.read();
+      for (const std::size_t first : {std::size_t{0}, states.size() / 2, states.size() - 1}) {
+        std::vector<row_state> merged(static_cast<std::size_t>(tokens));
+        for (std::size_t i = 0; i < states.size(); ++i)
+          for (std::size_t t = 0; t < merged.size(); ++t) {
+            // From `first` on, the others joined from either side in turn.
+            row_state other = states[(first + i) % states.size()][t];
+            if (i % 2 == 1) std::swap(merged[t], other);
+            merged[t].merge(other);
+          }
+        std::vector<T> loss, log_prob, kl, entropy;
+        for (const row_statistics& s : r.write(merged)) {
+          loss.push_back(static_cast<T>(-static_cast<double>(batch.advantages[loss.size()]) * s.log_prob()));
+          log_prob.push_back(static_cast<T>(s.log_prob()));
+          kl.push_back(static_cast<T>(s.kl));
+          entropy.push_back(static_cast<T>(s.entropy));
+        }
+        CHECK(equal_to_rounding(r.loaded.gradient_values.host(), whole.gradient_values.host()));
+        CHECK(equal_to_rounding(loss, whole.loss.host()));
+        CHECK(equal_to_rounding(log_prob, whole.log_prob.host()));
+        CHECK(equal_to_rounding(kl, whole.kl.host()));
+        CHECK(equal_to_rounding(entropy, whole.entropy.host()));
+      }
+    }
+  }
 }
 
 TEST_CASE_TEMPLATE("a KL that was not read is no number", C, INFALIGN_CONFIGURATIONS) {
