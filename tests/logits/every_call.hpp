@@ -23,6 +23,8 @@ class logits_calls {
     read_logits(on, batch, {.kl = true, .entropy = true}, states_.span());
     compute_token_statistics(on, batch.scaled(0.8).soft_capped(1.5),
                              token_statistics<T, space>{{}, {}, statistics_[3].span(), {}});
+    compute_token_statistics(on, batch.keeping(kept_.span(), kept_offsets_.span()),
+                             token_statistics<T, space>{{}, {}, statistics_[4].span(), {}});
     finish_rows(on, {.kl = true, .entropy = true}, states_.span(), rows_.span());
     write_logit_gradient(on, batch, rows_.span(), coefficients_.span(), gradient_.rows(tokens, vocabulary));
   }
@@ -47,9 +49,17 @@ class logits_calls {
     return ids;
   }
 
+  /// Each token's own id and the one behind it.
+  static std::vector<std::int32_t> ids_to_keep() {
+    std::vector<std::int32_t> kept;
+    for (const std::int32_t id : token_ids()) kept.insert(kept.end(), {id, id + 1});
+    return kept;
+  }
+
   array<T> logits_{normal_values<T>(tokens * vocabulary, 5)}, base_{normal_values<T>(tokens * vocabulary, 6)};
-  array<std::int32_t> ids_{token_ids()};
-  std::vector<array<T>> statistics_ = std::vector<array<T>>(4, array<T>(tokens));
+  array<std::int32_t> ids_{token_ids()}, kept_{ids_to_keep()};
+  array<index_t> kept_offsets_{equal_offsets(tokens, 2)};
+  std::vector<array<T>> statistics_ = std::vector<array<T>>(5, array<T>(tokens));
   array<row_state> states_ = array<row_state>(tokens);
   array<row_statistics> rows_ = array<row_statistics>(tokens);
   array<row_coefficients> coefficients_ = array<row_coefficients>(tokens, row_coefficients{0.7, 0.1, -0.2});

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <vector>
 
 #include "infalign/objective/losses.hpp"
@@ -73,6 +74,16 @@ TEST_CASE_TEMPLATE("REINFORCE of capped and scaled logits equals PyTorch", C, IN
   policy_gradient(on, infalign::reinforce{}, batch.with_base().scaled(1 / autograd::temperature).soft_capped(autograd::cap),
                   batch.advantages.span(), {beta, eta, autograd::scale}, batch.statistics(), batch.gradient());
   check_close(batch.gradient_values.host(), autograd::mapped_all);
+}
+
+TEST_CASE_TEMPLATE("REINFORCE among the ids that a sampler kept equals PyTorch", C, INFALIGN_CONFIGURATIONS) {
+  typename C::backend on = C::make_backend();
+  test::loaded_batch<C> batch(reference_batch<C>());
+  typename C::template array<std::int64_t> ids(autograd::kept_ids);
+  typename C::template array<infalign::index_t> offsets(autograd::kept_offsets);
+  policy_gradient(on, infalign::reinforce{}, batch.with_base().keeping(ids.span(), offsets.span()), batch.advantages.span(),
+                  {beta, eta, autograd::scale}, batch.statistics(), batch.gradient());
+  check_close(batch.gradient_values.host(), autograd::kept_all);
 }
 
 TEST_CASE_TEMPLATE("the clipped surrogate equals PyTorch", C, INFALIGN_CONFIGURATIONS) {

@@ -83,7 +83,21 @@ def mapped_reinforce(l):
     return SCALE * (-advantages.to(l.dtype) * log_prob + BETA * kl - ETA * entropy).sum()
 
 
+# Ids that a sampler kept, the sampled one among them; one token's list is its own id alone.
+kept = [sorted({int(i)} | set(torch.randperm(COLUMNS, generator=generator)[:n].tolist())) for i, n in zip(ids, [9, 20, 1, 0, 36])]
+
+
+def kept_reinforce(l):
+    total = 0
+    for t in range(TOKENS):
+        log_p, log_q = torch.log_softmax(l[t, kept[t]], 0), torch.log_softmax(base[t, kept[t]].to(l.dtype), 0)
+        log_prob = log_p[kept[t].index(int(ids[t]))]
+        total = total - advantages[t].to(l.dtype) * log_prob + (log_p.exp() * (BETA * (log_p - log_q) + ETA * log_p)).sum()
+    return SCALE * total
+
+
 CASES = {
+    "kept_all": kept_reinforce,
     "mapped_all": mapped_reinforce,
     "reinforce": lambda l: reinforce(l, 0, 0, 1),
     "reinforce_kl": lambda l: reinforce(l, BETA, 0, 1),
@@ -135,6 +149,8 @@ parts = [
     array("old_log_prob", old_log_prob.tolist()),
     array("logits", logits.flatten().tolist()),
     array("base", base.flatten().tolist()),
+    array("kept_ids", sum(kept, []), "std::int64_t"),
+    array("kept_offsets", [sum(map(len, kept[:t])) for t in range(TOKENS + 1)], "std::int64_t"),
     array("log_prob", log_prob.tolist()),
     array("kl", kl.tolist()),
     array("entropy", entropy.tolist()),

@@ -69,16 +69,23 @@ class any_rows {
     return result;
   }
 
+  /// Rows one after another, each as long as `offsets`, one longer than their number, say; none longer than `columns`.
+  static constexpr any_rows packed(span<T, Space> values, span<const index_t, Space> offsets, index_t columns) {
+    any_rows result = at(values, {offsets.data(), offsets.size() - 1}, columns);
+    result.is_packed_ = true;
+    return result;
+  }
+
   [[nodiscard]] INFALIGN_HD constexpr T* data() const { return data_; }
   /// Number of rows.
   [[nodiscard]] INFALIGN_HD constexpr index_t size() const { return size_; }
   [[nodiscard]] INFALIGN_HD constexpr bool empty() const { return size_ == 0; }
   [[nodiscard]] INFALIGN_HD constexpr index_t columns() const { return columns_; }
   /// Number of values of all rows.
-  [[nodiscard]] INFALIGN_HD constexpr index_t total() const { return size_ * columns_; }
+  [[nodiscard]] INFALIGN_HD constexpr index_t total() const { return is_packed_ ? extent_ : size_ * columns_; }
   /// Row `t`.
   INFALIGN_HD constexpr span<T, Space> operator[](index_t t) const {
-    if (offsets_ != nullptr) return {data_ + offsets_[t], columns_};
+    if (offsets_ != nullptr) return {data_ + offsets_[t], is_packed_ ? offsets_[t + 1] - offsets_[t] : columns_};
     if (length_ == size_) return {data_ + t * stride_, columns_};
     return {data_ + (t / length_ * batch_stride_ + t % length_ * stride_), columns_};
   }
@@ -103,6 +110,7 @@ class any_rows {
   index_t batch_stride_ = 0;
   const index_t* offsets_ = nullptr;
   index_t extent_ = 0;
+  bool is_packed_ = false;
 };
 template <class T, class Space>
 any_rows(const rows<T, Space>&) -> any_rows<T, Space>;

@@ -29,14 +29,14 @@ namespace detail {
 
 template <class Terms, class L, class Space>
 struct read_kernel {
-  token_logits<L, Space> batch;
+  row_batch<L, Space> batch;
   row_state* states;
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t t) const {
     if (batch.tokens.ignores(t)) return team.once([&] { states[t] = row_state{}; });
     kept_exponentials<compute_t<L>> none;
-    const row_state state = read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(),
-                                            batch.tokens[t], none, batch.map);
+    const row_state state = read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy[t].size(),
+                                            batch.column(t), none, batch.map);
     team.once([&] { states[t] = state; });
   }
 };
@@ -54,7 +54,7 @@ struct finish_kernel {
 /// The second pass alone.
 template <class Terms, class L, class G, class Space>
 struct gradient_kernel {
-  token_logits<L, Space> batch;
+  row_batch<L, Space> batch;
   const row_statistics* statistics;
   const row_coefficients* coefficients;
   any_rows<G, Space> gradient;
@@ -62,15 +62,15 @@ struct gradient_kernel {
 
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t t) const {
-    if (batch.tokens.ignores(t) || weights[t] == 0) return clear_row(team, gradient[t].data(), gradient.columns());
-    write_gradient<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(), batch.tokens[t],
+    if (batch.tokens.ignores(t) || weights[t] == 0) return clear_row(team, gradient[t].data(), gradient[t].size());
+    write_gradient<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy[t].size(), batch.column(t),
                           statistics[t], coefficients[t], kept_exponentials<compute_t<L>>{}, gradient[t].data(), batch.map.cap);
   }
 };
 
 /// The second pass, once the arguments are checked. `entropy`: whether a coefficient of the entropy may differ from 0.
 template <class B, class L, class G, class Space>
-void run_gradient(B& on, const token_logits<L, Space>& batch, bool entropy, const row_statistics* statistics,
+void run_gradient(B& on, const row_batch<L, Space>& batch, bool entropy, const row_statistics* statistics,
                   const row_coefficients* coefficients, const any_rows<G, Space>& gradient,
                   const token_weights<Space>& weights = {}) {
   with_terms(batch, entropy, [&]<class Terms>(Terms) {
@@ -110,8 +110,10 @@ void read_logits(B&& on, const token_logits<L, Space>& batch, logit_terms terms,
   detail::check_apart_from_batch("read_logits", "states", out, batch);
   expects<domain_error>(!terms.kl || !batch.base.empty() || batch.policy.empty(), "read_logits",
                         "terms.kl is set, needs base logits");
-  detail::with_terms(terms, [&]<class Terms>(Terms) {
-    on.groups(batch.policy.size(), detail::logits_cost(batch), detail::read_kernel<Terms, L, Space>{batch, out.data()});
+  detail::with_kept_rows(on, batch, token_weights<Space>(), [&](const detail::row_batch<L, Space>& rows_read) {
+    detail::with_terms(terms, [&]<class Terms>(Terms) {
+      on.groups(out.size(), detail::logits_cost(rows_read), detail::read_kernel<Terms, L, Space>{rows_read, out.data()});
+    });
   });
 }
 
@@ -153,7 +155,11 @@ void write_logit_gradient(B&& on, const token_logits<L, Space>& batch, const Sta
   detail::expects_apart(function, "gradient", out, "coefficients", c);
   detail::check_count(function, "statistics", s, batch.tokens.size());
   detail::check_count(function, "coefficients", c, batch.tokens.size());
-  detail::run_gradient(on, batch, true, s.data(), c.data(), out);
+  detail::with_kept_rows(on, batch, token_weights<Space>(), [&](const detail::row_batch<L, Space>& rows_read) {
+    detail::with_kept_gradient(on, batch.kept, out, [&](const auto& rows_out) {
+      detail::run_gradient(on, rows_read, true, s.data(), c.data(), rows_out);
+    });
+  });
 }
 
 }  // namespace infalign

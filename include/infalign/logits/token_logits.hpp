@@ -10,6 +10,7 @@
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
+#include "infalign/logits/kept_ids.hpp"
 #include "infalign/logits/logit_map.hpp"
 #include "infalign/logits/row_state.hpp"
 #include "infalign/logits/token_ids.hpp"
@@ -25,16 +26,28 @@ namespace infalign {
 /// \endcode
 template <class L, class Space = host_memory>
 struct token_logits {
+  using value_type = L;
   using memory_space = Space;
   any_rows<const L, Space> policy{};  ///< T×V logits of the policy: `rows`, a slice of a batch, or rows at offsets
   any_rows<const L, Space> base{};    ///< T×V logits of the base policy, lying as they like, or empty: no base
   token_ids<Space> tokens{};          ///< T ids in [0, V), of 32 or 64 bits
   logit_map map{};                    ///< what the logits of both policies become before the softmax
+  kept_ids<Space> kept{};             ///< the ids among which probabilities are, of both policies
 
   /// Logits are multiplied by `by`, the inverse of the temperature, after they are capped. Gradients are by the logits as they are.
   [[nodiscard]] token_logits scaled(double by) const {
     token_logits same = *this;
     same.map.scale *= by;
+    return same;
+  }
+  /// Both policies are restricted to the ids that a sampler with top-k, top-p or min-p kept: probabilities, KL and entropy are those
+  /// among `ids[offsets[t] … offsets[t+1])`, and the gradient is 0 elsewhere, as if all other logits were -inf. The ids of a token
+  /// ascend and hold its own. No other logit is read; the cost is that of the ids, and of clearing the gradient. Scratch: the kept
+  /// logits of both policies and their gradient.
+  template <class Offsets>
+  [[nodiscard]] token_logits keeping(const token_ids<Space>& ids, const Offsets& offsets) const {
+    token_logits same = *this;
+    same.kept = {ids, span(offsets)};
     return same;
   }
   /// Logits become `cap·tanh(l/cap)` before they are scaled. A logit of -inf stays masked.
@@ -43,9 +56,6 @@ struct token_logits {
     same.map.cap = cap;
     return same;
   }
-
-  /// The base policy's logits of token `t`, or null.
-  INFALIGN_HD const L* base_row(index_t t) const { return base.empty() ? nullptr : base[t].data(); }
 };
 template <class Policy, class... Others>
 token_logits(const Policy&, const Others&...) -> token_logits<typename Policy::value_type, typename Policy::memory_space>;
@@ -54,7 +64,8 @@ namespace detail {
 
 /// `lowest_id` is -1 where a row may be a part of the vocabulary that does not hold its token.
 template <class B, class L, class Space>
-void check_logits(B& on, std::string_view function, const token_logits<L, Space>& batch, index_t lowest_id = 0) {
+void check_logits(B& on, std::string_view function, const token_logits<L, Space>& batch, index_t lowest_id = 0,
+                  const token_weights<Space>& weights = {}) {
   const auto& logits = batch.policy;
   const auto& base = batch.base;
   expects_groups(on, function, "logits", logits);
@@ -70,13 +81,7 @@ void check_logits(B& on, std::string_view function, const token_logits<L, Space>
                        "base is ", base.size(), " x ", base.columns(), ", but logits is ", logits.size(), " x ",
                        logits.columns());
   expects_ids(on, function, "tokens", batch.tokens, lowest_id, logits.columns() - 1);
-}
-
-/// What a row that is left out gets.
-template <class Team, class G>
-INFALIGN_HD void clear_row(Team& team, G* row, index_t columns) {
-  using T = compute_t<G>;
-  team.template loop<T>(columns, [=](auto at, auto) { at.store(row, typename Team::template vec<T>(T(0))); });
+  check_kept(on, function, batch, weights);
 }
 
 /// A result of single tokens lies apart from what is read of the batch.
@@ -86,6 +91,8 @@ INFALIGN_KEYED void check_apart_from_batch(std::string_view function, std::strin
   expects_apart(function, name, out, "logits", batch.policy);
   expects_apart(function, name, out, "base", batch.base);
   expects_apart(function, name, out, "tokens", batch.tokens);
+  expects_apart(function, name, out, "kept.ids", batch.kept.ids);
+  expects_apart(function, name, out, "kept.offsets", batch.kept.offsets);
 }
 
 /// The gradient of a row may replace the logits of either policy: the same view of the same memory.
@@ -100,6 +107,8 @@ void check_gradient(B& on, std::string_view function, const any_rows<G, Space>& 
   expects_apart_or_same_rows(function, "gradient", gradient, "logits", logits);
   expects_apart_or_same_rows(function, "gradient", gradient, "base", batch.base);
   expects_apart(function, "gradient", gradient, "tokens", batch.tokens);
+  expects_apart(function, "gradient", gradient, "kept.ids", batch.kept.ids);
+  expects_apart(function, "gradient", gradient, "kept.offsets", batch.kept.offsets);
 }
 
 /// Calls `use` with the terms to be computed, as a type.
@@ -111,14 +120,14 @@ INFALIGN_KEYED void with_terms(logit_terms terms, Use&& use) {
     terms.entropy ? use(row_terms<false, true>{}) : use(row_terms<false, false>{});
 }
 /// The KL if there is a base, the entropy if it is wanted.
-template <class L, class Space, class Use>
-INFALIGN_KEYED void with_terms(const token_logits<L, Space>& batch, bool entropy, Use&& use) {
+template <class Batch, class Use>
+INFALIGN_KEYED void with_terms(const Batch& batch, bool entropy, Use&& use) {
   with_terms(logit_terms{!batch.base.empty(), entropy}, use);
 }
 
 /// About 8 element operations a logit and pass.
-template <class L, class Space>
-INFALIGN_KEYED index_t logits_cost(const token_logits<L, Space>& batch) {
+template <class Batch>
+INFALIGN_KEYED index_t logits_cost(const Batch& batch) {
   return 8 * (batch.policy.total() + batch.base.total());
 }
 

@@ -77,7 +77,7 @@ INFALIGN_KEYED void check_statistics(std::string_view function, const token_stat
 /// The statistics of each token. `rows_out`, where not null, keeps what a second pass needs.
 template <class Terms, class L, class T, class Space>
 struct statistics_kernel {
-  token_logits<L, Space> batch;
+  row_batch<L, Space> batch;
   statistics_pointers<T> out;
   row_statistics* rows_out = nullptr;
   token_weights<Space> weights{};
@@ -90,8 +90,8 @@ struct statistics_kernel {
       });
     }
     kept_exponentials<compute_t<L>> none;
-    const auto row = statistics_of(read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy.columns(),
-                                                   batch.tokens[t], none, batch.map),
+    const auto row = statistics_of(read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy[t].size(),
+                                                   batch.column(t), none, batch.map),
                                    Terms::value);
     team.once([&] {
       out.store(t, row);
@@ -132,9 +132,11 @@ void compute_token_statistics(B&& on, const token_logits<L, Space>& batch, const
   constexpr std::string_view function = "compute_token_statistics";
   detail::check_logits(on, function, batch);
   detail::check_statistics(function, statistics, batch);
-  detail::with_terms(batch, !statistics.entropy.empty(), [&](auto terms) {
-    on.groups(batch.policy.size(), detail::logits_cost(batch),
-              detail::statistics_kernel<decltype(terms), L, T, Space>{batch, detail::pointers(statistics)});
+  detail::with_kept_rows(on, batch, token_weights<Space>(), [&](const detail::row_batch<L, Space>& rows_read) {
+    detail::with_terms(rows_read, !statistics.entropy.empty(), [&](auto terms) {
+      on.groups(batch.policy.size(), detail::logits_cost(rows_read),
+                detail::statistics_kernel<decltype(terms), L, T, Space>{rows_read, detail::pointers(statistics)});
+    });
   });
 }
 

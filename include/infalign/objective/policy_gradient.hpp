@@ -46,7 +46,7 @@ INFALIGN_HD token_row token_row_of(const row_statistics& s, const O* old_log_pro
 /// Both passes over one token's row, the second while the row is still in cache.
 template <class Terms, class L, class A, class O, class Loss, class T, class G, class Space>
 struct policy_gradient_kernel {
-  token_logits<L, Space> batch;
+  row_batch<L, Space> batch;
   const A* advantages;
   const O* old_log_prob;
   const O* base_log_prob;
@@ -63,25 +63,25 @@ struct policy_gradient_kernel {
   INFALIGN_HD void operator()(Team& team, index_t t, compute_t<L>* room = nullptr) const {
     const L* row = batch.policy[t].data();
     const L* base = batch.base_row(t);
-    const index_t columns = batch.policy.columns();
+    const index_t columns = batch.policy[t].size();
     const double weight = batch.tokens.ignores(t) ? 0 : token_weight[t];
     if (weight == 0) {
       team.once([&] { statistics.store_nothing(t); });
       return clear_row(team, gradient[t].data(), columns);
     }
     auto kept = place_for_exponentials<Team>(row, base, gradient[t].data(), room);
-    const auto s = statistics_of(read_row<Terms>(team, row, base, columns, batch.tokens[t], kept, batch.map), Terms::value);
+    const auto s = statistics_of(read_row<Terms>(team, row, base, columns, batch.column(t), kept, batch.map), Terms::value);
     const loss_value v =
         loss(token_row_of(s, old_log_prob, base_log_prob, static_cast<double>(advantages[t]), batch.tokens[t], t));
     team.once([&] { statistics.store(t, s, v.value); });
-    write_gradient<Terms>(team, row, base, columns, batch.tokens[t], s, coefficients_of(v, beta, eta, weight * scale), kept,
+    write_gradient<Terms>(team, row, base, columns, batch.column(t), s, coefficients_of(v, beta, eta, weight * scale), kept,
                           gradient[t].data(), batch.map.cap);
   }
 };
 
 /// Both passes over every row. Where exponentials are kept but the gradient has no place for them, every team gets a row of room.
 template <class B, class Kernel, class L, class G, class Space>
-void run_both_passes(B& on, const Kernel& kernel, const token_logits<L, Space>& batch, const any_rows<G, Space>& gradient) {
+void run_both_passes(B& on, const Kernel& kernel, const row_batch<L, Space>& batch, const any_rows<G, Space>& gradient) {
   using T = compute_t<L>;
   const index_t tokens = batch.policy.size(), cost = 2 * logits_cost(batch);
   if constexpr (keeps_exponentials<typename std::remove_cvref_t<B>::team_type> &&
@@ -151,19 +151,24 @@ void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& bat
   using A = typename decltype(data.advantages)::value_type;
   using O = typename decltype(data.old_log_prob)::value_type;
   using G = typename decltype(out)::element_type;
-  detail::with_terms(batch, detail::wants_entropy<Loss>(weights, statistics), [&]<class Terms>(Terms) {
-    const detail::policy_gradient_kernel<Terms, L, A, O, Loss, T, G, Space> kernel{batch,
-                                                                                   data.advantages.data(),
-                                                                                   data.old_log_prob.data(),
-                                                                                   data.base_log_prob.data(),
-                                                                                   data.weights,
-                                                                                   loss,
-                                                                                   weights.kl.value,
-                                                                                   weights.entropy.value,
-                                                                                   weights.scale,
-                                                                                   detail::pointers(statistics),
-                                                                                   out};
-    detail::run_both_passes(on, kernel, batch, out);
+  const auto run = [&](const detail::row_batch<L, Space>& rows_read, const any_rows<G, Space>& rows_out) {
+    detail::with_terms(rows_read, detail::wants_entropy<Loss>(weights, statistics), [&]<class Terms>(Terms) {
+      const detail::policy_gradient_kernel<Terms, L, A, O, Loss, T, G, Space> kernel{rows_read,
+                                                                                     data.advantages.data(),
+                                                                                     data.old_log_prob.data(),
+                                                                                     data.base_log_prob.data(),
+                                                                                     data.weights,
+                                                                                     loss,
+                                                                                     weights.kl.value,
+                                                                                     weights.entropy.value,
+                                                                                     weights.scale,
+                                                                                     detail::pointers(statistics),
+                                                                                     rows_out};
+      detail::run_both_passes(on, kernel, rows_read, rows_out);
+    });
+  };
+  detail::with_kept_rows(on, batch, data.weights, [&](const auto& rows_read) {
+    detail::with_kept_gradient(on, batch.kept, out, [&](const auto& rows_out) { run(rows_read, rows_out); });
   });
 }
 

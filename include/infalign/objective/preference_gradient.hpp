@@ -112,7 +112,7 @@ template <class Loss, class B, class L, class T, class G, class Space>
 void check_responses(B& on, std::string_view function, const token_logits<L, Space>& batch, const responses<Space>& of,
                      index_t losses, double scale, const preference_statistics<T, Space>& statistics,
                      const any_rows<G, Space>& gradient) {
-  check_logits(on, function, batch);
+  check_logits(on, function, batch, 0, of.weights);
   check_gradient(on, function, gradient, batch);
   expects_span(function, "offsets", of.offsets);
   expects<shape_error>(!of.offsets.empty() || batch.tokens.empty(), function, "offsets is empty, but there are ",
@@ -163,16 +163,20 @@ void run_responses(B& on, const token_logits<L, Space>& batch, const responses<S
   auto* const of_responses = frame.template take<response_row>(of.size());
   token_logits<L, Space> read = batch;
   if (!of.base_log_prob.empty()) read.base = {};
-  with_terms(read, false, [&]<class Terms>(Terms) {
-    on.groups(tokens, logits_cost(read), statistics_kernel<Terms, L, T, Space>{read, {}, of_tokens, of.weights});
+  with_kept_rows(on, read, of.weights, [&](row_batch<L, Space> rows_read) {
+    with_terms(rows_read, false, [&]<class Terms>(Terms) {
+      on.groups(tokens, logits_cost(rows_read), statistics_kernel<Terms, L, T, Space>{rows_read, {}, of_tokens, of.weights});
+    });
+    on.groups(
+        of.size(), 16 * tokens,
+        response_rows_kernel<T, Space>{of, batch.tokens, !read.base.empty(), of_tokens, of_responses, pointers(statistics)});
+    const double* const by_response = losses(frame, of_responses);
+    on.groups(of.size(), 2 * tokens, response_coefficients_kernel<Space>{of, by_response, scale, coefficients});
+    rows_read.base = {};
+    with_kept_gradient(on, batch.kept, gradient, [&](const auto& rows_out) {
+      run_gradient(on, rows_read, false, of_tokens, coefficients, rows_out, of.weights);
+    });
   });
-  on.groups(
-      of.size(), 16 * tokens,
-      response_rows_kernel<T, Space>{of, batch.tokens, !read.base.empty(), of_tokens, of_responses, pointers(statistics)});
-  const double* const by_response = losses(frame, of_responses);
-  on.groups(of.size(), 2 * tokens, response_coefficients_kernel<Space>{of, by_response, scale, coefficients});
-  read.base = {};
-  run_gradient(on, read, false, of_tokens, coefficients, gradient, of.weights);
 }
 
 }  // namespace detail

@@ -129,18 +129,23 @@ void sequence_policy_gradient(B&& on, const Loss& loss, const token_logits<L, Sp
   auto frame = on.scratch();
   auto* const row_values = frame.template take<row_statistics>(tokens);
   auto* const coefficients = frame.template take<row_coefficients>(tokens);
-  detail::with_terms(batch, entropy, [&]<class Terms>(Terms) {
-    on.groups(tokens, detail::logits_cost(batch),
-              detail::statistics_kernel<Terms, L, T, Space>{batch, detail::pointers(statistics), row_values, data.weights});
-  });
   using A = typename decltype(data.advantages)::value_type;
   using O = typename decltype(data.old_log_prob)::value_type;
-  on.groups(rollouts, 8 * tokens,
-            detail::sequence_loss_kernel<Loss, A, O, T, Space>{
-                loss, batch.tokens, offsets.data(), data.advantages.data(), data.old_log_prob.data(), data.base_log_prob.data(),
-                data.weights, row_values, weights.kl.value, weights.entropy.value, weights.scale, coefficients,
-                statistics.loss.data()});
-  detail::run_gradient(on, batch, entropy, row_values, coefficients, out, data.weights);
+  detail::with_kept_rows(on, batch, data.weights, [&](const detail::row_batch<L, Space>& rows_read) {
+    detail::with_terms(rows_read, entropy, [&]<class Terms>(Terms) {
+      on.groups(
+          tokens, detail::logits_cost(rows_read),
+          detail::statistics_kernel<Terms, L, T, Space>{rows_read, detail::pointers(statistics), row_values, data.weights});
+    });
+    on.groups(rollouts, 8 * tokens,
+              detail::sequence_loss_kernel<Loss, A, O, T, Space>{
+                  loss, batch.tokens, offsets.data(), data.advantages.data(), data.old_log_prob.data(),
+                  data.base_log_prob.data(), data.weights, row_values, weights.kl.value, weights.entropy.value, weights.scale,
+                  coefficients, statistics.loss.data()});
+    detail::with_kept_gradient(on, batch.kept, out, [&](const auto& rows_out) {
+      detail::run_gradient(on, rows_read, entropy, row_values, coefficients, rows_out, data.weights);
+    });
+  });
 }
 
 /// `sequence_policy_gradient` with the loss `reinforce{}`.

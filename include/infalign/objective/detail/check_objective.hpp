@@ -75,7 +75,7 @@ void check_objective(B& on, std::string_view function, const token_logits<L, Spa
                      bool one_advantage_each, const objective_weights& weights, const token_statistics<T, Space>& statistics,
                      const any_rows<G, Space>& gradient) {
   assert_loss<Loss>();
-  check_logits(on, function, batch);
+  check_logits(on, function, batch, 0, data.weights);
   check_statistics(function, statistics, batch);
   check_gradient(on, function, gradient, batch);
   check_token_data<Loss>(on, function, batch, data, one_advantage_each);
