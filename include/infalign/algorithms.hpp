@@ -59,6 +59,7 @@
 #include "infalign/objective/importance_weights.hpp"
 #include "infalign/objective/losses.hpp"
 #include "infalign/objective/policy_gradient.hpp"
+#include "infalign/objective/policy_summary.hpp"
 #include "infalign/objective/preference/best_and_worst.hpp"
 #include "infalign/objective/preference/served_weights.hpp"
 #include "infalign/objective/preference/variational_best_of.hpp"

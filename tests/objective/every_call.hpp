@@ -26,6 +26,7 @@
 #include "infalign/objective/importance_weights.hpp"
 #include "infalign/objective/losses.hpp"
 #include "infalign/objective/policy_gradient.hpp"
+#include "infalign/objective/policy_summary.hpp"
 #include "infalign/objective/preference/best_and_worst.hpp"
 #include "infalign/objective/preference/served_weights.hpp"
 #include "infalign/objective/preference_gradient.hpp"
@@ -124,6 +125,9 @@ class objective_calls {
                              token_data(rollout_advantages_.span(), old_.span()), weights, statistics(statistics_, 3),
                              gradient_[3].rows(tokens, vocabulary));
     leave_one_out_advantage(on, rewards_.ragged(reward_offsets_), ragged_.ragged(reward_offsets_));
+    const policy_summary s =
+        summarize_policy(on, policy_tokens<T, space>{advantages_.span(), old_.span(), advantages_.span(), {}, old_.span(), {}});
+    summary_ = {s.clip_fraction(), s.approximate_kl_k3(), s.ratio_mean(), s.entropy_mean(), s.effective_sample_size()};
     run_advantages(on);
     run_preferences(on, batch);
   }
@@ -132,6 +136,7 @@ class objective_calls {
                      result_of(weights_)};
     for (const auto* group : {&statistics_, &gradient_, &preferences_})
       for (const auto& a : *group) all.push_back(result_of(a));
+    all.push_back({0x1p-52, summary_});
     for (const auto& a : more_) all.push_back(result_of(a));
     for (const auto& a : narrow_statistics_) all.push_back({0x1p-23, result_of(a).values});  // computed in float
     return all;
@@ -214,6 +219,7 @@ class objective_calls {
   array<index_t> rollout_offsets_{equal_offsets(rollouts, tokens / rollouts)};
   std::vector<array<T>> statistics_ = std::vector<array<T>>(16, array<T>(tokens));
   std::vector<array<T>> narrow_statistics_ = std::vector<array<T>>(4, array<T>(tokens));
+  std::vector<double> summary_;
   array<T> weights_ = array<T>(tokens * vocabulary);
   std::vector<array<T>> gradient_ = std::vector<array<T>>(6, array<T>(tokens* vocabulary));
   array<response_pair> pairs_{std::vector<response_pair>{{0, 1}, {3, 2}, {3, 0}, {1, 2}}},
