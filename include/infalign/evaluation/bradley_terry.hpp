@@ -34,7 +34,7 @@ class bradley_terry_fit {
 
   [[nodiscard]] index_t policies() const { return static_cast<index_t>(scores_.size()); }
   /// The score of a policy above the average of all, in log-odds.
-  [[nodiscard]] estimate score(index_t i) const { return make(scores_[at(i)], variance(i, i)); }
+  [[nodiscard]] INFALIGN_KEYED estimate score(index_t i) const { return make(scores_[at(i)], variance(i, i)); }
   /// `score(i) - score(j)`; its error is not that of two scores, which move together.
   [[nodiscard]] INFALIGN_KEYED estimate difference(index_t i, index_t j) const {
     return make(scores_[at(i)] - scores_[at(j)], variance(i, i) + variance(j, j) - 2 * variance(i, j));
@@ -52,7 +52,7 @@ class bradley_terry_fit {
  private:
   [[nodiscard]] std::size_t at(index_t i) const { return static_cast<std::size_t>(i); }
   [[nodiscard]] double variance(index_t i, index_t j) const { return covariance_[at(i) * scores_.size() + at(j)]; }
-  [[nodiscard]] estimate make(double value, double variance) const {
+  [[nodiscard]] INFALIGN_KEYED estimate make(double value, double variance) const {
     return {value, clusters_ > 1 ? std::sqrt(std::max(variance, 0.0)) : infinity<double>, clusters_};
   }
   std::vector<double> scores_;

@@ -86,7 +86,7 @@ struct beta_likelihood {
     l.alpha_beta = a * b * second;
     return l;
   }
-  void add(const beta_likelihood& o) {
+  INFALIGN_KEYED void add(const beta_likelihood& o) {
     value += o.value;
     by_alpha += o.by_alpha;
     by_beta += o.by_beta;

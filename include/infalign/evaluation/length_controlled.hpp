@@ -40,7 +40,7 @@ struct logistic_rows {
 
   [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(y.size()); }
   [[nodiscard]] const double* row(std::size_t i) const { return x.data() + i * covariates; }
-  [[nodiscard]] double linear(std::size_t i, const std::vector<double>& beta) const {
+  [[nodiscard]] INFALIGN_KEYED double linear(std::size_t i, const std::vector<double>& beta) const {
     double sum = 0;
     for (std::size_t k = 0; k < covariates; ++k) sum += row(i)[k] * beta[k];
     return sum;

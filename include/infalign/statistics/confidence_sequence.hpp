@@ -29,18 +29,18 @@ struct bet_size {
   double sum = 0;
   double squares = 0;  ///< `Σ (x_i - m_i)²`, m_i the mean up to x_i
 
-  [[nodiscard]] double mean() const { return (0.5 + sum) / (static_cast<double>(count) + 1); }
+  [[nodiscard]] INFALIGN_KEYED double mean() const { return (0.5 + sum) / (static_cast<double>(count) + 1); }
   /// `√(2·log(2/α)/(s²·t·log(1 + t)))` for the next value, number t; s² is the variance of those before, with ¼ as one more value.
   [[nodiscard]] INFALIGN_KEYED double next() const {
     const double t = static_cast<double>(count) + 1, variance = (0.25 + squares) / t;
     return std::sqrt(2 * std::log(2 / alpha) / (variance * t * std::log1p(t)));
   }
-  void add(double x) {
+  INFALIGN_KEYED void add(double x) {
     ++count;
     sum += x;
     squares += (x - mean()) * (x - mean());
   }
-  void merge(const bet_size& other) {
+  INFALIGN_KEYED void merge(const bet_size& other) {
     count += other.count;
     sum += other.sum;
     squares += other.squares;
@@ -182,7 +182,7 @@ class betting_sequence {
 
  private:
   friend struct sequence_fields;
-  static double edge_of(std::size_t i) { return static_cast<double>(i) / static_cast<double>(cells); }
+  INFALIGN_KEYED static double edge_of(std::size_t i) { return static_cast<double>(i) / static_cast<double>(cells); }
 
   detail::bet_size bets_;
   quantity_range range_;

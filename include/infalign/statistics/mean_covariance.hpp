@@ -38,7 +38,7 @@ class mean_covariance {
   [[nodiscard]] index_t values() const { return static_cast<index_t>(means_.size()); }
   [[nodiscard]] double mean(index_t i) const { return means_[static_cast<std::size_t>(i)]; }
   /// Of the values i and j of a unit, with Bessel's correction.
-  [[nodiscard]] double covariance(index_t i, index_t j) const {
+  [[nodiscard]] INFALIGN_KEYED double covariance(index_t i, index_t j) const {
     return products_[place(std::max(i, j), std::min(i, j))] / static_cast<double>(count_ - 1);
   }
 
