@@ -2,6 +2,7 @@
 #include "estimand.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,7 @@
 
 #include "failure.hpp"
 #include "infalign/backend/simd.hpp"
+#include "infalign/evaluation/answers.hpp"
 #include "infalign/evaluation/expected_reward.hpp"
 #include "infalign/evaluation/procedure_win_rate.hpp"
 
@@ -95,13 +97,25 @@ void expect_passes(const reward_table& table, const std::string& name) {
              table.prompts.shown(p), reward, name);
 }
 
-/// The K of `pass@K`.
+/// The probability of every prompt that more than half of k samples pass.
+std::vector<double> consensus(const reward_table& policy, const infalign::any_procedure& drawn) {
+  const infalign::index_t k = drawn.samples_needed();
+  std::vector<double> values;
+  for (std::size_t p = 0; p < policy.prompts.size(); ++p) {
+    expect_enough(policy, p, drawn);
+    const auto rewards = policy.groups()[static_cast<infalign::index_t>(p)];
+    values.push_back(infalign::consensus_at_k(policy.count(p), std::count(rewards.begin(), rewards.end(), 1.0), k, k / 2 + 1));
+  }
+  return values;
+}
+
+/// The K of `pass@K` and `cons@K`.
 infalign::index_t samples_of(const std::string& name) {
   const std::string_view digits = std::string_view(name).substr(std::string_view("pass@").size());
   infalign::index_t k = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), k);
   if (error != std::errc() || end != digits.data() + digits.size() || k < 1)
-    throw usage_failure(fmt::format("--estimand: '{}' must be pass@K with a whole number K of at least 1", name));
+    throw usage_failure(fmt::format("--estimand: '{}' must be pass@K (or cons@K) with a whole number K of at least 1", name));
   return k;
 }
 
@@ -113,9 +127,9 @@ void expect_absent(const std::string& name, const char* option, const std::strin
 
 estimand estimand::parse(const estimand_options& chosen) {
   const std::string& name = chosen.estimand;
-  const bool passes = name.starts_with("pass@");
+  const bool passes = name.starts_with("pass@") || name.starts_with("cons@");
   if (!passes && name != "win-rate" && name != "expected-reward")
-    throw usage_failure(fmt::format("--estimand: '{}' must be win-rate, expected-reward or pass@K", name));
+    throw usage_failure(fmt::format("--estimand: '{}' must be win-rate, expected-reward, pass@K or cons@K", name));
   if (name != "win-rate") {
     expect_absent(name, "--reference", chosen.reference, "has no reference policy");
     expect_absent(name, "--reference-procedure", chosen.reference_procedure, "has no reference policy");
@@ -125,14 +139,18 @@ estimand estimand::parse(const estimand_options& chosen) {
   if (passes) {
     expect_absent(name, "--procedure", chosen.procedure, "says what is run itself");
     const infalign::any_procedure best = infalign::best_of(samples_of(name));
-    return {kind::pass_at_k, name, {best, best}};
+    return {name.starts_with("pass@") ? kind::pass_at_k : kind::consensus_at_k, name, {best, best}};
   }
   if (chosen.procedure.empty()) throw usage_failure("--procedure is required (see --help)");
   return {name == "win-rate" ? kind::win_rate : kind::expected_reward, name, procedures::parse(chosen)};
 }
 
+std::string estimand::procedure_name() const {
+  return kind_ == kind::consensus_at_k ? fmt::format("{} samples", served_.policy.samples_needed()) : served_.policy.name();
+}
+
 std::string estimand::title() const {
-  if (kind_ == kind::pass_at_k) return name_;
+  if (kind_ == kind::pass_at_k || kind_ == kind::consensus_at_k) return name_;
   return kind_ == kind::win_rate ? "win rate" : "expected reward";
 }
 
@@ -145,13 +163,14 @@ infalign::quantity_range estimand::difference_range() const {
 
 std::vector<double> estimand::of(const reward_table& policy, const reward_table& reference) const {
   if (kind_ == kind::win_rate) return win_rates(policy, reference, served_);
-  if (kind_ == kind::pass_at_k) expect_passes(policy, name_);
+  if (kind_ == kind::pass_at_k || kind_ == kind::consensus_at_k) expect_passes(policy, name_);
+  if (kind_ == kind::consensus_at_k) return consensus(policy, served_.policy);
   return expected_rewards(policy, served_.policy);
 }
 
 void add_estimand(CLI::App& to, estimand_options& chosen) {
-  to.add_option("--estimand", chosen.estimand, "win-rate, expected-reward or pass@K")->capture_default_str();
-  to.add_option("--procedure", chosen.procedure, "What is run at inference; not for pass@K, which is the best of K");
+  to.add_option("--estimand", chosen.estimand, "win-rate, expected-reward, pass@K or cons@K")->capture_default_str();
+  to.add_option("--procedure", chosen.procedure, "What is run at inference; not for pass@K and cons@K, which say themselves");
   to.add_option("--reference", chosen.reference,
                 "Rewards of samples of the reference policy, for win rates; - for standard input");
   to.add_option("--reference-procedure", chosen.reference_procedure, "What is run on the reference policy (default: the same)");
@@ -163,7 +182,8 @@ std::string estimand_help() {
          "at\n"
          "least one of 5 samples passes, from rewards of 0 and 1 or counts of passes. Both are estimated without bias from any "
          "larger\n"
-         "number of samples, and need no --reference.\n";
+         "number of samples, and need no --reference. --estimand cons@5 is the probability that more than half of 5 samples "
+         "pass.\n";
 }
 
 }  // namespace command

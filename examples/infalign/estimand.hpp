@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// What is estimated of every prompt of a policy: a win rate, an expected reward, or pass@k. `win-rate` and `compare` share it.
+/// What is estimated of every prompt of a policy: a win rate, an expected reward, pass@k, or cons@k. `win-rate` and `compare` share it.
 #pragma once
 
 #include <string>
@@ -29,6 +29,8 @@ class estimand {
   /// As a table heads it: `win rate`.
   [[nodiscard]] std::string title() const;
   [[nodiscard]] const procedures& served() const { return served_; }
+  /// What a table calls that which is run on the policy: `best_of:4`, or `5 samples` where more than half of them must pass.
+  [[nodiscard]] std::string procedure_name() const;
   [[nodiscard]] infalign::quantity_range range() const;
   [[nodiscard]] infalign::quantity_range difference_range() const;
 
@@ -38,7 +40,7 @@ class estimand {
   [[nodiscard]] std::vector<double> of(const reward_table& policy, const reward_table& reference) const;
 
  private:
-  enum class kind { win_rate, expected_reward, pass_at_k };
+  enum class kind { win_rate, expected_reward, pass_at_k, consensus_at_k };
   estimand(kind what, std::string name, procedures served) : kind_(what), name_(std::move(name)), served_(std::move(served)) {}
 
   kind kind_;

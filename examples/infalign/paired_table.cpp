@@ -51,7 +51,10 @@ void group(const std::vector<sample>& samples, paired_table& into) {
 paired_table read_pairs(const std::string& path, const record_options& options, const std::string& first_field,
                         const std::string& second_field) {
   record_reader in(path, with_field(options, first_field));
-  record_reader other(path, with_field(options.without_cluster(), second_field));
+  record_options others = with_field(options.without_cluster(), second_field);
+  others.second_field.clear();
+  others.words.clear();
+  record_reader other(path, others);
   paired_table table;
   table.name = in.file().name();
   progress shown("reading " + table.name, in.file().total_bytes());

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -17,9 +18,11 @@
 #include "estimate_text.hpp"
 #include "failure.hpp"
 #include "infalign/backend/simd.hpp"
+#include "infalign/evaluation/length_controlled.hpp"
 #include "infalign/evaluation/preference_win_rate.hpp"
 #include "left_out.hpp"
 #include "output_file.hpp"
+#include "paired_table.hpp"
 #include "prompt_mean.hpp"
 #include "record_options.hpp"
 #include "reward_table.hpp"
@@ -36,6 +39,7 @@ struct preference_options : report_options {
   std::string field;
   std::string range = "0:1";
   std::string per_prompt;
+  std::string length_field;  ///< empty if lengths are not controlled for
 };
 
 struct preference_range {
@@ -79,6 +83,18 @@ void normalize(reward_table& judged, const preference_range& range) {
     }
 }
 
+/// The win rate at equal lengths. The file is read again, for the judgments and the lengths together.
+infalign::length_controlled_fit length_controlled(const preference_options& chosen, const record_options& records,
+                                                  const preference_range& range) {
+  paired_table judged = read_pairs(chosen.file, records, records.reward_field, chosen.length_field);
+  std::vector<infalign::index_t> clusters;
+  for (std::size_t p = 0; p < judged.prompts.size(); ++p)
+    clusters.insert(clusters.end(), static_cast<std::size_t>(judged.count(p)),
+                    judged.clusters.empty() ? static_cast<infalign::index_t>(p) : judged.clusters[p]);
+  for (double& given : judged.first) given = (given - range.base) / (range.policy - range.base);
+  return infalign::fit_length_controlled(judged.first, judged.second, {}, clusters);
+}
+
 /// How often which side is preferred.
 struct verdicts {
   long long wins = 0, ties = 0, losses = 0;
@@ -88,7 +104,8 @@ struct verdicts {
   }
 };
 
-std::string report(const preference_options& chosen, const reward_table& judged, const infalign::estimate& mean) {
+std::string report(const preference_options& chosen, const reward_table& judged, const infalign::estimate& mean,
+                   const std::optional<infalign::length_controlled_fit>& controlled) {
   const verdicts all(judged.rewards);
   if (chosen.json) {
     json_object found;
@@ -100,13 +117,23 @@ std::string report(const preference_options& chosen, const reward_table& judged,
         .add("losses", all.losses)
         .add("win_rate", mean.value);
     add_error(found, mean, chosen.level);
+    if (controlled) {
+      json_object of;
+      of.add("win_rate", controlled->win_rate.value);
+      add_error(of, controlled->win_rate, chosen.level);
+      found.add("length_controlled", of.add("of_length", controlled->of_length).add("of_policy", controlled->of_policy));
+    }
     return found.add("missing_judgments", static_cast<long long>(judged.missing)).add("level", chosen.level).text() + '\n';
   }
   text_table table(
       {"prompts", "wins", "ties", "losses", "win rate", "s.e.", fmt::format("{:g} % interval", 100 * chosen.level)});
   table.add({std::to_string(judged.prompts.size()), std::to_string(all.wins), std::to_string(all.ties),
              std::to_string(all.losses), value_text(mean), error_text(mean), interval_text(mean, chosen.level)});
-  return table.text() + clusters_text(chosen.records, mean) +
+  std::string at_equal_lengths;
+  if (controlled)
+    at_equal_lengths = fmt::format("at equal lengths: {} ± {} ({})\n", value_text(controlled->win_rate),
+                                   error_text(controlled->win_rate), interval_text(controlled->win_rate, chosen.level));
+  return table.text() + at_equal_lengths + clusters_text(chosen.records, mean) +
          (judged.missing > 0 ? fmt::format("left out: {} missing judgments\n", judged.missing) : "");
 }
 
@@ -116,6 +143,8 @@ void run(const preference_options& chosen) {
   const preference_range range = parse_range(chosen.range);
   const record_options records = records_of(chosen, range);
   check(records);
+  if (!chosen.length_field.empty() && chosen.file == "-")
+    throw usage_failure("--length-field: the file is read twice, so it cannot be standard input");
   reward_table judged = read_rewards(chosen.file, records);
   drop_short_prompts(std::array<required, 1>{{{&judged, 1}}});  // all judgments of a prompt may be missing
   normalize(judged, range);
@@ -124,7 +153,9 @@ void run(const preference_options& chosen) {
   infalign::preference_win_rate(on, judged.groups(), wins);
   const infalign::estimate mean = mean_over_prompts(wins, judged.clusters, infalign::win_rate_range);
   if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, judged, "win_rate", wins);
-  write_output("-", report(chosen, judged, mean));
+  std::optional<infalign::length_controlled_fit> controlled;
+  if (!chosen.length_field.empty()) controlled = length_controlled(chosen, records, range);
+  write_output("-", report(chosen, judged, mean, controlled));
 }
 
 constexpr const char* explanation =
@@ -134,7 +165,10 @@ constexpr const char* explanation =
     "a\n"
     "JSON array or CSV, as for infalign win-rate. A tie counts one half. --preference-range 1:2 reads numbers from 1 (base) "
     "to\n"
-    "2 (policy). A prompt's win rate is the mean of its judgments, and the prompt is the unit of sampling: the standard error "
+    "2 (policy). --length-field FIELD, a number that says how much longer the base's response is than the policy's, adds the "
+    "win\n"
+    "rate at equal lengths, by AlpacaEval 2's logistic regression without its difficulties of instructions. A prompt's win "
+    "rate is the mean of its judgments, and the prompt is the unit of sampling: the standard error "
     "is\n"
     "that of a mean over prompts, in win rate (0 to 1, not per cent).\n"
     "\n";
@@ -158,6 +192,8 @@ void add_preferences(CLI::App& program) {
   command->add_option("--preference-field", chosen->field, "Field with the judgment (default: preference or winner)");
   command->add_option("--preference-range", chosen->range, "BASE:POLICY, the numbers that say that one side wins")
       ->capture_default_str();
+  command->add_option("--length-field", chosen->length_field,
+                      "Field with the length of the base's response less that of the policy's");
   add_missing(*command, chosen->records, "judgment");
   add_cluster(*command, chosen->records);
   command->add_option("--per-prompt", chosen->per_prompt, "Write the win rate of every prompt here, one record a line");

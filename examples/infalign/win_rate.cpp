@@ -28,6 +28,7 @@ struct win_rate_options : estimand_options, report_options {
   std::string short_prompts = "error";
   std::string policy;
   std::string per_prompt;
+  std::string interval = "student";
 };
 
 /// The key of the estimate in JSON.
@@ -36,7 +37,7 @@ const char* key_of(const estimand& what) {
 }
 
 std::string report(const win_rate_options& chosen, const estimand& what, std::size_t prompts, const infalign::estimate& mean,
-                   const left_out& without) {
+                   const infalign::confidence_interval& interval, const left_out& without) {
   const procedures& served = what.served();
   if (chosen.json) {
     json_object found;
@@ -44,14 +45,15 @@ std::string report(const win_rate_options& chosen, const estimand& what, std::si
     if (!chosen.records.cluster_field.empty()) found.add("clusters", static_cast<long long>(mean.count));
     if (!what.is_win_rate()) found.add("estimand", what.name());
     found.add(key_of(what), mean.value);
-    add_error(found, mean, chosen.level);
+    found.add("standard_error", mean.standard_error);
+    add_interval(found, mean, interval);
     add_left_out(found, without);
     return found.add("level", chosen.level).text() + '\n';
   }
   std::vector<std::string> header{"procedure", "prompts", what.title(), "s.e.",
                                   fmt::format("{:g} % interval", 100 * chosen.level)};
-  std::vector<std::string> row{served.policy.name(), std::to_string(prompts), value_text(mean), error_text(mean),
-                               interval_text(mean, chosen.level)};
+  std::vector<std::string> row{what.procedure_name(), std::to_string(prompts), value_text(mean), error_text(mean),
+                               interval_text(mean, interval)};
   if (what.is_win_rate()) {
     header.insert(header.begin() + 1, "reference");
     row.insert(row.begin() + 1, served.reference.name());
@@ -78,7 +80,8 @@ void run(const win_rate_options& chosen) {
   const std::vector<double> values = what.of(policy, reference);
   const infalign::estimate mean = mean_over_prompts(values, policy.clusters, what.range());
   if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, policy, key_of(what), values);
-  write_output("-", report(chosen, what, values.size(), mean, without));
+  const auto interval = interval_of(chosen.interval, mean, values, policy.clusters, chosen.level);
+  write_output("-", report(chosen, what, values.size(), mean, interval, without));
 }
 
 constexpr const char* explanation =
@@ -90,7 +93,10 @@ constexpr const char* explanation =
     "all prompts were won. With one prompt neither is known (null in JSON). Prompts that only the reference has are left out.\n"
     "Where prompts come in clusters (questions about one text, variants of one task), --cluster FIELD names them: clusters "
     "are\n"
-    "then the unit of sampling. Judgments of pairs, such as AlpacaEval's, are for infalign preferences.\n"
+    "then the unit of sampling. --interval bootstrap resamples prompts (or clusters) instead; --interval anytime may be looked "
+    "at\n"
+    "after every prompt, and stopped at when it pleases: it holds at all moments together, and is about twice as wide. "
+    "Judgments of pairs, such as AlpacaEval's, are for infalign preferences.\n"
     "\n";
 
 constexpr const char* examples =
@@ -115,6 +121,7 @@ void add_win_rate(CLI::App& program) {
   add_short(*command, chosen->short_prompts);
   add_cluster(*command, chosen->records);
   command->add_option("--per-prompt", chosen->per_prompt, "Write the win rate of every prompt here, one record a line");
+  add_interval_kind(*command, chosen->interval);
   add_report(*command, *chosen);
   command->footer(records_help() + estimand_help() + explanation + procedure_list() + examples);
   command->callback([chosen] { run(*chosen); });

@@ -132,7 +132,37 @@ TEST_CASE("options of an estimand that make no sense together") {
   check("--estimand pass@1 --procedure best_of:1", "--procedure: pass@1 says what is run itself");
   for (const char* k : {"", "0", "-1", "1.5", "x", "99999999999999999999"})
     check(std::string("--estimand pass@") + k,
-          std::string("--estimand: 'pass@") + k + "' must be pass@K with a whole number K of at least 1");
-  check("--estimand median", "--estimand: 'median' must be win-rate, expected-reward or pass@K");
+          std::string("--estimand: 'pass@") + k + "' must be pass@K (or cons@K) with a whole number K of at least 1");
+  check("--estimand median", "--estimand: 'median' must be win-rate, expected-reward, pass@K or cons@K");
   check("--estimand pass@1", "a.jsonl:1: prompt 1 has a reward of 0.5, but pass@1 takes 0 and 1 (or false and true)", 1);
+}
+
+TEST_CASE("cons@k: more than half of k samples pass") {
+  const work_directory work;
+  work.write("p", "{\"prompt_id\": 1, \"n\": 4, \"successes\": 2}\n{\"prompt_id\": 2, \"n\": 5, \"successes\": 5}\n");
+  const json_document found(work.infalign("win-rate --policy p --estimand cons@3 --json").out);
+  CHECK(std::abs(found.number("value") - 0.75) <= 1e-14);  // 2 of the 4 subsets of three, and all
+  CHECK(work.infalign("win-rate --policy p --estimand cons@3").out.find("3 samples        2  0.7500") != std::string::npos);
+}
+
+TEST_CASE("intervals by bootstrap, and those that hold at every moment") {
+  const work_directory work;
+  std::string text;
+  for (int p = 0; p < 60; ++p)
+    text += "{\"prompt_id\": " + std::to_string(p) + ", \"n\": 5, \"successes\": " + std::to_string(p % 6) + ", \"c\": 1}\n";
+  work.write("p", text);
+  const auto width = [&](const std::string& kind, double& low) {
+    const json_document found(work.infalign("win-rate --policy p --estimand pass@1 --json --interval " + kind).out);
+    low = found["confidence_interval"].get_array().value().at(0).get_double().value();
+    return found["confidence_interval"].get_array().value().at(1).get_double().value() - low;
+  };
+  double low[3];
+  const double student = width("student", low[0]), bootstrap = width("bootstrap", low[1]), anytime = width("anytime", low[2]);
+  CHECK(std::abs(bootstrap / student - 1) <= 0.1);
+  CHECK(anytime > 1.3 * student);
+  for (const double x : low) CHECK(x < 0.5);
+  CHECK(work.infalign("win-rate --policy p --estimand pass@1 --interval anytime --cluster c").err ==
+        "infalign: --interval anytime: is for prompts that are sampled one by one, not for clusters\n");
+  CHECK(work.infalign("win-rate --policy p --estimand expected-reward --procedure standard --interval anytime").err ==
+        "infalign: --interval anytime: is for quantities with a range, such as win rates and passes\n");
 }

@@ -4,9 +4,11 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <sstream>
 #include <string>
 
 #include "command/run_command.hpp"
+#include "evaluation/alpaca_eval_lengths.hpp"
 
 using namespace infalign::test;
 
@@ -26,6 +28,13 @@ std::string annotations(int wins, int ties, int losses) {
   add(losses, "1.0");
   add(ties, "1.5");
   return text + "\n]\n";
+}
+
+std::string number_text(double value) {
+  std::ostringstream text;
+  text.precision(17);
+  text << value;
+  return text.str();
 }
 
 }  // namespace
@@ -79,6 +88,23 @@ TEST_CASE("winners, probabilities, lists, truth values and CSV") {
              "{\"prompt_id\":3,\"preference\":5}\n");
   const json_document turned(work.infalign("preferences turned.jsonl --preference-range 7:-1 --json --level 0.9").out);
   CHECK(std::abs(turned.number("win_rate") - 0.25 / 3) <= 1e-15);
+}
+
+// Of AlpacaEval's annotations of gemma-7b-it; the truths are in tests/evaluation/pairwise_test.cpp.
+TEST_CASE("the win rate at equal lengths") {
+  const work_directory work;
+  std::string text;
+  int id = 0;
+  for (const auto& [preference, longer] : alpaca_eval_lengths)
+    text += "{\"prompt_id\":" + std::to_string(id++) + ",\"preference\":" + number_text(preference) +
+            ",\"longer\":" + std::to_string(longer) + "}\n";
+  work.write("j", text);
+  const json_document found(work.infalign("preferences j --preference-range 1:2 --length-field longer --json").out);
+  CHECK(std::abs(100 * found.number("win_rate") - 6.937294379677018) <= 1e-11);
+  CHECK(std::abs(found["length_controlled"]["win_rate"].get_double().value() - 0.12972746) <= 2e-7);
+  CHECK(work.infalign("preferences j --preference-range 1:2 --length-field longer").out.find("at equal lengths: 0.1297 ± ") !=
+        std::string::npos);
+  CHECK(work.infalign("preferences - --length-field longer").code == 2);
 }
 
 TEST_CASE("judgments of prompts that come in clusters") {

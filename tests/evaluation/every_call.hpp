@@ -5,6 +5,7 @@
 
 #include "infalign/evaluation/curve.hpp"
 #include "infalign/evaluation/expected_reward.hpp"
+#include "infalign/evaluation/expected_transform.hpp"
 #include "infalign/evaluation/hedge.hpp"
 #include "infalign/evaluation/off_policy.hpp"
 #include "infalign/evaluation/preference_win_rate.hpp"
@@ -51,6 +52,7 @@ class evaluation_calls {
                           span<const double, space>(means_.span()), curves_[4].rows(prompts, steps));
     const double lambdas[] = {5, 20, 100};
     soft_best_of_curve(on, few_.rows(6, k), few_.rows(6, k), 2, lambdas, curves_[5].rows(6, steps));
+    corrected_transform(on, base, policy, unbiased_exponential(3), phi_[0].rows(prompts, m), phi_[1].rows(prompts, m));
     mean_ = summarize(on, wins_[0].span());
     whole_ = summary_of(on, wins_[1].span());
   }
@@ -58,6 +60,7 @@ class evaluation_calls {
     call_results all;
     for (const auto* group : {&wins_, &off_policy_, &curves_})
       for (const auto& a : *group) all.push_back(result_of(a));
+    for (const auto& a : phi_) all.push_back(result_of(a));
     all.push_back({unit, {mean_.value, mean_.standard_error}});
     all.push_back({unit, {whole_.mean, whole_.m2}});
     for (const off_policy_evaluation& e : predicted_) {
@@ -85,6 +88,7 @@ class evaluation_calls {
   std::vector<array<double>> wins_ = std::vector<array<double>>(9, array<double>(prompts));
   std::vector<array<double>> off_policy_ = std::vector<array<double>>(2, array<double>(few_prompts));
   std::vector<array<double>> curves_ = std::vector<array<double>>(6, array<double>(prompts* steps));
+  std::vector<array<T>> phi_ = std::vector<array<T>>(2, array<T>(prompts* m));
   array<double> means_{std::vector<double>{0, 0.5, 2}};
   estimate mean_{};
   summary whole_{};

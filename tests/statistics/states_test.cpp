@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "infalign/statistics/bytes.hpp"
+#include "infalign/statistics/choose_on_curve.hpp"
 #include "support/samples.hpp"
 
 using infalign::betting_sequence;
@@ -145,11 +146,12 @@ TEST_CASE_TEMPLATE("bytes survive a round trip, and damage, other kinds and newe
   for (const int units : {0, 1, 20}) {
     for (int i = 0; i < units; ++i) in.feed(state);
     const bytes sent = to_bytes(state);
+    const bool coarse = sent.size() > 500;
     CHECK(to_bytes(from_bytes<State>(sent)) == sent);
-    for (std::size_t i = 0; i<sent.size(); i += sent.size()> 500 ? 37 : 1)  // any bit
+    for (std::size_t i = 0; i < sent.size(); i += coarse ? 37u : 1u)  // any bit
       for (const unsigned bit : {1u, 128u})
         CHECK(message(with(sent, i, std::to_integer<unsigned>(sent[i]) ^ bit)).starts_with("from_bytes: "));
-    for (std::size_t n = 0; n<sent.size(); n += sent.size()> 500 ? 61 : 1)
+    for (std::size_t n = 0; n < sent.size(); n += coarse ? 61u : 1u)
       CHECK(message(bytes(sent.begin(), sent.begin() + static_cast<std::ptrdiff_t>(n))).starts_with("from_bytes: "));
     CHECK(message(signed_again(with(sent, 6, infalign::byte_form<State>::version + 1))).find("has version ") !=
           std::string::npos);
@@ -188,4 +190,29 @@ TEST_CASE("states of different kinds do not merge") {
   CHECK(message([] { empirical_bernstein_sequence(1.0); }) == "empirical_bernstein_sequence: level is 1, must be in (0, 1)");
   CHECK(message([] { betting_sequence(0.9, infalign::quantity_range{}); }) ==
         "betting_sequence: range is -inf … inf, must be finite and not empty");
+}
+
+TEST_CASE("the best step of a curve from states of shards is that of all prompts together") {
+  std::mt19937_64 generator(3);
+  std::normal_distribution<double> normal;
+  std::vector<double> curve;
+  mean_covariance shards[2] = {mean_covariance(5), mean_covariance(5)};
+  for (int p = 0; p < 50; ++p) {
+    std::array<double, 5> row{};
+    const double common = normal(generator);
+    for (int i = 0; i < 5; ++i)
+      curve.push_back(row[static_cast<std::size_t>(i)] = common + 0.3 * normal(generator) - 0.1 * (i - 3) * (i - 3));
+    shards[p % 2].add(row);
+  }
+  shards[0].merge(shards[1]);
+  const auto together = infalign::choose_on_curve(infalign::rows<const double>(curve.data(), 50, 5));
+  const auto merged = infalign::choose_on_curve(shards[0]);
+  CHECK(merged.step == together.step);
+  CHECK(merged.candidates == together.candidates);
+  CHECK(merged.candidates.size() < 5);
+  for (std::size_t i = 0; i < 5; ++i) {
+    CHECK(std::abs(merged.curve[i].value - together.curve[i].value) <= 1e-13);
+    CHECK(std::abs(merged.curve[i].standard_error / together.curve[i].standard_error - 1) <= 1e-12);
+  }
+  CHECK_THROWS_AS(static_cast<void>(infalign::choose_on_curve(mean_covariance(2))), infalign::shape_error);
 }

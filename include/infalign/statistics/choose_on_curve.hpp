@@ -4,12 +4,15 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <vector>
 
 #include "infalign/core/config.hpp"
 #include "infalign/core/error.hpp"
+#include "infalign/core/student_t.hpp"
 #include "infalign/core/views.hpp"
 #include "infalign/statistics/clustered_mean.hpp"
+#include "infalign/statistics/mean_covariance.hpp"
 #include "infalign/statistics/summary.hpp"
 
 namespace infalign {
@@ -30,6 +33,26 @@ INFALIGN_KEYED inline estimate mean_of_clusters(span<const double> values, span<
   summary seen;
   for (index_t p = 0; p < values.size(); ++p) seen.add(values[p]);
   return estimate_of(seen, range);
+}
+
+/// `mean(i)` is that of step i, `ahead(i, j)` that of the paired differences of steps i and j.
+template <class Mean, class Ahead>
+INFALIGN_KEYED curve_choice choose(index_t steps, double level, const Mean& mean, const Ahead& ahead) {
+  curve_choice found;
+  for (index_t i = 0; i < steps; ++i) {
+    found.curve.push_back(mean(i));
+    if (found.curve.back().value > found.curve[static_cast<std::size_t>(found.step)].value) found.step = i;
+  }
+  found.value = found.curve[static_cast<std::size_t>(found.step)];
+  const double tail = (1 - level) / static_cast<double>(steps > 1 ? steps - 1 : 1);
+  for (index_t i = 0; i < steps; ++i) {
+    const estimate lead = i == found.step ? estimate{} : ahead(found.step, i);
+    const double t = lead.count > 1 ? -student_t_quantile(tail, static_cast<double>(lead.count - 1)) : infinity<double>;
+    if (i == found.step || !(lead.value > t * lead.standard_error) || lead.value == 0) found.candidates.push_back(i);
+  }
+  found.first = found.candidates.front();
+  found.last = found.candidates.back();
+  return found;
 }
 }  // namespace detail
 
@@ -55,24 +78,31 @@ INFALIGN_KEYED inline curve_choice choose_on_curve(rows<const double> curve, dou
     for (index_t p = 0; p < prompts; ++p) column[static_cast<std::size_t>(p)] = value(curve[p]);
     return detail::mean_of_clusters(column, clusters, of);
   };
-  curve_choice found;
-  for (index_t i = 0; i < steps; ++i) {
-    for (index_t p = 0; p < prompts; ++p)
+  for (index_t p = 0; p < prompts; ++p)
+    for (index_t i = 0; i < steps; ++i)
       expects<domain_error>(std::isfinite(curve[p][i]), function, "curve[", p, "][", i, "] is ", curve[p][i],
                             ", must be finite");
-    found.curve.push_back(mean_of([&](const auto& row) { return row[i]; }, range));
-    if (found.curve.back().value > found.curve[static_cast<std::size_t>(found.step)].value) found.step = i;
-  }
-  found.value = found.curve[static_cast<std::size_t>(found.step)];
-  for (index_t i = 0; i < steps; ++i) {
-    const estimate ahead = mean_of([&](const auto& row) { return row[found.step] - row[i]; }, {});
-    const double tail = (1 - level) / static_cast<double>(steps > 1 ? steps - 1 : 1);
-    const double t = ahead.count > 1 ? -student_t_quantile(tail, static_cast<double>(ahead.count - 1)) : infinity<double>;
-    if (i == found.step || !(ahead.value > t * ahead.standard_error) || ahead.value == 0) found.candidates.push_back(i);
-  }
-  found.first = found.candidates.front();
-  found.last = found.candidates.back();
-  return found;
+  return detail::choose(
+      steps, level, [&](index_t i) { return mean_of([&](const auto& row) { return row[i]; }, range); },
+      [&](index_t i, index_t j) { return mean_of([&](const auto& row) { return row[i] - row[j]; }, {}); });
+}
+
+/// The same from the state of a curve, whose prompts may lie on several machines: `seen.add(curve[p])` for each, then `merge`.
+/// Errors: `shape_error` for a state without prompts, `domain_error` for a level outside (0, 1).
+INFALIGN_KEYED inline curve_choice choose_on_curve(const mean_covariance& seen, double level = 0.95,
+                                                   quantity_range range = {}) {
+  constexpr const char* function = "choose_on_curve";
+  expects<shape_error>(seen.count() >= 1, function, "seen has no prompts");
+  expects<domain_error>(level > 0 && level < 1, function, "level is ", level, ", must be in (0, 1)");
+  const auto combined = [&](index_t i, double of_i, index_t j, double of_j, quantity_range of) {
+    std::vector<double> weights(static_cast<std::size_t>(seen.values()));
+    weights[static_cast<std::size_t>(i)] += of_i;
+    weights[static_cast<std::size_t>(j)] += of_j;
+    return seen.combined(weights, of);
+  };
+  return detail::choose(
+      seen.values(), level, [&](index_t i) { return combined(i, 1, i, 0, range); },
+      [&](index_t i, index_t j) { return combined(i, 1, j, -1, {}); });
 }
 
 }  // namespace infalign
