@@ -56,7 +56,7 @@ TEST_CASE_TEMPLATE("the weights of every aggregation, by its definition", C, INF
   check([](std::size_t) { return 1.0 / 40; });
 }
 
-// TRL 5619, verl 5625, ms-swift 10116: the mean over tokens or responses must not depend on how a batch is cut into micro-batches.
+// TRL 5619 and 6024, verl 5625, ms-swift 10116, AReaL 1546: the mean over tokens or responses must not depend on how a batch is cut into micro-batches.
 TEST_CASE_TEMPLATE("weights of parts by the counts of the whole are those of the whole", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   typename C::backend on = C::make_backend();
