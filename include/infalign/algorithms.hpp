@@ -56,6 +56,7 @@
 #include "infalign/objective/advantage/whiten.hpp"
 #include "infalign/objective/advantage/win_rate.hpp"
 #include "infalign/objective/aggregation.hpp"
+#include "infalign/objective/hidden_policy_gradient.hpp"
 #include "infalign/objective/importance_weights.hpp"
 #include "infalign/objective/losses.hpp"
 #include "infalign/objective/policy_gradient.hpp"

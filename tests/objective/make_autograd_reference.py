@@ -108,6 +108,19 @@ CASES = {
 }
 
 
+WIDTH = 3
+hidden, matrix = on_grid(normal(TOKENS, WIDTH)), on_grid(normal(COLUMNS, WIDTH))
+base_hidden, base_matrix = on_grid(normal(TOKENS, WIDTH + 1)), on_grid(normal(COLUMNS, WIDTH + 1))
+
+
+def from_hidden():
+    h, w = hidden.clone().requires_grad_(), matrix.clone().requires_grad_()
+    log_p, log_q = torch.log_softmax(h @ w.T / TEMPERATURE, 1), torch.log_softmax(base_hidden @ base_matrix.T / TEMPERATURE, 1)
+    log_prob = log_p.gather(1, ids[:, None])[:, 0]
+    (SCALE * ((log_p.exp() * (BETA * (log_p - log_q) + ETA * log_p)).sum() - (advantages * log_prob).sum())).backward()
+    return h.grad, w.grad
+
+
 def gradient(loss, dtype):
     l = logits.to(dtype).clone().requires_grad_()
     loss(l).backward()
@@ -140,6 +153,7 @@ parts = [
     "",
     f"inline constexpr int tokens = {TOKENS}, columns = {COLUMNS};",
     f"inline constexpr double beta = {BETA}, eta = {ETA}, scale = {SCALE}, clip_low = {CLIP_LOW}, clip_high = {CLIP_HIGH};",
+    f"inline constexpr int width = {WIDTH};",
     f"inline constexpr double temperature = {TEMPERATURE}, cap = {CAP};",
     "",
     array("ids", ids.tolist(), "std::int32_t"),
@@ -159,6 +173,11 @@ for name, loss in CASES.items():
     exact = gradient(loss, torch.float64)
     assert (gradient(loss, torch.float32) - exact).abs().max() <= 1e-5 * exact.abs().max(), name
     parts.append(array(name, exact.flatten().tolist()))
+for name, values in zip(
+    ["hidden", "matrix", "base_hidden", "base_matrix", "by_hidden", "by_matrix"],
+    [hidden, matrix, base_hidden, base_matrix, *from_hidden()],
+):
+    parts.append(array(name, values.flatten().tolist()))
 parts.append("}  // namespace infalign::test::autograd\n// clang-format on")
 path = pathlib.Path(__file__).with_name("autograd_reference.hpp")
 path.write_text("\n".join(parts) + "\n")

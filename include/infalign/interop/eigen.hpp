@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Eigen matrices and vectors as views, without a copy.
+/// Eigen matrices and vectors as views, without a copy; Eigen's matrix product for the library.
 #pragma once
 
 #include <Eigen/Core>
 #include <concepts>
 #include <type_traits>
 
+#include "infalign/core/product_form.hpp"
 #include "infalign/core/views.hpp"
 
 namespace infalign {
@@ -44,5 +45,32 @@ auto as_span(Values&& values) {
   using T = std::remove_pointer_t<decltype(values.data())>;
   return span<T>(values.data(), values.size());
 }
+
+/// The matrix product that `hidden_policy_gradient` asks for, by Eigen, of `float` or `double` in host memory.
+struct eigen_product {
+  template <class T>
+  void operator()(const rows<const T>& left, const rows<const T>& right, const rows<T>& out, const product_form& form) const {
+    using matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    using distance = Eigen::OuterStride<>;
+    using input = Eigen::Map<const matrix, 0, distance>;
+    const input a(left.data(), left.size(), left.columns(), distance(left.stride()));
+    const input b(right.data(), right.size(), right.columns(), distance(right.stride()));
+    Eigen::Map<matrix, 0, distance> c(out.data(), out.size(), out.columns(), distance(out.stride()));
+    const auto store = [&](const auto& product) {
+      if (form.adds)
+        c.noalias() += product;
+      else
+        c.noalias() = product;
+    };
+    if (form.transposes_left && form.transposes_right)
+      store(a.transpose() * b.transpose());
+    else if (form.transposes_left)
+      store(a.transpose() * b);
+    else if (form.transposes_right)
+      store(a * b.transpose());
+    else
+      store(a * b);
+  }
+};
 
 }  // namespace infalign

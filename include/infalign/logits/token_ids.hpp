@@ -47,6 +47,14 @@ class token_ids {
     return same;
   }
 
+  /// Those of tokens `begin … begin + n`.
+  [[nodiscard]] token_ids part(index_t begin, index_t n) const {
+    token_ids some = *this;
+    some.ids_ = static_cast<const char*>(ids_) + begin * (wide_ ? 8 : 4);
+    some.size_ = n;
+    return some;
+  }
+
   [[nodiscard]] INFALIGN_HD constexpr index_t size() const { return size_; }
   [[nodiscard]] INFALIGN_HD constexpr bool empty() const { return size_ == 0; }
   INFALIGN_HD index_t operator[](index_t t) const {
@@ -85,6 +93,15 @@ class token_weights {
   template <class Weights>
     requires(!std::same_as<Weights, token_weights> && detail::values_in<Weights, Space>)
   constexpr token_weights(const Weights& weights) : token_weights(span(weights).data(), span(weights).size()) {}
+
+  /// Those of tokens `begin … begin + n`.
+  [[nodiscard]] token_weights part(index_t begin, index_t n) const {
+    if (weights_ == nullptr) return *this;
+    token_weights some = *this;
+    some.weights_ = static_cast<const char*>(weights_) + begin * (wide_ ? 8 : 4);
+    some.size_ = n;
+    return some;
+  }
 
   [[nodiscard]] INFALIGN_HD constexpr index_t size() const { return size_; }
   [[nodiscard]] INFALIGN_HD constexpr bool empty() const { return size_ == 0; }

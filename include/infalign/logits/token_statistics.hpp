@@ -17,6 +17,14 @@ struct token_statistics {
   span<T, Space> log_prob{};  ///< `log π(token)`
   span<T, Space> kl{};        ///< `KL(π‖π₀)` over the whole vocabulary; 0 if there is no base
   span<T, Space> entropy{};   ///< entropy of `π` in nats
+
+  /// Where those of tokens `begin … begin + n` go.
+  [[nodiscard]] token_statistics part(index_t begin, index_t n) const {
+    const auto some = [&](const span<T, Space>& values) {
+      return values.empty() ? values : span<T, Space>(values.data() + begin, n);
+    };
+    return {some(loss), some(log_prob), some(kl), some(entropy)};
+  }
 };
 
 namespace detail {

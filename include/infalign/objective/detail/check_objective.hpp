@@ -69,6 +69,16 @@ void check_token_data(B& on, std::string_view function, const token_logits<L, Sp
   check_log_prob("base_log_prob", data.base_log_prob, false);
 }
 
+/// What a loss and its weights need of the base policy.
+template <class Loss>
+void check_weights(std::string_view function, bool has_base, bool has_base_log_prob, const objective_weights& weights) {
+  expects<domain_error>(has_base || weights.kl.value == 0, function, "weights.kl is ", weights.kl.value, ", needs base logits");
+  expects<domain_error>(weights.scale - weights.scale == 0, function, "weights.scale is ", weights.scale, ", must be finite");
+  if (needs_base<Loss>) expects<domain_error>(has_base, function, "loss needs base logits");
+  if (needs_base_log_prob<Loss>)
+    expects<domain_error>(has_base || has_base_log_prob, function, "loss needs base logits or base_log_prob");
+}
+
 /// Checks the arguments that every policy gradient has, of single tokens or of sequences.
 template <class Loss, class B, class L, class A, class O, class T, class G, class Space>
 void check_objective(B& on, std::string_view function, const token_logits<L, Space>& batch, const token_data<A, O, Space>& data,
@@ -90,12 +100,7 @@ void check_objective(B& on, std::string_view function, const token_logits<L, Spa
     apart_from_data(name, values);
     expects_apart(function, name, values, "gradient", gradient);
   });
-  const bool has_base = !batch.base.empty() || batch.policy.empty();
-  expects<domain_error>(has_base || weights.kl.value == 0, function, "weights.kl is ", weights.kl.value, ", needs base logits");
-  expects<domain_error>(weights.scale - weights.scale == 0, function, "weights.scale is ", weights.scale, ", must be finite");
-  if (needs_base<Loss>) expects<domain_error>(has_base, function, "loss needs base logits");
-  if (needs_base_log_prob<Loss>)
-    expects<domain_error>(has_base || !data.base_log_prob.empty(), function, "loss needs base logits or base_log_prob");
+  check_weights<Loss>(function, !batch.base.empty() || batch.policy.empty(), !data.base_log_prob.empty(), weights);
 }
 
 /// Whether the entropy of a row must be computed.

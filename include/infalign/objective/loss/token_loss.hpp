@@ -84,6 +84,16 @@ struct token_data {
   token_data(const Advantages& of_tokens, const Old& old)
       : advantages(infalign::span(of_tokens)), old_log_prob(infalign::span(old)) {}
 
+  /// That of tokens `begin … begin + n`.
+  [[nodiscard]] token_data part(index_t begin, index_t n) const {
+    const auto some = [&]<class V>(const span<const V, Space>& values) {
+      return values.empty() ? values : span<const V, Space>(values.data() + begin, n);
+    };
+    token_data of_part(some(advantages), some(old_log_prob));
+    of_part.weights = weights.part(begin, n);
+    of_part.base_log_prob = some(base_log_prob);
+    return of_part;
+  }
   [[nodiscard]] token_data weighted_by(const token_weights<Space>& by) const {
     token_data same = *this;
     same.weights = by;
