@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -96,6 +97,50 @@ TEST_CASE_TEMPLATE("lists of kept ids are logits of -inf elsewhere", C, INFALIGN
       for (index_t j = 0; j < k.columns; ++j)
         CHECK(std::abs(gradient[static_cast<std::size_t>(2 * k.columns + j)]) <= test::accuracy<T>);
     }
+}
+
+TEST_CASE_TEMPLATE("a threshold is logits of -inf below it, in both policies", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  for (const index_t v : {5, 53, 5003}) {
+    test::token_batch<C> batch(4, v), masked(4, v);
+    std::vector<float> lowest{-1.0F, 0.5F, -infinity<float>, 2.0F};
+    for (index_t t = 0; t < 4; ++t) {
+      const auto i = static_cast<std::size_t>(t);
+      batch.row(t)[batch.ids[i]] = static_cast<T>(lowest[i] > -9 ? lowest[i] : 1);  // as low as can be
+      batch.row(t)[(batch.ids[i] + 1) % v] = T(-5);
+      batch.base_row(t)[(batch.ids[i] + 1) % v] = T(300);  // large in the base alone
+      std::copy_n(batch.row(t), v, masked.row(t));
+      std::copy_n(batch.base_row(t), v, masked.base_row(t));
+      for (index_t j = 0; j < v; ++j)
+        if (batch.row(t)[j] < static_cast<T>(lowest[i])) masked.row(t)[j] = masked.base_row(t)[j] = -infinity<T>;
+    }
+    masked.ids = batch.ids;
+    typename C::template array<float> thresholds(lowest);
+    for (const infalign::logit_map& map : {infalign::logit_map{}, infalign::logit_map{.scale = 1.25, .cap = 4}}) {
+      test::loaded_batch<C> kept(batch), dense(masked), in_place(batch);
+      const auto run = [&](test::loaded_batch<C>& data, test::logits_of<C> logits, const auto& gradient) {
+        logits.map = map;
+        policy_gradient(on, infalign::reinforce{}, logits, data.advantages.span(), weights, data.statistics(), gradient);
+      };
+      run(kept, kept.with_base().at_least(thresholds.span()), kept.gradient());
+      run(in_place, in_place.with_base().at_least(thresholds.span()), in_place.gradient_over_logits());
+      run(dense, dense.with_base(), dense.gradient());
+      CHECK(in_place.policy_values.host() == kept.gradient_values.host());
+      CHECK(test::close(kept.gradient_values.host(), dense.gradient_values.host()));
+      CHECK(test::close(kept.loss.host(), dense.loss.host()));
+      CHECK(test::close(kept.kl.host(), dense.kl.host()));
+      CHECK(test::close(kept.entropy.host(), dense.entropy.host()));
+    }
+  }
+  test::loaded_batch<C> loaded(test::token_batch<C>(2, 5));
+  typename C::template array<double> bad(std::vector<double>{1, std::nan("")}), three(3, 0.0);
+  const auto message = [&](const auto& lowest) {
+    return test::message_of<infalign::error>(
+        [&] { compute_token_statistics(on, loaded.with_base().at_least(lowest), loaded.statistics()); });
+  };
+  CHECK(message(bad.span()) == "compute_token_statistics: thresholds[1] is nan, must be a number or -inf");
+  CHECK(message(three.span()) == "compute_token_statistics: thresholds has 3 values, but there are 2 tokens");
 }
 
 TEST_CASE_TEMPLATE("kept ids in the passes apart, of 64 bits, with gradients of 16", C, INFALIGN_CONFIGURATIONS) {

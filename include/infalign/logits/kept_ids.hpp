@@ -32,9 +32,15 @@ struct row_batch {
   any_rows<const L, Space> base;
   token_ids<Space> tokens;
   logit_map map;
+  token_weights<Space> thresholds;
   const std::int32_t* columns = nullptr;  ///< of the sampled tokens in packed rows
 
   INFALIGN_HD const L* base_row(index_t t) const { return base.empty() ? nullptr : base[t].data(); }
+  INFALIGN_HD logit_map map_of(index_t t) const {
+    logit_map of_row = map;
+    if (!thresholds.empty()) of_row.floor = thresholds[t];
+    return of_row;
+  }
   /// Where the sampled token stands in its row, or -1.
   INFALIGN_HD index_t column(index_t t) const { return columns != nullptr ? columns[t] : tokens[t]; }
 };
@@ -101,7 +107,7 @@ struct scatter_kernel {
 template <class B, class Batch, class Space, class Use>
 void with_kept_rows(B& on, const Batch& batch, const token_weights<Space>& weights, const Use& use) {
   using L = typename Batch::value_type;
-  const row_batch<L, Space> whole{batch.policy, batch.base, batch.tokens, batch.map};
+  const row_batch<L, Space> whole{batch.policy, batch.base, batch.tokens, batch.map, batch.thresholds};
   if (batch.kept.is_all()) return use(whole);
   auto frame = on.scratch();
   const index_t n = batch.kept.ids.size(), columns = batch.policy.columns();
@@ -113,7 +119,7 @@ void with_kept_rows(B& on, const Batch& batch, const token_weights<Space>& weigh
   auto* const positions = frame.template take<std::int32_t>(batch.tokens.size());
   on.groups(batch.tokens.size(), 4 * n, gather_kernel<L, Space>{whole, batch.kept, weights, policy, base, positions});
   use(row_batch<L, Space>{packed(policy), batch.base.empty() ? any_rows<const L, Space>() : packed(base), batch.tokens,
-                          batch.map, positions});
+                          batch.map, batch.thresholds, positions});
 }
 
 /// `use(rows)` with where kernels write the gradient of such rows.

@@ -16,7 +16,11 @@ namespace infalign {
 struct logit_map {
   double scale = 1;               ///< the inverse of the temperature
   double cap = infinity<double>;  ///< infinite: none
-  [[nodiscard]] INFALIGN_HD bool is_identity() const { return scale == 1 && !(cap < infinity<double>); }
+  /// A logit of the policy in memory that lies below is masked, in both policies. -inf: none is.
+  double floor = -infinity<double>;
+  [[nodiscard]] INFALIGN_HD bool is_identity() const {
+    return scale == 1 && !(cap < infinity<double>)&&!(floor > -infinity<double>);
+  }
 };
 
 namespace detail {
@@ -66,6 +70,19 @@ class soft_cap {
   V inverse_;
 };
 
+/// `value`, or -inf where the policy's logit in memory lies below the floor.
+template <bool Mapped, class V>
+struct logit_floor {
+  V lowest;
+  INFALIGN_HD explicit logit_floor(double floor) : lowest(constant<V>(floor)) {}
+  INFALIGN_HD V operator()(V stored, V value) const {
+    if constexpr (Mapped)
+      return select(stored < lowest, V(-infinity<typename lane<V>::type>), value);
+    else
+      return value;
+  }
+};
+
 /// Multiplication of differences of logits by the scale; nothing at all where it is known to be 1.
 template <bool Mapped, class V>
 struct logit_scale {
@@ -81,7 +98,7 @@ struct logit_scale {
 
 /// The derivative of `cap·tanh(l/cap)`, from its value.
 INFALIGN_HD inline double slope_at(double cap, double capped) {
-  const double t = cap < infinity<double> ? capped / cap : 0;
+  const double t = cap < infinity<double> && !not_finite(capped) ? capped / cap : 0;
   return (1 - t) * (1 + t);
 }
 

@@ -36,7 +36,7 @@ struct read_kernel {
     if (batch.tokens.ignores(t)) return team.once([&] { states[t] = row_state{}; });
     kept_exponentials<compute_t<L>> none;
     const row_state state = read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy[t].size(),
-                                            batch.column(t), none, batch.map);
+                                            batch.column(t), none, batch.map_of(t));
     team.once([&] { states[t] = state; });
   }
 };
@@ -64,7 +64,8 @@ struct gradient_kernel {
   INFALIGN_HD void operator()(Team& team, index_t t) const {
     if (batch.tokens.ignores(t) || weights[t] == 0) return clear_row(team, gradient[t].data(), gradient[t].size());
     write_gradient<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy[t].size(), batch.column(t),
-                          statistics[t], coefficients[t], kept_exponentials<compute_t<L>>{}, gradient[t].data(), batch.map.cap);
+                          statistics[t], coefficients[t], kept_exponentials<compute_t<L>>{}, gradient[t].data(),
+                          batch.map_of(t));
   }
 };
 

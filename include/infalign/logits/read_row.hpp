@@ -70,11 +70,12 @@ INFALIGN_NOINLINE INFALIGN_HD row_state read_row_as(Team& team, const L* row, co
     state.raise_to(top, base_top);
   };
   const index_t head = columns < chunk ? columns : chunk;
-  raise(chunk_maximum<Terms, T>(team, row, head, map.cap), Terms::kl ? chunk_maximum<Terms, T>(team, base, head, map.cap) : 0);
+  raise(chunk_maximum<Terms, T>(team, row, row, head, map),
+        Terms::kl ? chunk_maximum<Terms, T>(team, base, row, head, map) : 0);
   for (index_t begin = 0; begin < columns; begin += chunk) {
     const auto sum = [&] {
       const index_t n = columns - begin < chunk ? columns - begin : chunk;
-      return sum_chunk<Terms, T>(team, row + begin, Terms::kl ? base + begin : nullptr, n, state, map.cap,
+      return sum_chunk<Terms, T>(team, row + begin, Terms::kl ? base + begin : nullptr, n, state, map,
                                  kept.values != nullptr ? kept.values + begin : nullptr);
     };
     chunk_sums s = sum();
@@ -97,8 +98,11 @@ INFALIGN_NOINLINE INFALIGN_HD row_state read_row_as(Team& team, const L* row, co
   kept.origin = state.policy.origin();
   if (token >= 0) {
     const soft_cap<Terms::mapped, double> capped(map.cap);
-    state.token_logit = capped(static_cast<double>(static_cast<T>(row[token])));
-    if constexpr (Terms::kl) state.token_base_logit = capped(static_cast<double>(static_cast<T>(base[token])));
+    const logit_floor<Terms::mapped, double> kept_one(map.floor);
+    const double stored = static_cast<double>(static_cast<T>(row[token]));
+    state.token_logit = kept_one(stored, capped(stored));
+    if constexpr (Terms::kl)
+      state.token_base_logit = kept_one(stored, capped(static_cast<double>(static_cast<T>(base[token]))));
   }
   return state;
 }

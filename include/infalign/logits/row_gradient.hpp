@@ -61,15 +61,17 @@ struct gradient_formula {
 template <class Terms, class Team, class L, class G>
 INFALIGN_HOT INFALIGN_HD void write_gradient_row(Team& team, const L* row, const L* base, index_t columns, index_t token,
                                                  const row_statistics& s, const row_coefficients& c,
-                                                 const kept_exponentials<compute_t<L>>& kept, double cap, G* gradient) {
+                                                 const kept_exponentials<compute_t<L>>& kept, const logit_map& map,
+                                                 G* gradient) {
   using T = compute_t<L>;
   using V = typename Team::template vec<T>;
   using std::exp;
   const gradient_formula<Terms, V> formula(s, c);
-  const soft_cap<Terms::mapped, V> capped(cap);
+  const soft_cap<Terms::mapped, V> capped(map.cap);
+  const logit_floor<Terms::mapped, V> above(map.floor);
   const auto write = [&](auto probability) {
     team.template loop<T>(columns, [=](auto at, auto) {
-      const V stored = at.load(row), l = capped(stored);
+      const V stored = at.load(row), l = above(stored, capped(stored));
       V b(0);
       if constexpr (Terms::kl) b = capped(at.load(base));
       at.store(gradient, capped.times_slope(formula(V(probability(at, l)), l, b), stored));
@@ -89,7 +91,7 @@ INFALIGN_HOT INFALIGN_HD void write_gradient_row(Team& team, const L* row, const
     const gradient_formula<Terms, double> others(s, {0, c.kl, c.entropy});
     const double rest = others(exp(s.log_prob()), s.token_logit, s.token_base_logit);
     const double by_logit = rest + s.scale * c.score * expm1(s.log_prob());
-    gradient[token] = static_cast<G>(static_cast<compute_t<G>>(by_logit * slope_at(cap, s.token_logit)));
+    gradient[token] = static_cast<G>(static_cast<compute_t<G>>(by_logit * slope_at(map.cap, s.token_logit)));
   });
 }
 
@@ -97,12 +99,12 @@ INFALIGN_HOT INFALIGN_HD void write_gradient_row(Team& team, const L* row, const
 
 /// Writes the gradient of `columns` of a row; `gradient` may be `row` or `base`. `token` is the position of the sampled token
 /// among them, or -1 if it is elsewhere. Where the probability is 0, the gradient is 0. Without a KL coefficient the base policy
-/// is not read, so that an infinite KL cannot turn into 0·inf. `kept` is what `read_row` left there, and `cap` the soft cap that it was given. A row without a gradient
-/// (see `policy_gradient`) becomes NaN as a whole.
+/// is not read, so that an infinite KL cannot turn into 0·inf. `kept` is what `read_row` left there, and `map` what it was given. A row
+/// without a gradient (see `policy_gradient`) becomes NaN as a whole.
 template <class Terms, class Team, class L, class G>
 INFALIGN_HD void write_gradient(Team& team, const L* row, const L* base, index_t columns, index_t token,
                                 const row_statistics& s, const row_coefficients& c, const kept_exponentials<compute_t<L>>& kept,
-                                G* gradient, double cap = infinity<double>) {
+                                G* gradient, const logit_map& map = {}) {
   if (!detail::has_gradient(s, c)) {
     using T = compute_t<G>;
     team.template loop<T>(columns, [=](auto at, auto) {
@@ -111,10 +113,10 @@ INFALIGN_HD void write_gradient(Team& team, const L* row, const L* base, index_t
     return;
   }
   const auto write = [&]<class Wanted>(Wanted) {
-    if (logit_map{s.scale, cap}.is_identity())
-      detail::write_gradient_row<Wanted>(team, row, base, columns, token, s, c, kept, cap, gradient);
+    if (logit_map{s.scale, map.cap, map.floor}.is_identity())
+      detail::write_gradient_row<Wanted>(team, row, base, columns, token, s, c, kept, map, gradient);
     else
-      detail::write_gradient_row<mapped_terms<Wanted>>(team, row, base, columns, token, s, c, kept, cap, gradient);
+      detail::write_gradient_row<mapped_terms<Wanted>>(team, row, base, columns, token, s, c, kept, map, gradient);
   };
   if (Terms::kl && c.kl != 0)
     write(Terms{});

@@ -33,6 +33,7 @@ struct token_logits {
   token_ids<Space> tokens{};          ///< T ids in [0, V), of 32 or 64 bits
   logit_map map{};                    ///< what the logits of both policies become before the softmax
   kept_ids<Space> kept{};             ///< the ids among which probabilities are, of both policies
+  token_weights<Space> thresholds{};  ///< one a token: logits of the policy below it are masked in both
 
   /// Logits are multiplied by `by`, the inverse of the temperature, after they are capped. Gradients are by the logits as they are.
   [[nodiscard]] token_logits scaled(double by) const {
@@ -48,6 +49,13 @@ struct token_logits {
   [[nodiscard]] token_logits keeping(const token_ids<Space>& ids, const Offsets& offsets) const {
     token_logits same = *this;
     same.kept = {ids, span(offsets)};
+    return same;
+  }
+  /// The same set said by a threshold for each token: the ids whose logits of the policy, as they are in memory, are at least `lowest[t]`.
+  /// All logits are read. A sampled token below its threshold is a masked one.
+  [[nodiscard]] token_logits at_least(const token_weights<Space>& lowest) const {
+    token_logits same = *this;
+    same.thresholds = lowest;
     return same;
   }
   /// Logits become `cap·tanh(l/cap)` before they are scaled. A logit of -inf stays masked.
@@ -82,6 +90,12 @@ void check_logits(B& on, std::string_view function, const token_logits<L, Space>
                        logits.columns());
   expects_ids(on, function, "tokens", batch.tokens, lowest_id, logits.columns() - 1);
   check_kept(on, function, batch, weights);
+  batch.thresholds.visit([&](const auto& lowest) {
+    expects_span(function, "thresholds", lowest);
+    expects<shape_error>(lowest.empty() || lowest.size() == logits.size(), function, "thresholds has ", lowest.size(),
+                         " values, but there are ", logits.size(), " tokens");
+    expects_each<is_nan_or_infinite>(on, function, "thresholds", lowest, "a number or -inf");
+  });
 }
 
 /// A result of single tokens lies apart from what is read of the batch.
@@ -93,6 +107,7 @@ INFALIGN_KEYED void check_apart_from_batch(std::string_view function, std::strin
   expects_apart(function, name, out, "tokens", batch.tokens);
   expects_apart(function, name, out, "kept.ids", batch.kept.ids);
   expects_apart(function, name, out, "kept.offsets", batch.kept.offsets);
+  expects_apart(function, name, out, "thresholds", batch.thresholds);
 }
 
 /// The gradient of a row may replace the logits of either policy: the same view of the same memory.
@@ -109,6 +124,7 @@ void check_gradient(B& on, std::string_view function, const any_rows<G, Space>& 
   expects_apart(function, "gradient", gradient, "tokens", batch.tokens);
   expects_apart(function, "gradient", gradient, "kept.ids", batch.kept.ids);
   expects_apart(function, "gradient", gradient, "kept.offsets", batch.kept.offsets);
+  expects_apart(function, "gradient", gradient, "thresholds", batch.thresholds);
 }
 
 /// Calls `use` with the terms to be computed, as a type.

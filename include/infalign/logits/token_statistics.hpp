@@ -99,7 +99,7 @@ struct statistics_kernel {
     }
     kept_exponentials<compute_t<L>> none;
     const auto row = statistics_of(read_row<Terms>(team, batch.policy[t].data(), batch.base_row(t), batch.policy[t].size(),
-                                                   batch.column(t), none, batch.map),
+                                                   batch.column(t), none, batch.map_of(t)),
                                    Terms::value);
     team.once([&] {
       out.store(t, row);

@@ -69,13 +69,14 @@ struct policy_gradient_kernel {
       team.once([&] { statistics.store_nothing(t); });
       return clear_row(team, gradient[t].data(), columns);
     }
+    const logit_map map = batch.map_of(t);
     auto kept = place_for_exponentials<Team>(row, base, gradient[t].data(), room);
-    const auto s = statistics_of(read_row<Terms>(team, row, base, columns, batch.column(t), kept, batch.map), Terms::value);
+    const auto s = statistics_of(read_row<Terms>(team, row, base, columns, batch.column(t), kept, map), Terms::value);
     const loss_value v =
         loss(token_row_of(s, old_log_prob, base_log_prob, static_cast<double>(advantages[t]), batch.tokens[t], t));
     team.once([&] { statistics.store(t, s, v.value); });
     write_gradient<Terms>(team, row, base, columns, batch.column(t), s, coefficients_of(v, beta, eta, weight * scale), kept,
-                          gradient[t].data(), batch.map.cap);
+                          gradient[t].data(), map);
   }
 };
 

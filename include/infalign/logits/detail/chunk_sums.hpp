@@ -15,14 +15,18 @@
 namespace infalign::detail {
 
 template <class Terms, class T, class Team, class L>
-INFALIGN_HD double chunk_maximum(Team& team, const L* values, index_t n, double cap) {
+INFALIGN_HD double chunk_maximum(Team& team, const L* values, [[maybe_unused]] const L* policy, index_t n,
+                                 const logit_map& map) {
   using V = typename Team::template vec<T>;
   V top[4] = {V(-infinity<T>), V(-infinity<T>), V(-infinity<T>), V(-infinity<T>)};
+  [[maybe_unused]] const logit_floor<Terms::mapped, V> kept(map.floor);
   team.template loop<T, 4>(n, [&](auto at, auto k) {
     prefetch(at, values);
-    top[k] = max(top[k], at.load(values, -infinity<T>));
+    V value = at.load(values, -infinity<T>);
+    if constexpr (Terms::mapped) value = kept(at.load(policy, -infinity<T>), value);
+    top[k] = max(top[k], value);
   });
-  return team.maximum(soft_cap<Terms::mapped, V>(cap)(max(max(top[0], top[1]), max(top[2], top[3]))));
+  return team.maximum(soft_cap<Terms::mapped, V>(map.cap)(max(max(top[0], top[1]), max(top[2], top[3]))));
 }
 
 /// `e^x - 1 - x`, given `x` of a size below 1/8, and its square. Of the Taylor series the first term left out is 7e-7 of the whole for
@@ -128,18 +132,19 @@ struct divergence_sums {
 /// One pass over a chunk, with the shifts and the centre of `state`. If `keep` is not null, it receives e^d.
 template <class Terms, class T, class Team, class L>
 INFALIGN_HOT INFALIGN_HD chunk_sums sum_chunk(Team& team, const L* row, const L* base, index_t n, const row_state& state,
-                                              double cap, T* keep) {
+                                              const logit_map& map, T* keep) {
   using V = typename Team::template vec<T>;
   const double origin = state.policy.origin();
   const V zero = constant<V>(origin);
   const logit_scale<Terms::mapped, V> scale(state.scale);
-  const soft_cap<Terms::mapped, V> capped(cap);
+  const soft_cap<Terms::mapped, V> capped(map.cap);
+  const logit_floor<Terms::mapped, V> kept(map.floor);
   V top(-infinity<T>), sum(0);
   [[maybe_unused]] entropy_lanes<V> entropy;
   [[maybe_unused]] divergence_sums<Terms::mapped, V> divergences(state);
   team.template loop<T>(n, [&](auto at, auto) {
     prefetch(at, row);
-    const V l = capped(at.load(row, -infinity<T>));
+    const V stored = at.load(row, -infinity<T>), l = kept(stored, capped(stored));
     const V d = scale(l - zero);
     const V e = natural_exp_bounded(d);
     top = max(top, l);
@@ -148,7 +153,7 @@ INFALIGN_HOT INFALIGN_HD chunk_sums sum_chunk(Team& team, const L* row, const L*
     if constexpr (Terms::entropy) entropy.add(at, e, d);
     if constexpr (Terms::kl) {
       prefetch(at, base);
-      divergences.add(l, e, capped(at.load(base, -infinity<T>)));
+      divergences.add(l, e, kept(stored, capped(at.load(base, -infinity<T>))));
     }
   });
   chunk_sums s;
