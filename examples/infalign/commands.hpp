@@ -15,6 +15,7 @@ void add_compare(CLI::App& program);
 void add_curve(CLI::App& program);
 void add_evaluate(CLI::App& program);
 void add_hedge(CLI::App& program);
+void add_kl(CLI::App& program);
 void add_plan(CLI::App& program);
 void add_preferences(CLI::App& program);
 void add_rank(CLI::App& program);

@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
   command::add_hedge(program);
   command::add_curve(program);
   command::add_rank(program);
+  command::add_kl(program);
   try {
     program.parse(argc, argv);
     return 0;

@@ -95,6 +95,7 @@ TEST_CASE("help answers what users ask") {
                      "--estimand pass@5", "are for infalign preferences"});
   check("curve",
         {"estimated without bias from the same samples", "--extrapolate 1000,10000", "Where they differ, trust neither"});
+  check("kl", {"unbiased, may be negative", "in nats", "The prompt is the unit of"});
   check("rank", {"A tie counts as half a win of either", "odds of ten to one", "--prior 1"});
   check("compare", {"adjusted for their number"});
   check("hedge", {"served, and its true reward is what counts", "ties one half", "cluster with --cluster FIELD"});
