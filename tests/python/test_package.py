@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import importlib.util
 import os
 import subprocess
 import sys
@@ -102,6 +103,16 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert run(code).stdout.strip() == "0"
 
 
+def test_the_walkthrough_runs(tmp_path):
+    script = Path(__file__).resolve().parents[2] / "examples" / "python" / "scripts" / "walkthrough.py"
+    draws = importlib.util.find_spec("matplotlib") is not None
+    done = subprocess.run(
+        [sys.executable, str(script), *([str(tmp_path)] if draws else [])], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "optimal - identity: +" in done.stdout, done.stdout + done.stderr
+    assert not draws or (tmp_path / "walkthrough.svg").stat().st_size > 10_000
+
+
 class Foreign:
     """An array of another library on the CPU, known by DLPack alone."""
 
@@ -157,7 +168,7 @@ def test_docstrings_hold():
     import doctest
     import importlib
 
-    for module in ("_arrays", "_names", "_calibration", "_evaluation", "_advantage", "_theory", "_frames"):
+    for module in ("_arrays", "_names", "_calibration", "_evaluation", "_advantage", "_theory", "_frames", "plot"):
         loaded = importlib.import_module(f"infalign.{module}")
         failed, tried = doctest.testmod(loaded, extraglobs={"np": np, **{n: getattr(ia, n) for n in ia.__all__}})
         assert failed == 0, module

@@ -97,6 +97,43 @@ struct lookup_request {
   bool quantile;
 };
 
+enum class logit_type : unsigned char { float32, float64, bfloat16, float16 };
+
+/// Rows of logits, or of their gradient: row `t` of response `b` is at `data + b·batch_stride + t·row_stride`, in elements.
+struct logit_rows {
+  void* data = nullptr;  ///< null: there are none
+  index_t batch_stride = 0;
+  index_t row_stride = 0;
+};
+
+enum class loss_kind : unsigned char { reinforce, clipped, gspo, cispo, sapo, gmpo, vespo };
+
+/// One loss and gradient of `responses` responses of `length` tokens each. All values of tokens are contiguous.
+struct policy_loss_request {
+  logit_type type;
+  index_t responses;
+  index_t length;
+  index_t columns;
+  logit_rows logits;
+  logit_rows base;
+  logit_rows gradient;
+  const index_t* tokens;
+  const double* advantages;  ///< one a token, for losses of responses one a response
+  const double* old_log_prob;
+  const double* base_log_prob;
+  const double* weights;
+  loss_kind loss;
+  double epsilon_low;
+  double epsilon_high;
+  double kl;         ///< the weight of the exact KL, or of the estimate
+  int kl_estimator;  ///< -1: the exact one, else a `kl_estimator`
+  double entropy;    ///< the weight of the bonus
+  double scale;      ///< of logits, the inverse of the temperature
+  double soft_cap;   ///< 0: none
+  bool wants_entropy;
+  void* statistics;  ///< loss, log-probability, KL and entropy of every token, one after another; of double for double logits
+};
+
 /// What is compiled for each instruction set.
 struct kernels {
   const char* name;
@@ -105,6 +142,8 @@ struct kernels {
   void (*apply)(const infalign::executor&, const infalign::any_transform&, scalar, const void* in, void* out, index_t n);
   void (*win_rate)(const infalign::executor&, const win_rate_request&);
   void (*expected_reward)(const infalign::executor&, const groups& rewards, const infalign::any_procedure&, double* out);
+  /// Returns the loss of the batch.
+  double (*policy_loss)(const infalign::executor&, const policy_loss_request& request);
 };
 
 namespace avx2 {
@@ -120,6 +159,9 @@ extern const kernels table;
 void preference_win_rate(const infalign::executor& run, const groups& preferences, double* out);
 void advantage(const infalign::executor& run, const advantage_request& request);
 void sort(const infalign::executor& run, const groups& values, void* out);
+/// The weights of tokens that make the mean over tokens, over responses of means or of sums (`by` 0, 1, 2), or with `by` 3 the sum
+/// divided by `divisor`. `weights` holds the mask, of `responses` times `length`.
+void aggregate(int by, double divisor, index_t responses, index_t length, double* weights);
 void look_up(const lookup_request& request);
 infalign::off_policy_evaluation evaluate_off_policy(const infalign::executor& run, const off_policy_request& request);
 }  // namespace baseline

@@ -22,11 +22,12 @@ namespace {
 /// What this build has and this processor can run, the newest first.
 std::vector<const kernels*> runnable() {
   std::vector<const kernels*> tables;
-#if defined(INFALIGN_PYTHON_X86)
-  __builtin_cpu_init();
+#if defined(INFALIGN_PYTHON_HAS_avx512)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
     tables.push_back(&avx512::table);
+#endif
+#if defined(INFALIGN_PYTHON_HAS_avx2)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
       __builtin_cpu_supports("bmi2"))
     tables.push_back(&avx2::table);
@@ -77,4 +78,5 @@ NB_MODULE(_core, m) {
   define_rewards(m);
   define_advantage(m);
   define_theory(m);
+  define_torch(m);
 }

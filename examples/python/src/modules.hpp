@@ -12,5 +12,6 @@ void define_statistics(nanobind::module_& m);
 void define_rewards(nanobind::module_& m);
 void define_advantage(nanobind::module_& m);
 void define_theory(nanobind::module_& m);
+void define_torch(nanobind::module_& m);
 
 }  // namespace infalign_python

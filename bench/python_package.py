@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the Python package takes, and what one would write otherwise in NumPy or PyTorch, on the same data and with the same results:
+
+    python bench/python_package.py [--threads 1] [--quick]
+    MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 python bench/python_package.py    # the allocator at its best
+
+Milliseconds, the best of several runs. Parts whose libraries are missing are left out.
+"""
+
+import argparse
+import importlib.util
+import time
+
+import numpy as np
+
+import infalign as ia
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--threads", type=int, default=1)
+parser.add_argument("--quick", action="store_true", help="small sizes, to see that all of it runs")
+options = parser.parse_args()
+has = lambda name: importlib.util.find_spec(name) is not None  # noqa: E731
+
+
+def best(f, runs=7):
+    f()
+    times = []
+    for _ in range(runs):
+        begun = time.perf_counter()
+        f()
+        times.append(time.perf_counter() - begun)
+    return 1e3 * min(times)
+
+
+def row(name, milliseconds, ours=None):
+    print(f"{name:58} {milliseconds:10.3f} ms" + (f"   {milliseconds / ours:6.1f} x" if ours else ""), flush=True)
+
+
+def calibration():
+    prompts = 500 if options.quick else 20_000
+    rng = np.random.default_rng(1)
+    z, y = rng.normal(size=(prompts, 128)).astype(np.float32), rng.normal(size=(prompts, 16)).astype(np.float32)
+    out = np.empty_like(y)
+    ours = best(lambda: ia.calibrate(z, y, out=out, threads=options.threads))
+    row(f"calibrate {prompts} x 128 x 16, float32", ours)
+
+    def counted():
+        less = (z[:, None, :] < y[:, :, None]).sum(2)
+        return (less + 0.5 * (z[:, None, :] == y[:, :, None]).sum(2)) / z.shape[1]
+
+    def searched():
+        s = np.sort(z, axis=1)
+        offset = 1e3 * np.arange(prompts, dtype=np.float64)[:, None]  # one search over all prompts
+        flat, asked = (s + offset).ravel(), (y + offset).ravel()
+        low, high = np.searchsorted(flat, asked), np.searchsorted(flat, asked, "right")
+        return ((low + high) / 2 - np.repeat(np.arange(prompts) * 128, 16)).reshape(y.shape) / 128
+
+    np.testing.assert_allclose(counted(), out, atol=1e-6)
+    np.testing.assert_allclose(searched(), out, atol=2e-2)  # offsets cost digits
+    row("  NumPy, counting", best(counted, 3), ours)
+    row("  NumPy, sort and search", best(searched, 3), ours)
+    if has("torch"):
+        import torch
+
+        torch.set_num_threads(options.threads)
+        zt, yt = torch.from_numpy(z), torch.from_numpy(y)
+
+        def search():
+            s = zt.sort(1).values
+            return (torch.searchsorted(s, yt) + torch.searchsorted(s, yt, right=True)) / 256
+
+        np.testing.assert_allclose(search().numpy(), out, atol=1e-6)
+        row("  PyTorch, sort and search", best(search, 3), ours)
+
+
+def frames():
+    rows = 20_000 if options.quick else 1_000_000
+    rng = np.random.default_rng(1)
+    ids = np.array([f"prompt-{i}" for i in range(rows // 50)])
+    make = lambda n: {"prompt_id": rng.permutation(np.resize(ids, n)), "reward": rng.normal(size=n)}  # noqa: E731
+    base, new = make(rows), make(rows)
+    kinds = []
+    if has("pandas"):
+        import pandas
+
+        kinds.append(("pandas", pandas.DataFrame, lambda f, c: f.assign(u=c)))
+    if has("polars") and has("pyarrow"):
+        import polars
+
+        kinds.append(("polars", polars.DataFrame, lambda f, c: f.with_columns(u=c)))
+    if has("pyarrow"):
+        import pyarrow
+
+        kinds.append(("Arrow", pyarrow.table, lambda f, c: f.append_column("u", [c])))
+    for name, make_frame, add in kinds:
+        frame, references = make_frame(new), make_frame(base)
+        known = ia.group(references)
+
+        def column():
+            g = ia.group(frame, like=known)
+            return add(frame, g.restore(ia.calibrate(known.values, g.values, threads=options.threads)))
+
+        row(f"{name}: {rows} shuffled rows to a calibrated column", best(column, 3))
+
+
+def overhead():
+    z, y = np.ones((1, 4)), np.ones((1, 2))
+    out = np.empty_like(y)
+
+    def many(f, n=20_000):
+        begun = time.perf_counter()
+        for _ in range(n):
+            f()
+        return 1e3 * (time.perf_counter() - begun) / n
+
+    row("a call of calibrate, 1 x 4 x 2", min(many(lambda: ia.calibrate(z, y)) for _ in range(3)))
+    row("  with out", min(many(lambda: ia.calibrate(z, y, out=out)) for _ in range(3)))
+    row("a call of win_rate", min(many(lambda: ia.win_rate(z, y, "best_of:2")) for _ in range(3)))
+    if has("torch"):
+        import torch
+
+        from infalign.torch import policy_loss
+
+        x = torch.zeros(1, 4)
+        tokens, a = torch.zeros(1, dtype=torch.int64), torch.ones(1)
+        row("a call of policy_loss, 1 x 4", min(many(lambda: policy_loss(x, tokens, a, threads=1), 5000) for _ in range(3)))
+
+
+def loss():
+    import torch
+
+    from infalign.torch import policy_loss
+
+    torch.set_num_threads(options.threads)
+    tokens, vocabulary = (16, 1024) if options.quick else (512, 32_768)
+    torch.manual_seed(0)
+    for dtype in (torch.float32, torch.bfloat16):
+        hidden = (torch.randn(tokens, vocabulary) * 3).to(dtype)
+        ids, a = torch.randint(0, vocabulary, (tokens,)), torch.randn(tokens)
+        old = torch.log_softmax(hidden.float(), -1).gather(1, ids[:, None])[:, 0] + 0.1 * torch.randn(tokens)
+
+        def eager(x):
+            lp = torch.log_softmax(x.float(), -1).gather(1, ids[:, None])[:, 0]
+            ratio = (lp - old).exp()
+            return -torch.min(ratio * a, ratio.clamp(0.8, 1.2) * a).mean()
+
+        def trl(x):  # selective_log_softmax of TRL 1.16
+            if x.dtype == torch.float32:
+                lp = x.gather(1, ids[:, None])[:, 0] - torch.stack([torch.logsumexp(r, -1) for r in x])
+            else:
+                lp = torch.stack([torch.log_softmax(r, -1).gather(0, i[None])[0] for r, i in zip(x, ids)]).float()
+            ratio = (lp - old).exp()
+            return -torch.min(ratio * a, ratio.clamp(0.8, 1.2) * a).mean()
+
+        def step(f):
+            leaf = hidden.detach().requires_grad_()
+
+            def run():
+                leaf.grad = None
+                value = f(leaf)
+                value.backward()
+                return value.detach(), leaf.grad
+
+            return run
+
+        settings = {"old_log_prob": old, "loss": "ppo", "threads": options.threads}
+        ours_step = step(lambda x: policy_loss(x, ids, a, **settings))
+        (value, gradient), (expected, truth) = ours_step(), step(eager)()
+        assert abs(value - expected) < 1e-4 and (gradient.float() - truth.float()).abs().max() < (1e-6 if dtype == torch.float32 else 2e-5)
+        del gradient, truth
+        name = f"policy_loss and backward, {tokens} x {vocabulary}, {str(dtype)[6:]}"
+        ours = best(ours_step)
+        row(name, ours)
+        work = hidden.clone().requires_grad_() * 1
+        row("  in place (on what the call before left)", best(lambda: policy_loss(work, ids, a, in_place=True, **settings)), ours)
+        row("  eager PyTorch", best(step(eager), 5), ours)
+        row("  TRL's selective_log_softmax", best(step(trl), 3), ours)
+        compiled = torch.compile(eager)
+        row("  compiled PyTorch", best(step(compiled), 5), ours)
+        copy = torch.empty_like(hidden)
+        row("  a copy of the logits", best(lambda: copy.copy_(hidden)), ours)
+
+
+print(f"infalign {ia.__version__}, {ia.instruction_set()}, threads {options.threads}")
+calibration()
+frames()
+overhead()
+if has("torch"):
+    loss()
