@@ -165,6 +165,14 @@ class TestEvaluate:
             low, high = value.interval(0.99999)
             assert low <= truth <= high and abs(value.value - truth) < 0.02
 
+    def test_values_of_prompts(self, rng):
+        r = rng.normal(size=(30, 16))
+        whole, of_prompts = ia.evaluate(r, "exponential:2", 1.0, "best_of:2", return_prompts=True)
+        for name, value in of_prompts.items():
+            seen = getattr(whole, name)
+            mean = seen.value if name == "effective_samples" else seen.corrected.value
+            assert value.shape == (30,) and mean == pytest.approx(value.mean(), rel=1e-12)
+
     def test_raw_rewards_and_threads(self, rng):
         r = rng.normal(size=(20, 16)).astype(np.float32)
         one, two = (ia.evaluate(r, None, 1.0, threads=t) for t in (1, 2))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -42,6 +43,20 @@ def test_every_instruction_set_gives_the_same():
     assert len({tuple(r) for r in results.values()}) == 1
     refused = run(SUM, INFALIGN_INSTRUCTION_SET="avx1024")
     assert refused.returncode != 0 and "must be one of" in refused.stderr and "baseline" in refused.stderr
+
+
+@pytest.mark.skipif(shutil.which("qemu-x86_64") is None, reason="there is no qemu-x86_64 (Debian: qemu-user)")
+def test_a_processor_without_avx_finds_no_instruction_that_it_lacks():
+    folders = {str(Path(module.__file__).parents[1]) for module in (ia, np)}
+    done = subprocess.run(
+        ["qemu-x86_64", "-cpu", "Nehalem", os.path.realpath(sys.executable), "-c", SUM],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == run(SUM, INFALIGN_INSTRUCTION_SET="baseline").stdout.split()
 
 
 def test_importing_needs_numpy_alone():

@@ -102,6 +102,8 @@ class TestNames:
             assert t(u).dtype == dtype and t(0.5) == pytest.approx(phi(0.5))
             h = 1e-6
             assert t.derivative(0.5) == pytest.approx((phi(0.5 + h) - phi(0.5 - h)) / (2 * h), rel=1e-6)
+            ragged = t(ia.Ragged(u, np.array([0, 4, 9])))
+            assert len(ragged) == 2 and (ragged.values == t(u)).all() and (t(u.reshape(3, 3)) == t(u).reshape(3, 3)).all()
             again = pickle.loads(pickle.dumps(t))
             assert again.name == name and (again(u) == t(u)).all()
         for syntax, example, summary in ia.transform_names():

@@ -119,15 +119,21 @@ def evaluate(
     procedure: ProcedureLike = "standard",
     base_procedure: Optional[ProcedureLike] = None,
     *,
+    return_prompts: bool = False,
     threads: int = 1,
-) -> OffPolicyEvaluation:
+) -> Any:
     """What the optimal policy for ``E[Φ(C)] - β·KL`` will reach, from rewards of base samples alone: KL and win rates, with intervals.
 
     ``base_rewards``: a (P, K) array or Ragged, K ≥ 2. ``transform`` None: the rewards as they are, as in ordinary RLHF. Look at
     ``reliable`` and ``doubt`` first: they say whether there are enough samples where the policy would put its mass.
+
+    Returns an ``OffPolicyEvaluation``; with ``return_prompts`` also a dict of the corrected values of every prompt, ``kl``,
+    ``standard_win_rate``, ``inference_win_rate`` and ``effective_samples``, of which each may lie outside its range.
     """
     phi = None if transform is None else as_transform(transform)
-    return _core.evaluate(base_rewards, phi, beta, procedure, base_procedure, False, threads)[0]
+    result, columns = _core.evaluate(base_rewards, phi, beta, procedure, base_procedure, return_prompts, threads)
+    names = ("kl", "standard_win_rate", "inference_win_rate", "effective_samples")
+    return (result, dict(zip(names, columns))) if return_prompts else result
 
 
 def _doubles(values: Any, name: str) -> np.ndarray:

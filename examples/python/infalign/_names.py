@@ -8,6 +8,7 @@ from typing import Any, Callable, Optional, Sequence, Union
 import numpy as np
 
 from . import _core
+from ._arrays import Ragged, like, to_numpy
 from ._core import Procedure, Transform
 
 TransformLike = Union[str, Transform, Callable[[Any], Any]]
@@ -91,12 +92,14 @@ def as_transform(transform: TransformLike) -> Any:
 
 
 def _apply(self: Transform, u: Any, *, threads: int = 1) -> Any:
-    """``Φ(u)`` of a number, or of an array of float32 or float64 with values in [0, 1]."""
+    """``Φ(u)`` of a number, or of an array of float32 or float64 of any shape, or Ragged, with values in [0, 1]."""
     if isinstance(u, (int, float)):
         return self.value(float(u))
-    if isinstance(u, np.ndarray) and u.ndim != 2:
-        return _core.apply(self, np.ascontiguousarray(u).reshape(1, -1), threads).reshape(u.shape)
-    return _core.apply(self, u, threads)
+    if isinstance(u, Ragged):
+        return Ragged._over(_apply(self, u.values, threads=threads), u.offsets)
+    array = to_numpy(u, "u")
+    values = _core.apply(self, np.ascontiguousarray(array).reshape(1, -1), threads).reshape(array.shape)
+    return values if array is u else like(u, values)
 
 
 def _reduce_transform(self: Transform) -> tuple:
