@@ -4,7 +4,7 @@
     python bench/python_package.py [--threads 1] [--clock cpu] [--quick]
     MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 python bench/python_package.py    # the allocator at its best
 
-Milliseconds, the best of several runs. What needs a library that is missing is left out.
+The best of several runs. What needs a library that is missing is left out.
 """
 
 import argparse
@@ -35,7 +35,8 @@ def best(f, runs=7):
 
 
 def row(name, milliseconds, ours=None):
-    print(f"{name:58} {milliseconds:10.3f} ms" + (f"   {milliseconds / ours:6.1f} x" if ours else ""), flush=True)
+    size = f"{milliseconds:10.2f} ms" if milliseconds > 0.2 else f"{1e3 * milliseconds:10.2f} µs"
+    print(f"{name:58} {size}" + (f"   {milliseconds / ours:6.1f} x" if ours else ""), flush=True)
 
 
 def calibration():

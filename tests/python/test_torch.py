@@ -331,7 +331,7 @@ class TestCompile:
         inputs = [given.get(k) for k in ("mask", "old_log_prob", "base_logits", "base_log_prob")]
         return (given["logits"], given["tokens"], given["advantages"], *inputs)
 
-    SETTINGS = ("grpo", math.nan, math.nan, 0.1, "exact", 0.05, 1.0, 0.0, "", 1.0, True)
+    SETTINGS = ("grpo", math.nan, math.nan, 0.1, "exact", 0.05, 1.0, 0.0, "", 1.0)
 
     def test_opcheck(self):
         given = chosen(data(), "mask", "old_log_prob", "base_logits")

@@ -165,7 +165,6 @@ def policy_loss(
         0.0 if soft_cap is None else soft_cap,
         "" if aggregation is None else aggregation if isinstance(aggregation, str) else "sum_over",
         1.0 if aggregation is None or isinstance(aggregation, str) else float(aggregation),
-        return_statistics,
     )
     if soft_cap is not None and not soft_cap > 0:
         raise ValueError(f"policy_loss: soft_cap is {soft_cap}, must be positive")
@@ -180,18 +179,21 @@ def policy_loss(
         if in_place and logits.is_leaf and logits.requires_grad:
             raise ValueError("policy_loss: in_place would overwrite logits, a leaf that requires a gradient: use out")
         place = logits if in_place else out
-        total, statistics = _PolicyLoss.apply(logits, place, inputs, settings, threads)
+        total, statistics = _PolicyLoss.apply(logits, place, inputs, settings, return_statistics, threads)
     if not return_statistics:
         return total
     return total, TokenStatistics(*statistics.unbind(0))
 
 
-def _run(logits: Tensor, gradient: Tensor, inputs: tuple, settings: tuple, threads: Optional[int]) -> tuple[Tensor, Tensor]:
-    """The loss and the statistics; the gradient is written."""
+def _run(
+    logits: Tensor, gradient: Tensor, inputs: tuple, settings: tuple, wanted: bool, threads: Optional[int]
+) -> tuple[Tensor, Optional[Tensor]]:
+    """The loss and, if they are wanted, the statistics; the gradient is written."""
     tokens, advantages, mask, old_log_prob, base_logits, base_log_prob = inputs
     wide = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    statistics = torch.zeros((4, *tokens.shape), dtype=wide)
-    total = _core.policy_loss(
+    total = torch.empty((), dtype=wide)
+    statistics = torch.empty((4, *tokens.shape), dtype=wide) if wanted else None
+    _core.policy_loss(
         logits,
         tokens,
         advantages,
@@ -201,10 +203,12 @@ def _run(logits: Tensor, gradient: Tensor, inputs: tuple, settings: tuple, threa
         base_log_prob,
         gradient,
         statistics,
+        total,
         *settings,
+        wanted,
         torch.get_num_threads() if threads is None else threads,
     )
-    return torch.tensor(total, dtype=wide), statistics
+    return total, statistics
 
 
 def _scaled(gradient: Tensor, by: Tensor) -> Tensor:
@@ -220,14 +224,15 @@ def _scaled(gradient: Tensor, by: Tensor) -> Tensor:
 
 class _PolicyLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, logits, place, inputs, settings, threads):
+    def forward(ctx, logits, place, inputs, settings, wanted, threads):
         gradient = _memory.like(logits) if place is None else place.detach()
-        total, statistics = _run(logits, gradient, inputs, settings, threads)
+        total, statistics = _run(logits, gradient, inputs, settings, wanted, threads)
         if place is not None:
             torch.autograd.graph.increment_version(place)
         ctx.gradient = gradient
         ctx.version = gradient._version
-        ctx.mark_non_differentiable(statistics)
+        if statistics is not None:
+            ctx.mark_non_differentiable(statistics)
         ctx.set_materialize_grads(False)
         return total, statistics
 
@@ -235,7 +240,7 @@ class _PolicyLoss(torch.autograd.Function):
     def backward(ctx, by, _):
         gradient = ctx.gradient
         if by is None:
-            return None, None, None, None, None
+            return None, None, None, None, None, None
         if gradient is None:
             raise RuntimeError(
                 "policy_loss: the gradient was handed out by the first backward: call that with retain_graph=True"
@@ -244,7 +249,7 @@ class _PolicyLoss(torch.autograd.Function):
             raise RuntimeError("policy_loss: the memory of the gradient was written to before backward")
         if not torch._C._autograd._get_current_graph_task_keep_graph():
             ctx.gradient = None
-        return _scaled(gradient, by), None, None, None, None
+        return _scaled(gradient, by), None, None, None, None, None
 
 
 @torch.library.custom_op("infalign::policy_loss", mutates_args=())
@@ -266,7 +271,6 @@ def _policy_loss_op(
     soft_cap: float,
     aggregation: str,
     divisor: float,
-    return_statistics: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     gradient = _memory.like(logits)
     inputs = (tokens, advantages, mask, old_log_prob, base_logits, base_log_prob)
@@ -281,9 +285,8 @@ def _policy_loss_op(
         soft_cap,
         aggregation,
         divisor,
-        return_statistics,
     )
-    total, statistics = _run(logits, gradient, inputs, settings, None)
+    total, statistics = _run(logits, gradient, inputs, settings, True, None)
     return total, statistics, gradient
 
 

@@ -22,12 +22,19 @@ constexpr std::string_view function = "policy_loss";
 
 enum class element : int { float32, float64, bfloat16, float16, int64, int32, boolean, none };
 
-/// `torch.dtype` objects, which exist once each, in the order of `element`. Set when `infalign.torch` is imported.
-std::vector<nb::object>* dtypes = nullptr;
+/// What is asked of tensors, made once, when `infalign.torch` is imported.
+struct vocabulary {
+  std::vector<nb::object> dtypes;  ///< `torch.dtype` objects, which exist once each, in the order of `element`
+  nb::object is_cpu = name("is_cpu"), dtype = name("dtype"), shape = name("shape"), stride = name("stride"),
+             data_ptr = name("data_ptr");
+
+  static nb::object name(const char* text) { return nb::steal(PyUnicode_InternFromString(text)); }
+};
+vocabulary* words = nullptr;
 
 element element_of(nb::handle dtype) {
-  for (std::size_t i = 0; i < dtypes->size(); ++i)
-    if ((*dtypes)[i].is(dtype)) return static_cast<element>(i);
+  for (std::size_t i = 0; i < words->dtypes.size(); ++i)
+    if (words->dtypes[i].is(dtype)) return static_cast<element>(i);
   return element::none;
 }
 
@@ -42,18 +49,19 @@ struct tensor {
 
   tensor(std::string_view called, nb::handle from) : name(called) {
     if (from.is_none()) return;
-    if (!from.attr("is_cpu").is(nb::handle(Py_True)))
+    if (!nb::getattr(from, words->is_cpu).is(nb::handle(Py_True)))
       raise_value_error(function, std::string(name) + " is on " +
                                       nb::steal<nb::str>(PyObject_Str(nb::object(from.attr("device")).ptr())).c_str() +
                                       ", must be on the CPU");
-    type = element_of(from.attr("dtype"));
-    const nb::tuple shape = nb::borrow<nb::tuple>(from.attr("shape")), steps = nb::borrow<nb::tuple>(from.attr("stride")());
+    type = element_of(nb::getattr(from, words->dtype));
+    const auto shape = nb::borrow<nb::tuple>(nb::getattr(from, words->shape)),
+               steps = nb::borrow<nb::tuple>(nb::getattr(from, words->stride)());
     dimensions = static_cast<int>(shape.size());
     for (std::size_t i = 0; i < shape.size() && i < 3; ++i) {
       sizes[i] = nb::cast<index_t>(shape[i]);
       strides[i] = nb::cast<index_t>(steps[i]);
     }
-    data = reinterpret_cast<char*>(nb::cast<std::uintptr_t>(from.attr("data_ptr")()));
+    data = reinterpret_cast<char*>(nb::cast<std::uintptr_t>(nb::getattr(from, words->data_ptr)()));
   }
   [[nodiscard]] bool given() const { return dimensions > 0; }
   [[noreturn]] void refuse_type(const char* allowed) const {
@@ -235,13 +243,14 @@ int aggregation_of(const settings& from) {
                 0);
 }
 
-double policy_loss(nb::handle logits, nb::handle tokens, nb::handle advantages, nb::handle mask, nb::handle old_log_prob,
-                   nb::handle base_logits, nb::handle base_log_prob, nb::handle gradient, nb::handle statistics,
-                   const char* loss, double epsilon_low, double epsilon_high, double kl, const char* kl_estimator,
-                   double entropy, double temperature, double soft_cap, const char* aggregation, double divisor,
-                   bool wants_entropy, int threads) {
+void policy_loss(nb::handle logits, nb::handle tokens, nb::handle advantages, nb::handle mask, nb::handle old_log_prob,
+                 nb::handle base_logits, nb::handle base_log_prob, nb::handle gradient, nb::handle statistics, nb::handle total,
+                 const char* loss, double epsilon_low, double epsilon_high, double kl, const char* kl_estimator, double entropy,
+                 double temperature, double soft_cap, const char* aggregation, double divisor, bool wants_entropy,
+                 int threads) {
   const settings given{loss, epsilon_low, epsilon_high, kl, kl_estimator, entropy, temperature, soft_cap, aggregation, divisor};
-  const tensor l("logits", logits), base("base_logits", base_logits), g("out", gradient), s("statistics", statistics);
+  const tensor l("logits", logits), base("base_logits", base_logits), g("out", gradient), s("statistics", statistics),
+      sum("total", total);
   if (l.type == element::none || l.type > element::float16) l.refuse_type("float32, float64, bfloat16 or float16");
   if (base.given() && !same_type(base, l)) base.refuse_type("the type of logits");
   if (!same_type(g, l)) g.refuse_type("the type of logits");
@@ -274,27 +283,32 @@ double policy_loss(nb::handle logits, nb::handle tokens, nb::handle advantages, 
   request.base_log_prob = data_or_null(of.base_log_prob);
   request.weights = of.weights.data();
   request.wants_entropy = wants_entropy || entropy > 0;
-  request.statistics = s.data;
+  // Without a place of their own they go into scratch memory: the sum is made of them.
+  std::vector<double> scratch(s.given() ? 0 : 4 * of.size());
+  request.statistics = s.given() ? static_cast<void*>(s.data) : scratch.data();
   // Logits of double are for checks of gradients: they are compiled for the baseline alone.
   const kernels& table = request.type == logit_type::float64 ? baseline::table : chosen_kernels();
-  double total = 0;
-  without_gil(function, threads, [&](const ia::executor& run) { total = table.policy_loss(run, request); });
-  return total;
+  double value = 0;
+  without_gil(function, threads, [&](const ia::executor& run) { value = table.policy_loss(run, request); });
+  if (sum.type == element::float64)
+    *reinterpret_cast<double*>(sum.data) = value;
+  else
+    *reinterpret_cast<float*>(sum.data) = static_cast<float>(value);
 }
 
 }  // namespace
 
 void define_torch(nb::module_& m) {
   m.def("set_torch_dtypes", [](const nb::list& known) {
-    if (dtypes == nullptr) dtypes = new std::vector<nb::object>;
-    dtypes->clear();
-    for (const nb::handle dtype : known) dtypes->push_back(nb::borrow(dtype));
+    if (words == nullptr) words = new vocabulary;
+    words->dtypes.clear();
+    for (const nb::handle dtype : known) words->dtypes.push_back(nb::borrow(dtype));
   });
   m.def("policy_loss", policy_loss, nb::arg("logits"), nb::arg("tokens"), nb::arg("advantages"), nb::arg("mask").none(),
         nb::arg("old_log_prob").none(), nb::arg("base_logits").none(), nb::arg("base_log_prob").none(), nb::arg("gradient"),
-        nb::arg("statistics"), nb::arg("loss"), nb::arg("epsilon_low"), nb::arg("epsilon_high"), nb::arg("kl"),
-        nb::arg("kl_estimator"), nb::arg("entropy"), nb::arg("temperature"), nb::arg("soft_cap"), nb::arg("aggregation"),
-        nb::arg("divisor"), nb::arg("wants_entropy"), nb::arg("threads"));
+        nb::arg("statistics").none(), nb::arg("total"), nb::arg("loss"), nb::arg("epsilon_low"), nb::arg("epsilon_high"),
+        nb::arg("kl"), nb::arg("kl_estimator"), nb::arg("entropy"), nb::arg("temperature"), nb::arg("soft_cap"),
+        nb::arg("aggregation"), nb::arg("divisor"), nb::arg("wants_entropy"), nb::arg("threads"));
 }
 
 }  // namespace infalign_python
