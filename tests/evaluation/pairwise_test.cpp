@@ -213,3 +213,30 @@ TEST_CASE("a policy that wins by length alone has half of the wins at equal leng
           (void)fit_length_controlled(std::vector<double>{0, 2}, std::vector<double>{0, 1});
         }) == "fit_length_controlled: preferences[1] is 2, must be in [0, 1]");
 }
+
+// The difficulty acts by its square, so that the model is wrong: the sandwich is right all the same.
+TEST_CASE("the error of a length-controlled win rate is the jackknife's over refits") {
+  std::mt19937_64 generator(8);
+  std::normal_distribution<double> normal;
+  std::vector<double> y, longer, difficulty;
+  for (int i = 0; i < 150; ++i) {
+    longer.push_back(50 * normal(generator));
+    difficulty.push_back(normal(generator) + 0.7);
+    const double x = 1.5 * difficulty.back() * difficulty.back() - 1.5;
+    y.push_back(1 / (1 + std::exp(-x)));
+  }
+  const auto fit = fit_length_controlled(y, longer, difficulty);
+  std::vector<double> left_out;
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const auto without = [&](std::vector<double> values) {
+      values.erase(values.begin() + static_cast<std::ptrdiff_t>(i));
+      return values;
+    };
+    left_out.push_back(fit_length_controlled(without(y), without(longer), without(difficulty)).win_rate.value);
+  }
+  double mean = 0, squares = 0;
+  const auto n = static_cast<double>(y.size());
+  for (const double x : left_out) mean += x / n;
+  for (const double x : left_out) squares += (x - mean) * (x - mean);
+  CHECK(fit.win_rate.standard_error / std::sqrt((n - 1) / n * squares) == doctest::Approx(1).epsilon(0.1));
+}
