@@ -63,12 +63,12 @@ TEST_CASE("jackknife and series leave a bias of order 1/K², where the plug-in h
   const infalign::exponential e(5);
   const infalign::jackknife_corrected jackknife{e};
   const infalign::series_corrected series{e};
-  CHECK(bias(plug_in{5}, 40) / bias(plug_in{5}, 80) == doctest::Approx(2).epsilon(0.1));
-  CHECK(bias(jackknife, 40) / bias(jackknife, 80) == doctest::Approx(4).epsilon(0.15));
+  CHECK(std::abs(bias(plug_in{5}, 40) / bias(plug_in{5}, 80) - 2) <= 0.2);
+  CHECK(std::abs(bias(jackknife, 40) / bias(jackknife, 80) - 4) <= 0.6);
   CHECK(bias(series, 40) / bias(series, 80) >= 3);
   for (const index_t k : {40, 80}) CHECK(bias(jackknife, k) <= 0.2 * bias(plug_in{5}, k));
   // e^{10u} from 100 references: 12 % too large in the middle (theory), of which nothing is left.
-  CHECK(expectation(plug_in{10}, 100, 0.5, 0) / std::exp(5.0) == doctest::Approx(1.13).epsilon(0.01));
+  CHECK(std::abs(expectation(plug_in{10}, 100, 0.5, 0) / std::exp(5.0) - 1.13) <= 0.012);
   CHECK(std::abs(expectation(infalign::unbiased_exponential(10), 100, 0.5, 0) / std::exp(5.0) - 1) <= 1e-9);
 }
 
@@ -87,7 +87,7 @@ TEST_CASE("the jackknife's errors are those of the estimates") {
   for (const double x : out) squares += (x - mean) * (x - mean) / static_cast<double>(prompts);
   for (const double x : errors) reported += x * x / static_cast<double>(prompts);
   CHECK(std::abs(mean - std::exp(1.5)) <= 4 * std::sqrt(squares / static_cast<double>(prompts)));
-  CHECK(reported / squares == doctest::Approx(1.03).epsilon(0.12));
+  CHECK(std::abs(reported / squares - 1.03) <= 0.12);
 }
 
 TEST_CASE("on backends: ragged and tied, the polynomial u is the calibrated reward") {

@@ -201,7 +201,7 @@ TEST_CASE("a policy that wins by length alone has half of the wins at equal leng
   const double sd = std::sqrt(squares - mean * mean);
   CHECK(std::abs(mean - 0.5) <= 4 * sd / std::sqrt(data_sets) + 0.003);  // the standard deviation of lengths is estimated too
   CHECK(static_cast<double>(held) / data_sets >= 0.94 - 3 * std::sqrt(0.95 * 0.05 / data_sets));
-  if (data_sets >= 100) CHECK(error / sd == doctest::Approx(1).epsilon(0.17));
+  if (data_sets >= 100) CHECK(std::abs(error / sd - 1) <= 4 / std::sqrt(2.0 * data_sets) + 0.02);
   // Without a difference there is nothing to control for; where all is won no coefficients fit.
   const std::vector<double> same{3, 3, 3, 3}, mixed{1, 0, 1, 1}, all{1, 1, 1, 1};
   CHECK(std::abs(fit_length_controlled(mixed, same).win_rate.value - 0.75) <= 1e-12);
@@ -238,5 +238,5 @@ TEST_CASE("the error of a length-controlled win rate is the jackknife's over ref
   const auto n = static_cast<double>(y.size());
   for (const double x : left_out) mean += x / n;
   for (const double x : left_out) squares += (x - mean) * (x - mean);
-  CHECK(fit.win_rate.standard_error / std::sqrt((n - 1) / n * squares) == doctest::Approx(1).epsilon(0.1));
+  CHECK(std::abs(fit.win_rate.standard_error / std::sqrt((n - 1) / n * squares) - 1) <= 0.05);
 }

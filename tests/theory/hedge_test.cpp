@@ -48,10 +48,10 @@ TEST_CASE("the KL of best-of-N is log N - (N - 1)/N, and a mean of zero is a pla
 
 TEST_CASE("where more is always better the end of the range is best, and where more is worse, one sample") {
   const auto rising = [](double u) { return u; };
-  CHECK(infalign::hedge_best_of(rising, 100).parameter == doctest::Approx(100).epsilon(1e-6));
-  CHECK(infalign::hedge_best_of_poisson(rising, 100).parameter == doctest::Approx(100).epsilon(1e-6));
+  CHECK(std::abs(infalign::hedge_best_of(rising, 100).parameter - 100) <= 1e-4);
+  CHECK(std::abs(infalign::hedge_best_of_poisson(rising, 100).parameter - 100) <= 1e-4);
   const auto falling = [](double u) { return 1 - u; };
-  CHECK(infalign::hedge_best_of(falling).parameter == doctest::Approx(1).epsilon(1e-6));
+  CHECK(std::abs(infalign::hedge_best_of(falling).parameter - 1) <= 1e-6);
   CHECK(infalign::hedge_best_of_poisson(falling).parameter == 0);
   CHECK_THROWS_WITH_AS(static_cast<void>(infalign::hedge_best_of(rising, 1)),
                        "hedge_best_of: most is 1, must be more than 1 and at most 1e9", infalign::domain_error);
