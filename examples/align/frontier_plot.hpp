@@ -89,7 +89,10 @@ inline std::string legend(const results& all) {
 }  // namespace detail
 
 inline std::string frontier_plot(const results& all) {
-  std::string svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1110 470' width='1110' height='470' role='img'>\n";
+  const std::size_t more_lines = (all.methods.size() + 5) / 5 < 2 ? 0 : (all.methods.size() + 5) / 5 - 2;  // of the legend
+  const int height = 470 + 22 * static_cast<int>(more_lines);
+  std::string svg = format(
+      "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1110 %d' width='1110' height='%d' role='img'>\n", height, height);
   svg += "<title>Win rate against KL on held-out prompts, by inference-time procedure</title>\n";
   svg += shared::svg_style;
   svg +=

@@ -45,8 +45,8 @@ void run(const align::options& chosen) {
   std::fprintf(stderr, "learning the base policy and the reward model from %zu words\n", words.size());
   const std::filesystem::path output = chosen.output;
   std::filesystem::create_directories(output);  // before the long part, so that a bad path shows early
-  const align::results found =
-      run_on_chosen({words, chosen.quick ? align::quick_schedule() : align::schedule{}, chosen.seed, chosen.threads});
+  const align::results found = run_on_chosen(
+      {words, chosen.quick ? align::quick_schedule() : align::schedule{}, chosen.seed, chosen.threads, chosen.what});
   const std::string table = align::table(found);
   write_file(output / "table.txt", table);
   write_file(output / "results.json", align::json(found));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "evaluation.hpp"
 #include "infalign/infalign.hpp"
 #include "infalign/theory.hpp"
+#include "policy_objective.hpp"
 
 namespace align {
 
@@ -31,6 +33,10 @@ struct method {
   /// The predicted KL and win rates of the optimal policy, from rewards of base samples alone.
   std::function<evaluation(Backend&, rewards base, double beta)> predict;
   bool depends_on_beta = false;  ///< whether the objective depends on the KL weight
+  policy_objective trained_by = policy_objective::rloo;
+  std::string of{};  ///< its name, whatever it is trained by
+  /// The advantages, for `win_rate`, which has no objective of single rewards.
+  std::function<void(Backend&, rewards references, rewards, objective)> advantages{};
 };
 
 /// Makes the methods for one backend.
@@ -95,6 +101,16 @@ struct method_maker {
     return method;
   }
 
+  /// The win rate itself is climbed. What it leads to, and the KL weights for it, are those of the optimal transform.
+  template <infalign::inference_procedure Procedure>
+  static made win_rate(std::string name, const Procedure& procedure, std::vector<double> betas) {
+    made method = optimal(std::move(name), procedure, std::move(betas));
+    method.advantages = [procedure](Backend& on, rewards references, rewards from, objective to) {
+      infalign::win_rate_advantage(on, from, references, procedure, procedure, to);
+    };
+    return method;
+  }
+
  private:
   /// The prediction for every procedure. That for plain sampling (i = 0) is part of each of the others.
   template <class Predict>
@@ -124,6 +140,36 @@ std::vector<method<Backend>> all_methods(std::size_t references) {
           make::exponential(-10, {0.004, 0.015, 0.05, 0.12}),
           make::optimal("optimal best", infalign::best_of{4}, {0.093, 0.18, 0.32, 0.47}),
           make::optimal("optimal worst", infalign::worst_of{4}, {0.06, 0.215, 0.51, 0.79})};
+}
+
+/// The methods to be trained. By the first objective they have their plain names if it is the only one.
+template <class Backend>
+std::vector<method<Backend>> chosen_methods(const selection& what, std::size_t references) {
+  using make = method_maker<Backend>;
+  std::vector<method<Backend>> known = all_methods<Backend>(references), chosen;
+  if (std::find(what.objectives.begin(), what.objectives.end(), policy_objective::win_rate) != what.objectives.end()) {
+    known.push_back(make::win_rate("win rate best", infalign::best_of{4}, {0.093, 0.18, 0.32, 0.47}));
+    known.push_back(make::win_rate("win rate worst", infalign::worst_of{4}, {0.06, 0.215, 0.51, 0.79}));
+  }
+  for (const std::string& name : what.methods)
+    if (std::none_of(known.begin(), known.end(), [&](const auto& m) { return m.name == name; }))
+      throw std::invalid_argument("--method knows no '" + name + "'" +
+                                  (name.starts_with("win rate") ? ", which needs --objective win-rate" : ""));
+  std::vector<policy_objective> by;
+  for (const policy_objective o : what.objectives)
+    if (o != policy_objective::win_rate) by.push_back(o);
+  if (by.empty()) by.push_back(policy_objective::rloo);
+  for (const method<Backend>& m : known) {
+    if (!what.methods.empty() && std::find(what.methods.begin(), what.methods.end(), m.name) == what.methods.end()) continue;
+    for (const policy_objective o : by) {
+      chosen.push_back(m);
+      chosen.back().of = m.name;
+      chosen.back().trained_by = m.advantages ? policy_objective::win_rate : o;
+      if (by.size() > 1 && !m.advantages) chosen.back().name += ", " + name_of(o);
+      if (m.advantages) break;
+    }
+  }
+  return chosen;
 }
 
 }  // namespace align

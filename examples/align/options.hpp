@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <vector>
+
+#include "policy_objective.hpp"
 
 namespace align {
 
@@ -17,6 +20,7 @@ struct options {
   std::string words = "/usr/share/dict/words";
   unsigned threads = 2;
   std::string backend = "simd";
+  selection what{};
 };
 
 inline constexpr const char* usage =
@@ -28,7 +32,23 @@ inline constexpr const char* usage =
     "  --words FILE   word list, one word a line (default /usr/share/dict/words)\n"
     "  --threads N    policies trained at a time (default 2); does not change the numbers\n"
     "  --backend B    of the library: scalar, simd or thrust (default simd); thrust gives the numbers of simd\n"
+    "  --objective L  by which objectives policies are trained, with commas between: rloo (default), reinforce, grpo, "
+    "ppo_clip, gspo;\n"
+    "                 win-rate adds methods that climb the win rate itself. With several, each is compared with the first\n"
+    "  --method L     which methods, with commas between, for example raw,identity,exponential:10 (default all)\n"
     "  --help         this text\n";
+
+/// The parts of `text` between commas.
+inline std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> parts(1);
+  for (const char c : text) {
+    if (c == ',')
+      parts.emplace_back();
+    else
+      parts.back() += c;
+  }
+  return parts;
+}
 
 /// A whole number of at least `least`, all of `text`.
 inline std::uint64_t parse_number(const std::string& name, const std::string& text, std::uint64_t least) {
@@ -57,7 +77,12 @@ inline options parse_options(int argc, char** argv) {
       chosen.words = value();
     else if (name == "--backend")
       chosen.backend = value();
-    else if (name == "--quick")
+    else if (name == "--method")
+      chosen.what.methods = split_list(value());
+    else if (name == "--objective") {
+      chosen.what.objectives.clear();
+      for (const std::string& part : split_list(value())) chosen.what.objectives.push_back(objective_named(part));
+    } else if (name == "--quick")
       chosen.quick = true;
     else if (name == "--help")
       chosen.help = true;

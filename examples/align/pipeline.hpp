@@ -4,6 +4,7 @@
 /// prompts, and beside them the closed-form frontier and what was foretold.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -31,12 +32,12 @@ inline const std::vector<double> closed_form_kl = {0.02, 0.05, 0.1, 0.2, 0.3, 0.
 template <class Backend>
 class pipeline {
  public:
-  pipeline(Backend on, const std::vector<word>& words, const schedule& plan, std::uint64_t seed)
+  pipeline(Backend on, const std::vector<word>& words, const schedule& plan, std::uint64_t seed, const selection& chosen)
       : on_(std::move(on)),
         plan_(plan),
         random_(seed),
-        from_(prepare(on_, words, plan.samples, plan.reward_steps, random_)),
-        methods_(all_methods<Backend>(plan.samples.calibration)) {
+        methods_(chosen_methods<Backend>(chosen, plan.samples.calibration)),
+        from_(prepare(on_, words, plan.samples, plan.reward_steps, random_)) {
     found_.seed = seed;
     found_.train_prompts = from_.prompts.train.size();
     found_.held_out_prompts = from_.prompts.held_out.size();
@@ -62,14 +63,39 @@ class pipeline {
       std::move(predictions[m].begin(), predictions[m].end(), std::back_inserter(found_.predictions));
     }
     found_.limit = theoretical_limit(closed_form_kl);
-    for (const char* baseline : {"identity", "raw"}) {
-      const auto compared = compare_at_matched_kl(on_, found_.runs, found_.methods, baseline, matched_kl);
-      found_.comparisons.insert(found_.comparisons.end(), compared.begin(), compared.end());
+    for (const char* baseline : {"identity", "raw"}) compare(found_.methods, trained(baseline));
+    // What climbs the win rate itself, against the transforms for it; and each method by the other objectives, against the first.
+    if (std::any_of(methods_.begin(), methods_.end(),
+                    [](const auto& m) { return m.trained_by == policy_objective::win_rate; })) {
+      compare({"win rate best", trained("exponential:10")}, trained("optimal best"));
+      compare({"win rate best"}, trained("exponential:10"));
+      compare({"win rate worst", trained("exponential:-5")}, trained("optimal worst"));
+    }
+    for (std::size_t m = 0; m < methods_.size(); ++m) {
+      std::vector<std::string> others;
+      for (std::size_t k = m + 1; k < methods_.size() && methods_[k].of == methods_[m].of; ++k)
+        others.push_back(methods_[k].name);
+      const bool done = methods_[m].of == "identity" || methods_[m].of == "raw";  // above, as baselines
+      if (!others.empty() && !done) compare(others, methods_[m].name);
+      m += others.size();
     }
     return std::move(found_);
   }
 
  private:
+  /// The name of a method by the first objective.
+  [[nodiscard]] std::string trained(const std::string& method_name) const {
+    for (const method<Backend>& m : methods_)
+      if (m.of == method_name) return m.name;
+    return method_name;
+  }
+
+  /// At matched KL.
+  void compare(const std::vector<std::string>& methods, const std::string& baseline) {
+    const auto compared = compare_at_matched_kl(on_, found_.runs, methods, baseline, matched_kl);
+    found_.comparisons.insert(found_.comparisons.end(), compared.begin(), compared.end());
+  }
+
   /// One stage a KL weight: train on from the policy of the weight before, then evaluate.
   std::vector<std::function<void()>> training_stages(std::size_t m, std::vector<policy_run>& runs, progress& bar) const {
     const method<Backend>& how = methods_[m];
@@ -110,14 +136,14 @@ class pipeline {
   Backend on_;
   schedule plan_;
   random_stream random_;
-  scenario from_;
   std::vector<method<Backend>> methods_;
+  scenario from_;
   results found_;
 };
 
 template <class Backend>
 results run_on(Backend on, const task& what) {
-  return pipeline<Backend>(std::move(on), what.words, what.plan, what.seed).run(what.threads);
+  return pipeline<Backend>(std::move(on), what.words, what.plan, what.seed, what.chosen).run(what.threads);
 }
 
 }  // namespace align

@@ -3,6 +3,8 @@
 /// The table for people and results.json for programs.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <string>
 
 #include "../shared/format.hpp"
@@ -14,13 +16,21 @@ using shared::format;
 
 namespace detail {
 
+/// The names of methods in a column of at least 15 characters.
+inline int name_width(const results& all) {
+  std::size_t width = 15;
+  for (const std::string& name : all.methods) width = std::max(width, name.size());
+  return static_cast<int>(width);
+}
+
 inline std::string policies_table(const results& all) {
+  const int width = name_width(all);
   std::string text =
-      format("%-15s %6s   %-14s %-14s %-14s %-14s\n", "method", "beta", "KL", "standard", "best of 4", "worst of 4");
+      format("%-*s %6s   %-14s %-14s %-14s %-14s\n", width, "method", "beta", "KL", "standard", "best of 4", "worst of 4");
   std::string previous;
   for (const policy_run& run : all.runs) {
     if (!previous.empty() && run.method != previous) text += "\n";
-    text += format("%-15s %6.3f   %5.3f \u00b1 %.3f ", run.method.c_str(), run.beta, run.kl.value, run.kl.standard_error);
+    text += format("%-*s %6.3f   %5.3f \u00b1 %.3f ", width, run.method.c_str(), run.beta, run.kl.value, run.kl.standard_error);
     for (const infalign::estimate& w : run.win_rate) text += format("  %5.3f \u00b1 %.3f", w.value, w.standard_error);
     text += "\n";
     previous = run.method;
@@ -29,24 +39,30 @@ inline std::string policies_table(const results& all) {
 }
 
 inline std::string comparisons_table(const results& all) {
-  std::string text =
-      format("%-12s %-15s %-10s %6s   %9s   %s\n", "procedure", "method", "baseline", "KL", "points", "95 % interval");
+  const int width = name_width(all);
+  std::size_t of_baselines = 10;
+  for (const comparison& c : all.comparisons) of_baselines = std::max(of_baselines, c.baseline.size());
+  const auto baseline_width = static_cast<int>(of_baselines);
+  std::string text = format("%-12s %-*s %-*s %6s   %9s   %s\n", "procedure", width, "method", baseline_width, "baseline", "KL",
+                            "points", "95 % interval");
   std::string previous;
   for (const comparison& c : all.comparisons) {
     if (!previous.empty() && c.procedure + c.baseline != previous) text += "\n";
     const auto interval = c.difference.interval(0.95);
-    text += format("%-12s %-15s %-10s %6.3f   %+9.2f   %+6.2f \u2026 %+6.2f\n", c.procedure.c_str(), c.method.c_str(),
-                   c.baseline.c_str(), c.kl, 100 * c.difference.value, 100 * interval.low, 100 * interval.high);
+    text += format("%-12s %-*s %-*s %6.3f   %+9.2f   %+6.2f \u2026 %+6.2f\n", c.procedure.c_str(), width, c.method.c_str(),
+                   baseline_width, c.baseline.c_str(), c.kl, 100 * c.difference.value, 100 * interval.low, 100 * interval.high);
     previous = c.procedure + c.baseline;
   }
   return text;
 }
 
 inline std::string closed_form_table(const results& all) {
-  std::string text = format("%-15s %10s %6s   %9s %9s %9s\n", "method", "beta", "KL", "standard", "best of 4", "worst of 4");
+  const int width = name_width(all);
+  std::string text =
+      format("%-*s %10s %6s   %9s %9s %9s\n", width, "method", "beta", "KL", "standard", "best of 4", "worst of 4");
   for (const std::string& method : all.methods) {
     const closed_form_point& p = closed_form_at(all, method, matched_kl);
-    text += format("%-15s %10.4f %6.3f   %9.3f %9.3f %9.3f\n", method.c_str(), p.beta, p.kl, p.win_rate[0], p.win_rate[1],
+    text += format("%-*s %10.4f %6.3f   %9.3f %9.3f %9.3f\n", width, method.c_str(), p.beta, p.kl, p.win_rate[0], p.win_rate[1],
                    p.win_rate[2]);
   }
   return text;
@@ -54,13 +70,14 @@ inline std::string closed_form_table(const results& all) {
 
 /// Every cell has three numbers: predicted, measured for the closed-form policy, measured for the trained one.
 inline std::string predictions_table(const results& all) {
-  std::string text = format("%-15s %6s   %-17s   %-17s   %-17s   %-17s   %s\n", "method", "beta", "KL", "standard", "best of 4",
-                            "worst of 4", "differs by");
+  const int width = name_width(all);
+  std::string text = format("%-*s %6s   %-17s   %-17s   %-17s   %-17s   %s\n", width, "method", "beta", "KL", "standard",
+                            "best of 4", "worst of 4", "differs by");
   for (std::size_t i = 0; i < all.predictions.size(); ++i) {
     const prediction& p = all.predictions[i];
     const policy_run& trained = all.runs[i];
     if (i > 0 && all.runs[i - 1].method != trained.method) text += "\n";
-    text += format("%-15s %6.3f   %.3f %.3f %.3f", trained.method.c_str(), trained.beta, p.predicted.kl.value,
+    text += format("%-*s %6.3f   %.3f %.3f %.3f", width, trained.method.c_str(), trained.beta, p.predicted.kl.value,
                    p.tabular.kl.value, trained.kl.value);
     for (std::size_t w = 0; w < n_procedures; ++w)
       text +=

@@ -8,6 +8,7 @@
 #include <infalign/backend/executor.hpp>
 #include <vector>
 
+#include "policy_objective.hpp"
 #include "results.hpp"
 #include "schedule.hpp"
 #include "word_data.hpp"
@@ -19,6 +20,7 @@ struct task {
   schedule plan;
   std::uint64_t seed;
   unsigned threads;
+  selection chosen{};
 };
 
 results run_on_scalar(const task& what);
