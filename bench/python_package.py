@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the Python package takes, and what one would write otherwise in NumPy or PyTorch, on the same data and with the same results:
 
-    python bench/python_package.py [--threads 1] [--clock cpu] [--quick]
+    python bench/python_package.py [--threads 1] [--clock cpu] [--only loss] [--quick]
     MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 python bench/python_package.py    # the allocator at its best
 
 The best of several runs. What needs a library that is missing is left out.
@@ -19,6 +19,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--threads", type=int, default=1)
 parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: processor time, for a machine that is busy")
 parser.add_argument("--quick", action="store_true", help="small sizes, to see that all of it runs")
+parser.add_argument("--only", choices=["calibration", "frames", "overhead", "loss"])
 options = parser.parse_args()
 clock = time.perf_counter if options.clock == "wall" else time.process_time
 has = lambda name: importlib.util.find_spec(name) is not None  # noqa: E731
@@ -147,11 +148,11 @@ def loss():
             ratio = (lp - old).exp()
             return -torch.min(ratio * a, ratio.clamp(0.8, 1.2) * a).mean()
 
-        def trl(x):  # selective_log_softmax of TRL 1.16
+        def trl(x):  # selective_log_softmax of TRL 1.16, for one response
             if x.dtype == torch.float32:
-                lp = x.gather(1, ids[:, None])[:, 0] - torch.stack([torch.logsumexp(r, -1) for r in x])
+                lp = x.gather(1, ids[:, None])[:, 0] - torch.logsumexp(x, -1)
             else:
-                lp = torch.stack([torch.log_softmax(r, -1).gather(0, i[None])[0] for r, i in zip(x, ids)]).float()
+                lp = torch.log_softmax(x, -1).gather(1, ids[:, None])[:, 0].float()
             ratio = (lp - old).exp()
             return -torch.min(ratio * a, ratio.clamp(0.8, 1.2) * a).mean()
 
@@ -184,9 +185,8 @@ def loss():
         row("  a copy of the logits", best(lambda: copy.copy_(hidden)), ours)
 
 
+parts = {"calibration": calibration, "frames": frames, "overhead": overhead, **({"loss": loss} if has("torch") else {})}
 print(f"infalign {ia.__version__}, {ia.instruction_set()}, threads {options.threads}")
-calibration()
-frames()
-overhead()
-if has("torch"):
-    loss()
+for name, part in parts.items():
+    if options.only in (None, name):
+        part()

@@ -52,7 +52,7 @@ class _Memory:
         """An uninitialised contiguous tensor of the shape and type of `logits`."""
         bytes_ = logits.numel() * logits.element_size()
         if bytes_ < self.smallest:
-            return torch.empty(logits.shape, dtype=logits.dtype)
+            return torch.empty_like(logits, requires_grad=False, memory_format=torch.contiguous_format)
         with self.lock:
             block = self._take(bytes_)
             return torch.frombuffer(block, dtype=logits.dtype, count=logits.numel()).view(logits.shape)
