@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The policy-gradient objectives that a policy can be trained by.
+/// The policy-gradient objectives that a policy can be trained by. README.md says how they compare.
 #pragma once
 
 #include <array>
