@@ -97,9 +97,9 @@ rows<T, Space> part_of(const rows<T, Space>& all, index_t begin, index_t n) {
   return {all.data() + begin * all.stride(), n, all.columns(), all.stride()};
 }
 
-/// A thirty-second of all logits in memory at a time, policy and base together, but no less than a row.
+/// A twentieth of all logits in memory at a time, policy and base together, but no less than a row.
 inline index_t default_tokens_at_once(index_t tokens, bool has_base) {
-  return std::max<index_t>(1, tokens / (has_base ? 64 : 32));
+  return std::max<index_t>(1, tokens / (has_base ? 40 : 20));
 }
 
 }  // namespace detail
@@ -113,7 +113,7 @@ inline index_t default_tokens_at_once(index_t tokens, bool has_base) {
 ///   overwritten. `gradient.matrix` is added to in its own type, chunk by chunk.
 /// - `loss`, `advantages`, `weights`, `statistics`: as for `policy_gradient`. The `position` that a loss is told counts from the
 ///   beginning of the chunk.
-/// - `tokens_at_once`: the size of a chunk; 0: T/32, with a base policy T/64. More of them make larger products, which are faster.
+/// - `tokens_at_once`: the size of a chunk; 0: T/20, with a base policy T/40. More of them make larger products, which are faster.
 /// - Cost: three products of T×V×D, a fourth with a base policy, and the passes of `policy_gradient`. Scratch: `tokens_at_once` rows of V
 ///   logits, twice that with a base.
 /// - Errors: those of `policy_gradient`, and `shape_error` for matrices that do not fit, before anything is written.
