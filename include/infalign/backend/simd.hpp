@@ -140,7 +140,7 @@ struct INFALIGN_KEYED simd_tail : simd_lanes<T, Arch> {
   template <index_t Piece, class From, class To>
   static void copy(const From* from, To* to, index_t n) {
     if (n & Piece) {
-      for (index_t k = 0; k < Piece; ++k) to[k] = static_cast<To>(from[k]);
+      for (index_t k = 0; k < Piece; ++k) to[k] = static_cast<To>(static_cast<compute_t<To>>(from[k]));
       from += Piece;
       to += Piece;
     }

@@ -26,7 +26,7 @@ struct simd_storage {
   static void store(Storage* p, const vec& v) {
     alignas(Arch::alignment()) T lane[vec::size];
     v.store_aligned(lane);
-    for (std::size_t k = 0; k < vec::size; ++k) p[k] = static_cast<Storage>(lane[k]);
+    for (std::size_t k = 0; k < vec::size; ++k) p[k] = static_cast<Storage>(static_cast<compute_t<Storage>>(lane[k]));
   }
 };
 
