@@ -28,7 +28,8 @@ add_library(infalign_portable_build INTERFACE)
 target_link_libraries(infalign_portable_build INTERFACE infalign::infalign Threads::Threads)
 add_library(infalign_own_build INTERFACE)
 target_link_libraries(infalign_own_build INTERFACE infalign_portable_build)
-target_compile_options(infalign_portable_build INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+target_compile_options(infalign_portable_build INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion
+  $<$<NOT:$<BOOL:$<TARGET_PROPERTY:UNITY_BUILD>>>:-Wshadow>)  # of several sources at once, one hides what another has
 # False positives of GCC 12 inside its own AVX-512 intrinsics and std::string (GCC bugs 105593 and 105651).
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(infalign_portable_build INTERFACE -Wno-maybe-uninitialized -Wno-uninitialized -Wno-restrict)

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "infalign/calibration/rank_algorithm.hpp"
 #include "infalign/calibration/tie_rule.hpp"
 #include "infalign/core/rng.hpp"
 
@@ -15,6 +16,11 @@ namespace infalign::test {
 /// Prompts as lists of rewards.
 template <class T>
 using prompts = std::vector<std::vector<T>>;
+
+inline const tie_rule all_tie_rules[] = {tie_rule::mid_rank(), tie_rule::below(), tie_rule::at_or_below(),
+                                         tie_rule::randomized(42)};
+inline constexpr rank_algorithm all_rank_algorithms[] = {rank_algorithm::automatic, rank_algorithm::counting,
+                                                         rank_algorithm::sorting};
 
 inline double tie_share(const tie_rule& ties, index_t position) {
   switch (ties.rule) {

@@ -21,9 +21,6 @@ using namespace infalign::test;
 
 namespace {
 
-const tie_rule all_rules[] = {tie_rule::mid_rank(), tie_rule::below(), tie_rule::at_or_below(), tie_rule::randomized(42)};
-constexpr rank_algorithm all_algorithms[] = {rank_algorithm::automatic, rank_algorithm::counting, rank_algorithm::sorting};
-
 template <class T>
 prompts<T> make_prompts(const std::vector<index_t>& sizes, std::uint64_t seed, int levels) {
   prompts<T> result;
@@ -74,7 +71,7 @@ TEST_CASE_TEMPLATE("calibrate equals a brute-force count for every size around t
           prompt[j] = j == 0 ? z.front() : j == 3 ? z.back() : z[j % z.size()];
         }
       const auto expected = rounded<T>(calibrated(references, rewards));
-      for (const rank_algorithm algorithm : all_algorithms)
+      for (const rank_algorithm algorithm : all_rank_algorithms)
         REQUIRE(same_bits(run_dense<C>(references, rewards, {{}, algorithm}), expected));
     }
 }
@@ -86,9 +83,9 @@ TEST_CASE_TEMPLATE("calibrate equals a brute-force count with ties, by every rul
       for (const int levels : {1, 3, 20}) {
         const auto references = make_prompts<T>({k, k, k, k}, static_cast<std::uint64_t>(k), levels);
         const auto rewards = make_prompts<T>({m, m, m, m}, static_cast<std::uint64_t>(1000 + m), levels);
-        for (const tie_rule& ties : all_rules) {
+        for (const tie_rule& ties : all_tie_rules) {
           const auto expected = rounded<T>(calibrated(references, rewards, ties));
-          for (const rank_algorithm algorithm : all_algorithms)
+          for (const rank_algorithm algorithm : all_rank_algorithms)
             REQUIRE(same_bits(run_dense<C>(references, rewards, {ties, algorithm}), expected));
         }
       }
@@ -99,9 +96,9 @@ TEST_CASE_TEMPLATE("calibrate equals a brute-force count on ragged prompts", C, 
   for (const int levels : {0, 4}) {
     const auto references = make_prompts<T>({1, 33, 2, 17, 300, 5, 1, 64}, 5, levels);
     const auto rewards = make_prompts<T>({3, 0, 33, 1, 16, 100, 0, 8}, 6, levels);
-    for (const tie_rule& ties : all_rules) {
+    for (const tie_rule& ties : all_tie_rules) {
       const auto expected = rounded<T>(calibrated(references, rewards, ties));
-      for (const rank_algorithm algorithm : all_algorithms)
+      for (const rank_algorithm algorithm : all_rank_algorithms)
         REQUIRE(same_bits(run_ragged<C>(references, rewards, {ties, algorithm}), expected));
     }
   }
@@ -125,8 +122,8 @@ TEST_CASE_TEMPLATE("references, rewards and out may differ in view, stride and t
   typename C::template array<T> z_strided(padded(references)), y_strided(padded(rewards)), z(packed(references)),
       y(packed(rewards));
   typename C::template array<index_t> offsets(offsets_of(std::vector<index_t>(n, m)));
-  for (const rank_algorithm algorithm : all_algorithms)
-    for (const tie_rule& ties : all_rules) {
+  for (const rank_algorithm algorithm : all_rank_algorithms)
+    for (const tie_rule& ties : all_tie_rules) {
       const auto expected = calibrated(references, rewards, ties);
       const calibration_options options{ties, algorithm};
 
@@ -155,7 +152,7 @@ TEST_CASE_TEMPLATE("references, rewards and out may differ in view, stride and t
 
 TEST_CASE_TEMPLATE("calibrate with no prompts and with no rollouts", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  for (const rank_algorithm algorithm : all_algorithms) {
+  for (const rank_algorithm algorithm : all_rank_algorithms) {
     CHECK(run_ragged<C>(prompts<T>{}, prompts<T>{}, {{}, algorithm}).empty());
     CHECK(run_ragged<C>(prompts<T>{{1, 2}, {3}}, prompts<T>{{}, {}}, {{}, algorithm}).empty());
     typename C::backend on = C::make_backend();
@@ -172,7 +169,7 @@ TEST_CASE_TEMPLATE("calibrate equals a count on large prompts", C, INFALIGN_CONF
     auto rewards = make_prompts<T>({m, m}, 22, levels);
     std::copy_n(references[0].begin() + 10, 50, rewards[0].begin());
     const auto expected = rounded<T>(calibrated(references, rewards));
-    for (const rank_algorithm algorithm : all_algorithms)
+    for (const rank_algorithm algorithm : all_rank_algorithms)
       REQUIRE(same_bits(run_dense<C>(references, rewards, {{}, algorithm}), expected));
   }
 }
@@ -201,7 +198,7 @@ TEST_CASE_TEMPLATE("counts are exact beyond what float can count to", C, INFALIG
 
 TEST_CASE_TEMPLATE("calibrate in place", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
-  for (const rank_algorithm algorithm : all_algorithms)
+  for (const rank_algorithm algorithm : all_rank_algorithms)
     for (const index_t m : {1, 7, 8, 9, 40}) {
       const auto references = make_prompts<T>({21, 21}, 31, 9);
       const auto rewards = make_prompts<T>({m, m}, 32, 9);
@@ -223,7 +220,7 @@ TEST_CASE_TEMPLATE("zeros of both signs are equal; denormals and the largest val
   CHECK(expected[0] == T(3) / 8);
   CHECK(expected[1] == T(3) / 8);
   CHECK(expected[2] == T(4.5) / 8);
-  for (const rank_algorithm algorithm : all_algorithms)
+  for (const rank_algorithm algorithm : all_rank_algorithms)
     CHECK(same_bits(run_dense<C>(references, rewards, {{}, algorithm}), expected));
 }
 
@@ -237,7 +234,7 @@ TEST_CASE_TEMPLATE("calibrated rewards do not change under strictly increasing m
   };
   const auto references = make_prompts<T>({50, 31}, 41, 200);
   const auto rewards = make_prompts<T>({20, 9}, 42, 200);
-  for (const tie_rule& ties : all_rules)
+  for (const tie_rule& ties : all_tie_rules)
     CHECK(same_bits(run_ragged<C>(references, rewards, {ties}), run_ragged<C>(cube(references), cube(rewards), {ties})));
 }
 

@@ -13,18 +13,13 @@ using infalign::rank_algorithm;
 using infalign::tie_rule;
 using namespace infalign::test;
 
-namespace {
-const tie_rule all_rules[] = {tie_rule::mid_rank(), tie_rule::below(), tie_rule::at_or_below(), tie_rule::randomized(42)};
-constexpr rank_algorithm all_algorithms[] = {rank_algorithm::automatic, rank_algorithm::counting, rank_algorithm::sorting};
-}  // namespace
-
 TEST_CASE_TEMPLATE("leaving one out equals a brute-force count over the others", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   for (const int levels : {1, 2, 5, 100'000})
     for (const index_t k : {2, 3, 4, 5, 8, 9, 16, 17, 33, 250}) {
       const prompts<T> rewards{tied_values<T>(k, 1, levels), tied_values<T>(k, 2, levels), tied_values<T>(k, 3, levels)};
-      for (const tie_rule& ties : all_rules)
-        for (const rank_algorithm algorithm : all_algorithms) {
+      for (const tie_rule& ties : all_tie_rules)
+        for (const rank_algorithm algorithm : all_rank_algorithms) {
           typename C::backend on = C::make_backend();
           typename C::template array<T> y(packed(rewards)), u(3 * k, T(-9));
           infalign::calibrate_leave_one_out(on, y.rows(3, k), u.rows(3, k), {ties, algorithm});
@@ -37,8 +32,8 @@ TEST_CASE_TEMPLATE("leaving one out of ragged prompts", C, INFALIGN_CONFIGURATIO
   using T = typename C::value;
   const prompts<T> rewards{tied_values<T>(2, 1, 5), tied_values<T>(40, 2, 5), tied_values<T>(3, 3, 5),
                            tied_values<T>(17, 4, 5)};
-  for (const tie_rule& ties : all_rules)
-    for (const rank_algorithm algorithm : all_algorithms) {
+  for (const tie_rule& ties : all_tie_rules)
+    for (const rank_algorithm algorithm : all_rank_algorithms) {
       typename C::backend on = C::make_backend();
       typename C::template array<T> y(packed(rewards)), u(62, T(-9));
       typename C::template array<index_t> offsets(offsets_of(sizes_of(rewards)));

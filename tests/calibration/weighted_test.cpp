@@ -18,8 +18,6 @@ using namespace infalign::test;
 
 namespace {
 
-const tie_rule all_rules[] = {tie_rule::mid_rank(), tie_rule::below(), tie_rule::at_or_below(), tie_rule::randomized(42)};
-
 template <class C, class T, class W>
 std::vector<double> run(const prompts<T>& references, const prompts<W>& weights, const prompts<T>& rewards,
                         const tie_rule& ties = {}) {
@@ -65,7 +63,7 @@ TEST_CASE_TEMPLATE("whole-number weights give the exact quotient", C, INFALIGN_C
     weights.push_back(tied_values<T>(n, static_cast<std::uint64_t>(7 + n), 9));
     weights.back()[0] = T(3);  // not all zero
   }
-  for (const tie_rule& ties : all_rules) {
+  for (const tie_rule& ties : all_tie_rules) {
     const auto expected = calibrated(references, weights, rewards, ties, false);
     CHECK(same_bits(run<C>(references, weights, rewards, ties), expected));
     // A power of two changes nothing, down to denormal weights and up to the largest (times 8, below 2^127).
@@ -128,7 +126,7 @@ TEST_CASE_TEMPLATE("equal weights are no weights, and weight 0 is no reference",
   using T = typename C::value;
   const auto references = tied_prompts<T>(reference_sizes, 1);
   const auto rewards = tied_prompts<T>(reward_sizes, 100);
-  for (const tie_rule& ties : all_rules) {
+  for (const tie_rule& ties : all_tie_rules) {
     const auto expected = calibrated(references, rewards, ties);
     CHECK(same_bits(run<C>(references, ones_like(references), rewards, ties), expected));
 

@@ -14,12 +14,12 @@ using namespace infalign::test;
 
 namespace {
 
-struct values {
+struct prompt_values {
   double kl, inference, standard;
 };
 
 /// A prompt whose base policy is these samples, each as likely: calibrated by mid-rank, tilted by exp(u/β), played best of n.
-values plug_in(const std::vector<double>& samples, double beta, double n) {
+prompt_values plug_in(const std::vector<double>& samples, double beta, double n) {
   std::map<double, double> share;  // of each reward level
   for (const double r : samples) share[r] += 1 / static_cast<double>(samples.size());
   std::vector<double> base, policy;
@@ -30,7 +30,7 @@ values plug_in(const std::vector<double>& samples, double beta, double n) {
     normalizer += policy.back();
     below += p;
   }
-  values found{0, 0, 0};
+  prompt_values found{0, 0, 0};
   double f = 0, q = 0;
   for (std::size_t i = 0; i < base.size(); ++i) {
     const double w = policy[i] / normalizer;
@@ -44,14 +44,14 @@ values plug_in(const std::vector<double>& samples, double beta, double n) {
 }
 
 /// K·θ_K - (K-1)·mean of the θ_{K-1} without one sample.
-values jackknife(const std::vector<double>& samples, double beta, double n) {
+prompt_values jackknife(const std::vector<double>& samples, double beta, double n) {
   const auto k = static_cast<double>(samples.size());
-  const values all = plug_in(samples, beta, n);
-  values sum{0, 0, 0};
+  const prompt_values all = plug_in(samples, beta, n);
+  prompt_values sum{0, 0, 0};
   for (std::size_t i = 0; i < samples.size(); ++i) {
     std::vector<double> left = samples;
     left.erase(left.begin() + static_cast<std::ptrdiff_t>(i));
-    const values without = plug_in(left, beta, n);
+    const prompt_values without = plug_in(left, beta, n);
     sum.kl += without.kl / k;
     sum.inference += without.inference / k;
     sum.standard += without.standard / k;
@@ -83,7 +83,7 @@ TEST_CASE("evaluate is the jackknife of the closed form, prompt by prompt") {
   for (const simdjson::dom::element row : found["rows"].get_array()) {
     const double beta = row["beta"];
     CHECK(beta == (i++ == 0 ? 0.1 : 0.5));
-    const auto check = [&](const char* key, double values::*member) {
+    const auto check = [&](const char* key, double prompt_values::*member) {
       double corrected = 0, biased = 0, squares = 0;
       for (const auto& samples : prompts) corrected += jackknife(samples, beta, 4).*member / 3;
       for (const auto& samples : prompts) biased += plug_in(samples, beta, 4).*member / 3;
@@ -102,9 +102,9 @@ TEST_CASE("evaluate is the jackknife of the closed form, prompt by prompt") {
       CHECK(double(row[key]["confidence_interval"].at(1)) ==
             doctest::Approx(std::min(highest, corrected + half)).epsilon(1e-7));
     };
-    check("kl", &values::kl);
-    check("inference_win_rate", &values::inference);
-    check("standard_win_rate", &values::standard);
+    check("kl", &prompt_values::kl);
+    check("inference_win_rate", &prompt_values::inference);
+    check("standard_win_rate", &prompt_values::standard);
   }
   CHECK(i == 2);
 }

@@ -12,11 +12,11 @@ using namespace infalign::test;
 
 namespace {
 
-const std::string good = "{\"prompt_id\":\"a\",\"rewards\":[1,2,3]}\n";
+const std::string small_prompt = "{\"prompt_id\":\"a\",\"rewards\":[1,2,3]}\n";
 
-/// Files `a.jsonl`, which is good, and `p.jsonl`.
+/// Files `a.jsonl`, which is small_prompt, and `p.jsonl`.
 struct limited : work_directory {
-  limited() { write("a.jsonl", good); }
+  limited() { write("a.jsonl", small_prompt); }
   void rollouts(const std::string& text) const { write("p.jsonl", text); }
   [[nodiscard]] outcome calibrate(const std::string& options = "") const {
     return infalign("calibrate --reference a.jsonl --rollouts p.jsonl --output out " + options);
@@ -114,7 +114,7 @@ TEST_CASE("limit: procedures draw at most 2^30 samples, and have at most 256 out
 
 TEST_CASE("limit: exponents of transforms are at most 700") {
   const limited work;
-  work.rollouts(good);
+  work.rollouts(small_prompt);
   CHECK(work.calibrate("--transform exponential:700").code == 0);
   CHECK(work.calibrate("--transform exponential:701").err.find("must be in [-700, 700]") != std::string::npos);
 }

@@ -14,7 +14,7 @@ using namespace infalign::test;
 
 namespace {
 
-const std::string good = "{\"prompt_id\":\"a\",\"rewards\":[1,2,3]}\n";
+const std::string good_prompt = "{\"prompt_id\":\"a\",\"rewards\":[1,2,3]}\n";
 
 std::string utf8(char32_t c) {
   if (c < 0x80) return {static_cast<char>(c)};
@@ -93,7 +93,7 @@ TEST_CASE("JSON strings are ASCII where a terminal would obey, and always UTF-8"
 TEST_CASE("an id of five megabytes makes a short message") {
   const work_directory work;
   const std::string id = "{\"prompt_id\":\"" + std::string(5'000'000, 'x') + "\",\"reward\":1}\n";
-  work.write("a.jsonl", good);
+  work.write("a.jsonl", good_prompt);
   work.write("long.jsonl", id);
   for (const char* arguments : {"calibrate --reference a.jsonl --rollouts long.jsonl",
                                 "win-rate --policy long.jsonl --reference a.jsonl --procedure standard",
@@ -107,7 +107,7 @@ TEST_CASE("an id of five megabytes makes a short message") {
 
 TEST_CASE("nothing in a file, a name or an argument reaches the terminal raw") {
   const work_directory work;
-  work.write("a.jsonl", good);
+  work.write("a.jsonl", good_prompt);
   std::vector<std::string> hostile{"\x1b[31m",
                                    "\x07",
                                    "\xC2\x9B"
@@ -139,7 +139,7 @@ TEST_CASE("nothing in a file, a name or an argument reaches the terminal raw") {
     check_message(work.infalign("plan --procedure standard --beta " + quoted), 300);
     check_message(work.infalign("plan --" + quoted), 300);
     check_message(work.infalign(quoted), 300);
-    work.write("name" + text, good);
+    work.write("name" + text, good_prompt);
     const outcome compared =
         work.infalign("compare --policy 'name" + text + "' --baseline a.jsonl --reference a.jsonl --procedure standard");
     CHECK(compared.code == 0);
@@ -149,7 +149,7 @@ TEST_CASE("nothing in a file, a name or an argument reaches the terminal raw") {
 
 TEST_CASE("arguments of any length make short messages") {
   const work_directory work;
-  work.write("a.jsonl", good);
+  work.write("a.jsonl", good_prompt);
   const std::string longest(100'000, 'x');
   for (const std::string& arguments :
        {"calibrate --reference a.jsonl --rollouts " + longest,
@@ -164,7 +164,7 @@ TEST_CASE("arguments of any length make short messages") {
 
 TEST_CASE("a level just below 1 has intervals") {
   const work_directory work;
-  work.write("a.jsonl", good + "{\"prompt_id\":\"b\",\"rewards\":[1,4,3,2]}\n{\"prompt_id\":\"a\",\"rewards\":[4]}\n");
+  work.write("a.jsonl", good_prompt + "{\"prompt_id\":\"b\",\"rewards\":[1,4,3,2]}\n{\"prompt_id\":\"a\",\"rewards\":[4]}\n");
   for (const char* command : {"win-rate --policy a.jsonl --reference a.jsonl --procedure best_of:2",
                               "compare --policy a.jsonl --baseline a.jsonl --reference a.jsonl --procedure best_of:2",
                               "evaluate --reference a.jsonl --procedure best_of:2 --transform identity --beta 1"})

@@ -11,12 +11,12 @@ using namespace infalign::test;
 
 namespace {
 
-const std::string references = "{\"prompt_id\":\"a\",\"rewards\":[0,1,2,3]}\n";
+const std::string four_references = "{\"prompt_id\":\"a\",\"rewards\":[0,1,2,3]}\n";
 
 /// The calibrated rewards of one record, as text; the message if it fails.
-std::string calibrated(const std::string& record, const std::string& options = "") {
+std::string calibrated_text(const std::string& record, const std::string& options = "") {
   const work_directory work;
-  work.write("r.jsonl", references);
+  work.write("r.jsonl", four_references);
   // The references go by the usual names: the options would name other fields there.
   const bool renamed = options.find("-field") != std::string::npos;
   work.write("p.jsonl", record + "\n");
@@ -47,20 +47,20 @@ double pass_at(int k, int n, int c) {
 
 TEST_CASE("fields by other names, in nested objects, or with a dot in their name") {
   const std::string names = "--prompt-field task_id --reward-field ";
-  CHECK(calibrated("{\"task_id\":\"HumanEval/0\",\"completion_id\":0,\"passed\":true}", names + "passed") == "0.5");
-  CHECK(calibrated("{\"task_id\":1,\"passed\":[0,1]}", names + "passed") == "[0.25,0.75]");
-  CHECK(calibrated("{\"task_id\":1,\"scores\":{\"x\":[],\"total\":{\"mean\":[3,4]}}}", names + "scores.total.mean") ==
+  CHECK(calibrated_text("{\"task_id\":\"HumanEval/0\",\"completion_id\":0,\"passed\":true}", names + "passed") == "0.5");
+  CHECK(calibrated_text("{\"task_id\":1,\"passed\":[0,1]}", names + "passed") == "[0.25,0.75]");
+  CHECK(calibrated_text("{\"task_id\":1,\"scores\":{\"x\":[],\"total\":{\"mean\":[3,4]}}}", names + "scores.total.mean") ==
         "[0.25,0.75]");
-  CHECK(calibrated("{\"task_id\":1,\"scores.total\":[3,4],\"prompt_id\":[],\"reward\":null}", names + "scores.total") ==
+  CHECK(calibrated_text("{\"task_id\":1,\"scores.total\":[3,4],\"prompt_id\":[],\"reward\":null}", names + "scores.total") ==
         "[0.25,0.75]");
-  CHECK(calibrated("{\"task_id\":1,\"scores\":{\"total.mean\":2}}", names + "scores.total.mean") == "0.5");
-  CHECK(calibrated("{\"m\":{\"id\":\"q\"},\"g\\u00f6te\":2}", "--prompt-field m.id --reward-field göte") == "0.5");
-  CHECK(calibrated("{\"m\":{\"id\":\"q\"},\"rewards\":[3,4]}", "--prompt-field m.id") == "[0.25,0.75]");
+  CHECK(calibrated_text("{\"task_id\":1,\"scores\":{\"total.mean\":2}}", names + "scores.total.mean") == "0.5");
+  CHECK(calibrated_text("{\"m\":{\"id\":\"q\"},\"g\\u00f6te\":2}", "--prompt-field m.id --reward-field göte") == "0.5");
+  CHECK(calibrated_text("{\"m\":{\"id\":\"q\"},\"rewards\":[3,4]}", "--prompt-field m.id") == "[0.25,0.75]");
 }
 
 TEST_CASE("fields that are not where they should be") {
   const std::string names = "--prompt-field task_id --reward-field s.total";
-  const auto message = [&](const std::string& record) { return calibrated(record, names); };
+  const auto message = [&](const std::string& record) { return calibrated_text(record, names); };
   CHECK(message("{\"task_id\":1,\"s\":3}") ==
         "infalign: p.jsonl:1: s.total is missing: {\"task_id\":1,\"s\":3} (--missing skip leaves it out)\n");
   CHECK(message("{\"prompt_id\":1,\"s\":{\"total\":1}}") ==
@@ -70,37 +70,41 @@ TEST_CASE("fields that are not where they should be") {
   CHECK(message("{\"task_id\":1,\"s\":{\"total\":[1,\"x\"]}}") ==
         "infalign: p.jsonl:1: s.total[1] is \"x\", must be a number\n");
   CHECK(message("{\"task_id\":{\"x\":NaN},\"s\":{\"total\":1}}").find("task_id is {") != std::string::npos);
-  CHECK(calibrated(references, "--prompt-field x --reward-field x") ==
+  CHECK(calibrated_text(four_references, "--prompt-field x --reward-field x") ==
         "infalign: --prompt-field and --reward-field are both x\n");
   // What is read may also be what would be added, by either way of reading.
   for (const char* record : {"{\"prompt_id\":1,\"standard_error\":1}", "{\"prompt_id\":1,\"standard_error\":1,\"x\":{}}"})
-    CHECK(calibrated(record, "--reward-field standard_error") ==
+    CHECK(calibrated_text(record, "--reward-field standard_error") ==
           "infalign: p.jsonl:1: standard_error is there already, and would be added a second time\n");
 }
 
 TEST_CASE("true is 1 and false is 0") {
-  CHECK(calibrated("{\"prompt_id\":\"a\",\"reward\":true}") == "0.375");
-  CHECK(calibrated("{\"prompt_id\":\"a\",\"reward\":false,\"x\":{}}") == "0.125");
-  CHECK(calibrated("{\"prompt_id\":\"a\",\"rewards\":[true,false],\"x\":{}}") == "[0.375,0.125]");
+  CHECK(calibrated_text("{\"prompt_id\":\"a\",\"reward\":true}") == "0.375");
+  CHECK(calibrated_text("{\"prompt_id\":\"a\",\"reward\":false,\"x\":{}}") == "0.125");
+  CHECK(calibrated_text("{\"prompt_id\":\"a\",\"rewards\":[true,false],\"x\":{}}") == "[0.375,0.125]");
 }
 
 TEST_CASE("numbers are doubles, and what is not read may be what it likes") {
-  CHECK(calibrated("{\"prompt_id\":\"a\",\"reward\":99999999999999999999999}") == "1");
-  CHECK(calibrated("{\"prompt_id\":\"a\",\"rewards\":[-99999999999999999999999,18446744073709551616,1]}") == "[0,1,0.375]");
-  CHECK(calibrated("{\"prompt_id\":\"a\",\"reward\":1e-400}") == "0.125");
+  CHECK(calibrated_text("{\"prompt_id\":\"a\",\"reward\":99999999999999999999999}") == "1");
+  CHECK(calibrated_text("{\"prompt_id\":\"a\",\"rewards\":[-99999999999999999999999,18446744073709551616,1]}") ==
+        "[0,1,0.375]");
+  CHECK(calibrated_text("{\"prompt_id\":\"a\",\"reward\":1e-400}") == "0.125");
   for (const char* value : {"1e400", "-1e400", "123456789012345678901234567890", "NaN", "-Infinity", "[1e400,{\"y\":NaN}]"}) {
     CAPTURE(value);
-    CHECK(calibrated("{\"t\":\"\\\"NaN 1e400\",\"x\":" + std::string(value) + ",\"prompt_id\":\"a\",\"reward\":1}") == "0.375");
+    CHECK(calibrated_text("{\"t\":\"\\\"NaN 1e400\",\"x\":" + std::string(value) + ",\"prompt_id\":\"a\",\"reward\":1}") ==
+          "0.375");
   }
   // What stands beside such a number must be right all the same.
-  CHECK(calibrated("{\"x\":1e400,\"y\":01,\"prompt_id\":\"a\",\"reward\":1}").find("not a JSON object") != std::string::npos);
+  CHECK(calibrated_text("{\"x\":1e400,\"y\":01,\"prompt_id\":\"a\",\"reward\":1}").find("not a JSON object") !=
+        std::string::npos);
   for (const char* wrong : {"1.e400", "01e400", "+1e400", "1e400.", "Nan"})
-    CHECK(calibrated("{\"x\":" + std::string(wrong) + ",\"prompt_id\":\"a\",\"reward\":1}").find("not a JSON object") !=
+    CHECK(calibrated_text("{\"x\":" + std::string(wrong) + ",\"prompt_id\":\"a\",\"reward\":1}").find("not a JSON object") !=
           std::string::npos);
-  CHECK(calibrated("{\"prompt_id\":\"\\u00011e5\",\"reward\":1}").find(" has no reference in r.jsonl") != std::string::npos);
-  CHECK(calibrated("{\"x\":1e400,\"prompt_id\":1e400,\"reward\":1}") ==
+  CHECK(calibrated_text("{\"prompt_id\":\"\\u00011e5\",\"reward\":1}").find(" has no reference in r.jsonl") !=
+        std::string::npos);
+  CHECK(calibrated_text("{\"x\":1e400,\"prompt_id\":1e400,\"reward\":1}") ==
         "infalign: p.jsonl:1: prompt_id is 1e400, must be a string or an integer\n");
-  CHECK(calibrated("{\"x\":1e400,\"prompt_id\":18446744073709551615,\"reward\":1}") ==
+  CHECK(calibrated_text("{\"x\":1e400,\"prompt_id\":18446744073709551615,\"reward\":1}") ==
         "infalign: p.jsonl:1: prompt 18446744073709551615 has no reference in r.jsonl\n");
 }
 

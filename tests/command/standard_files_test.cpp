@@ -10,7 +10,7 @@ using namespace infalign::test;
 
 namespace {
 
-const std::string records = "{\"prompt_id\":\"a\",\"rewards\":[1,2,3]}\n";
+const std::string one_record = "{\"prompt_id\":\"a\",\"rewards\":[1,2,3]}\n";
 
 /// Fails with this line, and exit code 1.
 void check(const work_directory& work, const std::string& command, const std::string& message) {
@@ -25,7 +25,7 @@ void check(const work_directory& work, const std::string& command, const std::st
 
 TEST_CASE("a closed standard output is an error, and no other file takes its place") {
   const work_directory work;
-  work.write("a.jsonl", records);
+  work.write("a.jsonl", one_record);
   const std::string message = "standard output: cannot write: Bad file descriptor";
   const std::string win_rate = "win-rate --policy a.jsonl --reference a.jsonl --procedure best_of:2";
   check(work, win_rate + " --per-prompt rows.jsonl >&-", message);
@@ -52,7 +52,7 @@ TEST_CASE("where nobody hears the message, the exit code tells") {
 
 TEST_CASE("a closed standard input is an error, and no other file takes its place") {
   const work_directory work;
-  work.write("a.jsonl", records);
+  work.write("a.jsonl", one_record);
   const std::string message = "standard input: cannot read: Bad file descriptor";
   check(work, "calibrate --reference a.jsonl --rollouts - --output out.jsonl <&-", message);
   check(work, "calibrate --reference - --rollouts a.jsonl --output out.jsonl <&-", message);

@@ -186,14 +186,6 @@ off_policy_evaluation evaluate(const std::vector<double>& rewards, index_t promp
   return evaluate_off_policy(on, r.rows(prompts, static_cast<index_t>(rewards.size()) / prompts), arguments...);
 }
 
-template <class Use>
-void with_procedure(const test::tradeoff_row& row, Use&& use) {
-  const std::string name = row.procedure;
-  if (name == "best_of") return use(best_of(row.n));
-  if (name == "worst_of") return use(worst_of(row.n));
-  return use(standard{});
-}
-
 }  // namespace
 
 TEST_CASE_TEMPLATE("of raw rewards: the jackknife of the finite base, by its definition", C, INFALIGN_CONFIGURATIONS) {
@@ -241,7 +233,7 @@ TEST_CASE_TEMPLATE("of continuous rewards it equals quadrature, whatever the sam
     CAPTURE(row.procedure);
     CAPTURE(row.exponent);
     CAPTURE(row.kl);
-    with_procedure(row, [&](const auto& procedure) {
+    row.with_procedure([&](const auto& procedure) {
       const values truth{row.kl, row.standard_win_rate, row.inference_win_rate};
       for (const index_t k : {16, 200}) {
         const auto rewards = test::normal_values<double>(k, static_cast<std::uint64_t>(k));

@@ -87,15 +87,6 @@ std::vector<T> at_mid_ranks(index_t k, const Phi& phi) {
   return rewards;
 }
 
-/// Calls `use` with the procedure of a row of the table.
-template <class Use>
-void with_procedure(const test::tradeoff_row& row, Use&& use) {
-  const std::string name = row.procedure;
-  if (name == "best_of") return use(best_of(row.n));
-  if (name == "worst_of") return use(worst_of(row.n));
-  return use(standard{});
-}
-
 }  // namespace
 
 TEST_CASE_TEMPLATE("win rate and KL equal their definition, with ties", C, INFALIGN_CONFIGURATIONS) {
@@ -166,7 +157,7 @@ TEST_CASE_TEMPLATE("the tradeoff equals that of independent quadrature", C, INFA
     CAPTURE(row.kl);
     const double t = row.exponent;
     const auto rewards = at_mid_ranks<T>(k, [t](double u) { return t == 0 ? u : (t > 0 ? 1.0 : -1.0) * std::exp(t * u); });
-    with_procedure(row, [&](const auto& procedure) {
+    row.with_procedure([&](const auto& procedure) {
       const auto served = tilted<C>(rewards, row.beta, procedure, procedure);
       const auto plain = tilted<C>(rewards, row.beta, standard{}, standard{});
       // The midpoint rule, (slope/K)²/24: where these densities have mass, the slope of their logarithm is below 80. Rewards

@@ -24,8 +24,6 @@ namespace test = infalign::test;
 
 namespace {
 
-const infalign::objective_weights weights{infalign::kl_weight(0.3), infalign::entropy_weight(0.05), 0.5};
-
 /// Sequences of 4, 0, 2 and 5 tokens, which are packed in `packed`, and where a padded [B, S, V] tensor holds them: token i of sequence b
 /// at position `first[b] + i`.
 template <class C>
@@ -86,10 +84,10 @@ void run(typename C::backend& on, bool sequence, const test::logits_of<C>& logit
   const auto of_tokens = infalign::token_data(data.advantages.span(), old.span()).weighted_by(mask.span());
   if (sequence)
     sequence_policy_gradient(on, loss, logits, offsets.span(),
-                             infalign::token_data(of_rollouts.span(), old.span()).weighted_by(mask.span()), weights,
+                             infalign::token_data(of_rollouts.span(), old.span()).weighted_by(mask.span()), test::all_weights,
                              data.statistics(), gradient);
   else
-    policy_gradient(on, loss, logits, of_tokens, weights, data.statistics(), gradient);
+    policy_gradient(on, loss, logits, of_tokens, test::all_weights, data.statistics(), gradient);
 }
 
 /// What packed rows give, sequence by sequence in a call each or in one.

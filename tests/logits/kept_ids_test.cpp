@@ -21,8 +21,6 @@ namespace test = infalign::test;
 
 namespace {
 
-const infalign::objective_weights weights{infalign::kl_weight(0.3), infalign::entropy_weight(0.05), 0.5};
-
 /// For each of six tokens the ids that were kept, and the same said by logits of -inf elsewhere.
 template <class C>
 struct kept_batch {
@@ -75,9 +73,11 @@ TEST_CASE_TEMPLATE("lists of kept ids are logits of -inf elsewhere", C, INFALIGN
       const auto run = [&](test::loaded_batch<C>& data, test::logits_of<C> logits, const auto& gradient) {
         logits.map = map;
         if (sequence)
-          sequence_policy_gradient(on, logits, rollouts.span(), of_rollouts.span(), weights, data.statistics(), gradient);
+          sequence_policy_gradient(on, logits, rollouts.span(), of_rollouts.span(), test::all_weights, data.statistics(),
+                                   gradient);
         else
-          policy_gradient(on, infalign::reinforce{}, logits, data.advantages.span(), weights, data.statistics(), gradient);
+          policy_gradient(on, infalign::reinforce{}, logits, data.advantages.span(), test::all_weights, data.statistics(),
+                          gradient);
       };
       run(kept, kept.with_base().keeping(ids.span(), offsets.span()), kept.gradient());
       run(in_place, in_place.with_base().keeping(ids.span(), offsets.span()), in_place.gradient_over_logits());
@@ -121,7 +121,8 @@ TEST_CASE_TEMPLATE("a threshold is logits of -inf below it, in both policies", C
       test::loaded_batch<C> kept(batch), dense(masked), in_place(batch);
       const auto run = [&](test::loaded_batch<C>& data, test::logits_of<C> logits, const auto& gradient) {
         logits.map = map;
-        policy_gradient(on, infalign::reinforce{}, logits, data.advantages.span(), weights, data.statistics(), gradient);
+        policy_gradient(on, infalign::reinforce{}, logits, data.advantages.span(), test::all_weights, data.statistics(),
+                        gradient);
       };
       run(kept, kept.with_base().at_least(thresholds.span()), kept.gradient());
       run(in_place, in_place.with_base().at_least(thresholds.span()), in_place.gradient_over_logits());
@@ -153,7 +154,7 @@ TEST_CASE_TEMPLATE("kept ids in the passes apart, of 64 bits, with gradients of 
   test::loaded_batch<C> fused(k.batch), apart(k.batch);
   const auto logits = apart.with_base().keeping(ids.span(), offsets.span());
   policy_gradient(on, infalign::reinforce{}, fused.with_base().keeping(ids.span(), offsets.span()), fused.advantages.span(),
-                  weights, fused.statistics(), fused.gradient());
+                  test::all_weights, fused.statistics(), fused.gradient());
   std::vector<infalign::row_coefficients> wanted;
   for (const T a : k.batch.advantages) wanted.push_back({0.5 * static_cast<double>(a), 0.5 * 0.3, 0.5 * 0.05});
   typename C::template array<infalign::row_coefficients> coefficients(wanted);
@@ -187,8 +188,8 @@ TEST_CASE_TEMPLATE("what is wrong with kept ids is named, and tokens that are le
     auto data = infalign::token_data(loaded.advantages.span());
     if (masked) data = data.weighted_by(mask.span());
     return test::message_of<infalign::error>([&] {
-      policy_gradient(on, infalign::reinforce{}, loaded.with_base().keeping(ids.span(), offsets.span()), data, weights,
-                      loaded.statistics(), loaded.gradient());
+      policy_gradient(on, infalign::reinforce{}, loaded.with_base().keeping(ids.span(), offsets.span()), data,
+                      test::all_weights, loaded.statistics(), loaded.gradient());
     });
   };
   CHECK(message({3, 4, 0, 1, 8}, {0, 2, 4, 5}) == "nothing thrown");

@@ -21,8 +21,6 @@ namespace test = infalign::test;
 
 namespace {
 
-const infalign::objective_weights weights{infalign::kl_weight(0.3), infalign::entropy_weight(0.05), 0.5};
-
 const std::vector<logit_map> maps{{.scale = 1.6}, {.scale = 0.4}, {.cap = 3}, {.scale = 0.7, .cap = 1.5}};
 
 /// The map by its definition.
@@ -38,6 +36,8 @@ struct of_mapped {
   Loss loss;
   long double operator()(const test::numbers& logits) const { return loss(mapped(map, logits)); }
 };
+template <class Loss>
+of_mapped(logit_map, Loss) -> of_mapped<Loss>;
 
 /// Up to `allowed`.
 template <class T>
@@ -79,9 +79,9 @@ TEST_CASE_TEMPLATE("mapped logits have the statistics and the gradient of their 
       test::loaded_batch<C> loaded(batch), in_place(batch);
       auto logits = loaded.with_base(), replaced = in_place.with_base();
       logits.map = replaced.map = map;
-      policy_gradient(on, infalign::reinforce{}, logits, loaded.advantages.span(), weights, loaded.statistics(),
+      policy_gradient(on, infalign::reinforce{}, logits, loaded.advantages.span(), test::all_weights, loaded.statistics(),
                       loaded.gradient());
-      policy_gradient(on, infalign::reinforce{}, replaced, in_place.advantages.span(), weights, in_place.statistics(),
+      policy_gradient(on, infalign::reinforce{}, replaced, in_place.advantages.span(), test::all_weights, in_place.statistics(),
                       in_place.gradient_over_logits());
       CHECK(in_place.policy_values.host() == loaded.gradient_values.host());
       std::vector<T> gradient, log_prob, kl, entropy;
@@ -121,7 +121,8 @@ TEST_CASE_TEMPLATE("a temperature is that of logits divided beforehand, in every
   typename C::template array<index_t> offsets(std::vector<index_t>{0, 3, 4});
   typename C::template array<T> advantages(std::vector<T>{T(1.5), T(-0.5)});
   const auto run = [&](auto& loaded, const auto& logits) {
-    sequence_policy_gradient(on, logits, offsets.span(), advantages.span(), weights, loaded.statistics(), loaded.gradient());
+    sequence_policy_gradient(on, logits, offsets.span(), advantages.span(), test::all_weights, loaded.statistics(),
+                             loaded.gradient());
   };
   run(ours, ours.with_base().scaled(0.5));
   run(theirs, theirs.with_base());
@@ -145,8 +146,8 @@ TEST_CASE_TEMPLATE("offsets of the rows change nothing, also where logits are sc
   for (T& l : moved.base) l -= static_cast<T>(0.5 * offset);
   test::loaded_batch<C> at_zero(batch), far(moved);
   for (auto* const loaded : {&at_zero, &far})
-    policy_gradient(on, infalign::reinforce{}, loaded->with_base().scaled(1 / 0.7), loaded->advantages.span(), weights,
-                    loaded->statistics(), loaded->gradient());
+    policy_gradient(on, infalign::reinforce{}, loaded->with_base().scaled(1 / 0.7), loaded->advantages.span(),
+                    test::all_weights, loaded->statistics(), loaded->gradient());
   const double allowed = sizeof(T) == 8 ? 1e-12 : 2e-5;
   CHECK(within(far.gradient_values.host(), at_zero.gradient_values.host(), allowed));
   CHECK(within(far.log_prob.host(), at_zero.log_prob.host(), allowed));
@@ -167,13 +168,13 @@ TEST_CASE_TEMPLATE("logits of 16 bits are mapped as they are, and gradients of 1
   for (T& l : batch.base) base.push_back(bfloat16(static_cast<float>(l))), l = static_cast<T>(static_cast<float>(base.back()));
   test::loaded_batch<C> wide(batch), narrow(batch);
   typename C::template array<bfloat16> stored(logits), stored_base(base), gradient(index_t{3 * 37});
-  policy_gradient(on, infalign::reinforce{}, wide.with_base().scaled(0.8).soft_capped(2), wide.advantages.span(), weights,
-                  wide.statistics(), wide.gradient());
+  policy_gradient(on, infalign::reinforce{}, wide.with_base().scaled(0.8).soft_capped(2), wide.advantages.span(),
+                  test::all_weights, wide.statistics(), wide.gradient());
   policy_gradient(on, infalign::reinforce{},
                   infalign::token_logits<bfloat16, space>{stored.rows(3, 37), stored_base.rows(3, 37), narrow.ids.span()}
                       .scaled(0.8)
                       .soft_capped(2),
-                  narrow.advantages.span(), weights, narrow.statistics(), gradient.rows(3, 37));
+                  narrow.advantages.span(), test::all_weights, narrow.statistics(), gradient.rows(3, 37));
   CHECK(within(narrow.log_prob.host(), wide.log_prob.host(), 1e-5));
   CHECK(within(narrow.kl.host(), wide.kl.host(), 1e-5));
   const auto found = gradient.host();

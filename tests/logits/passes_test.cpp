@@ -23,7 +23,6 @@ namespace test = infalign::test;
 
 namespace {
 
-const infalign::objective_weights weights{infalign::kl_weight(0.3), infalign::entropy_weight(0.05), 0.5};
 constexpr infalign::logit_terms all_terms{.kl = true, .entropy = true};
 
 /// What `policy_gradient` with REINFORCE asks of the second pass.
@@ -31,8 +30,8 @@ template <class T>
 std::vector<row_coefficients> reinforce_coefficients(const std::vector<T>& advantages) {
   std::vector<row_coefficients> all;
   for (const T a : advantages)
-    all.push_back(
-        {weights.scale * static_cast<double>(a), weights.scale * weights.kl.value, weights.scale * weights.entropy.value});
+    all.push_back({test::all_weights.scale * static_cast<double>(a), test::all_weights.scale * test::all_weights.kl.value,
+                   test::all_weights.scale * test::all_weights.entropy.value});
   return all;
 }
 
@@ -43,8 +42,8 @@ TEST_CASE_TEMPLATE("the two passes apart give the gradient of the fused ones", C
   for (const index_t v : {1, 17, 9001}) {
     const test::token_batch<C> batch(5, v);
     test::loaded_batch<C> fused(batch), apart(batch);
-    policy_gradient(on, infalign::reinforce{}, fused.with_base(), fused.advantages.span(), weights, fused.statistics(),
-                    fused.gradient());
+    policy_gradient(on, infalign::reinforce{}, fused.with_base(), fused.advantages.span(), test::all_weights,
+                    fused.statistics(), fused.gradient());
     typename C::template array<row_state> states(5);
     typename C::template array<row_statistics> statistics(5);
     typename C::template array<row_coefficients> coefficients(reinforce_coefficients(batch.advantages));
@@ -144,7 +143,8 @@ TEST_CASE_TEMPLATE("1, 2, 3 and 8 unequal shards of the vocabulary, merged in an
     test::loaded_batch<C> whole(batch);
     auto logits = whole.with_base();
     logits.map = map;
-    policy_gradient(on, infalign::reinforce{}, logits, whole.advantages.span(), weights, whole.statistics(), whole.gradient());
+    policy_gradient(on, infalign::reinforce{}, logits, whole.advantages.span(), test::all_weights, whole.statistics(),
+                    whole.gradient());
     for (const index_t parts : {1, 2, 3, 8}) {
       ranks<C> r{batch, map, unequal_cuts(v, parts)};
       const auto states = r.read();

@@ -20,7 +20,7 @@ namespace test = infalign::test;
 
 namespace {
 
-using all_terms = infalign::row_terms<true, true>;
+using both_terms = infalign::row_terms<true, true>;
 
 static_assert(std::is_trivially_copyable_v<row_state> && std::is_trivially_copyable_v<infalign::row_statistics>);
 
@@ -30,8 +30,8 @@ row_state state_of(const std::vector<double>& policy, const std::vector<double>&
   infalign::scalar_team team;
   infalign::kept_exponentials<double> none;
   const bool holds_token = begin <= token && token < end;
-  return infalign::read_row<all_terms>(team, policy.data() + begin, base.data() + begin, static_cast<index_t>(end - begin),
-                                       holds_token ? static_cast<index_t>(token - begin) : -1, none);
+  return infalign::read_row<both_terms>(team, policy.data() + begin, base.data() + begin, static_cast<index_t>(end - begin),
+                                        holds_token ? static_cast<index_t>(token - begin) : -1, none);
 }
 
 void check_close(const infalign::row_statistics& actual, const infalign::row_statistics& expected) {
@@ -50,7 +50,7 @@ TEST_CASE("a row read in parts and merged is the row, whatever the parts and the
   for (std::size_t j = 600; j < v; ++j) policy[j] += 300, base[j] -= 200;  // shards whose logits lie far apart
   policy[token] += 299;
   const test::numbers wide_policy = test::wide(policy), wide_base = test::wide(base);
-  const infalign::row_statistics whole = infalign::statistics_of(state_of(policy, base, 0, v, token), all_terms::value);
+  const infalign::row_statistics whole = infalign::statistics_of(state_of(policy, base, 0, v, token), both_terms::value);
   CHECK(whole.log_prob() == doctest::Approx(static_cast<double>(test::log_softmax(wide_policy)[token])).epsilon(1e-13));
   CHECK(whole.kl == doctest::Approx(static_cast<double>(test::kl(wide_policy, wide_base))).epsilon(1e-12));
   CHECK(whole.entropy == doctest::Approx(static_cast<double>(test::entropy(wide_policy))).epsilon(1e-12));
@@ -67,7 +67,7 @@ TEST_CASE("a row read in parts and merged is the row, whatever the parts and the
       pairs.merge(pair);
     }
     for (const row_state& merged : {forwards, backwards, pairs})
-      check_close(infalign::statistics_of(merged, all_terms::value), whole);
+      check_close(infalign::statistics_of(merged, both_terms::value), whole);
   }
 }
 
@@ -76,12 +76,12 @@ TEST_CASE("shards of policies that are close to each other keep the digits of a 
   const auto policy = test::normal_values<double>(v, 1);
   auto base = test::normal_values<double>(v, 2);
   for (std::size_t j = 0; j < v; ++j) base[j] = policy[j] + 1e-5 * base[j];
-  const double whole = infalign::statistics_of(state_of(policy, base, 0, v, 5), all_terms::value).kl;
+  const double whole = infalign::statistics_of(state_of(policy, base, 0, v, 5), both_terms::value).kl;
   CHECK(whole < 1e-10);
   CHECK(whole == doctest::Approx(static_cast<double>(test::kl(test::wide(policy), test::wide(base)))).epsilon(1e-4));
   row_state merged;
   for (std::size_t begin = 0; begin < v; begin += 100) merged.merge(state_of(policy, base, begin, begin + 100, 5));
-  CHECK(infalign::statistics_of(merged, all_terms::value).kl == doctest::Approx(whole).epsilon(1e-10));
+  CHECK(infalign::statistics_of(merged, both_terms::value).kl == doctest::Approx(whole).epsilon(1e-10));
 }
 
 TEST_CASE("a fresh state is the neutral element of merging") {
@@ -108,18 +108,18 @@ TEST_CASE("a part that is masked as a whole adds nothing, and a NaN in any part 
   const auto base = test::normal_values<double>(20, 2);
   auto policy = test::normal_values<double>(20, 1);
   for (std::size_t j = 10; j < 20; ++j) policy[j] = -infalign::infinity<double>;
-  const auto whole = infalign::statistics_of(state_of(policy, base, 0, 20, 4), all_terms::value);
+  const auto whole = infalign::statistics_of(state_of(policy, base, 0, 20, 4), both_terms::value);
   for (const bool masked_first : {false, true}) {
     row_state a = state_of(policy, base, 0, 10, 4), b = state_of(policy, base, 10, 20, 4);
     if (masked_first) std::swap(a, b);
     a.merge(b);
-    check_close(infalign::statistics_of(a, all_terms::value), whole);
+    check_close(infalign::statistics_of(a, both_terms::value), whole);
   }
   policy[15] = std::numeric_limits<double>::quiet_NaN();
   for (const bool first : {false, true}) {
     row_state a = state_of(policy, base, 0, 10, 4), b = state_of(policy, base, 10, 20, 4);
     if (first) std::swap(a, b);
     a.merge(b);
-    CHECK(std::isnan(infalign::statistics_of(a, all_terms::value).log_prob()));
+    CHECK(std::isnan(infalign::statistics_of(a, both_terms::value).log_prob()));
   }
 }

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "infalign/core/weights.hpp"
 #include "support/configurations.hpp"
 #include "support/samples.hpp"
 
@@ -31,6 +32,9 @@ bool close(const std::vector<T>& a, const std::vector<T>& b) {
     if (!(static_cast<double>(std::abs(a[i] - b[i])) <= accuracy<T> * static_cast<double>(largest))) return false;
   return true;
 }
+
+/// Every term, and a scale.
+inline const objective_weights all_weights{kl_weight(0.3), entropy_weight(0.05), 0.5};
 
 template <class T>
 inline constexpr T not_a_number = std::numeric_limits<T>::quiet_NaN();

@@ -34,7 +34,7 @@ std::vector<typename C::value> advantages(const std::vector<typename C::value>& 
 }
 
 template <class T>
-void check_near(const std::vector<T>& actual, const std::vector<double>& expected, double scale = 1) {
+void check_scaled(const std::vector<T>& actual, const std::vector<double>& expected, double scale = 1) {
   REQUIRE(actual.size() == expected.size());
   for (std::size_t i = 0; i < actual.size(); ++i) {
     CAPTURE(i);
@@ -57,19 +57,19 @@ constexpr auto mean_normalized = [](auto& on, auto r, auto out) { infalign::mean
 TEST_CASE_TEMPLATE("advantages over a mean, by NumPy", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   const std::vector<T> r{T(0.3), T(1.7), T(-0.4), T(2.2), T(0.9)};
-  check_near(advantages<C>(r, 5, mean_centred), {-0.64, 0.76, -1.34, 1.26, -0.04}, 2);
-  check_near(advantages<C>(r, 5, leave_one_out), {-0.8, 0.95, -1.675, 1.575, -0.05}, 2);
-  check_near(advantages<C>(r, 5, bessel),
-             {-0.6121663842463777, 0.7269475812925732, -1.281723367015853, 1.205202568985056, -0.03826039901539863}, 2);
-  check_near(advantages<C>(r, 5, population),
-             {-0.6844227470857795, 0.812752012164363, -1.4330101267108508, 1.3474572833251284, -0.04277642169286125}, 2);
-  check_near(advantages<C>({T(1), T(0), T(0), T(1), T(0), T(0), T(0)}, 7, mean_normalized),
-             {2.499991250030625, -0.99999650001225, -0.99999650001225, 2.499991250030625, -0.99999650001225, -0.99999650001225,
-              -0.99999650001225},
-             2);
+  check_scaled(advantages<C>(r, 5, mean_centred), {-0.64, 0.76, -1.34, 1.26, -0.04}, 2);
+  check_scaled(advantages<C>(r, 5, leave_one_out), {-0.8, 0.95, -1.675, 1.575, -0.05}, 2);
+  check_scaled(advantages<C>(r, 5, bessel),
+               {-0.6121663842463777, 0.7269475812925732, -1.281723367015853, 1.205202568985056, -0.03826039901539863}, 2);
+  check_scaled(advantages<C>(r, 5, population),
+               {-0.6844227470857795, 0.812752012164363, -1.4330101267108508, 1.3474572833251284, -0.04277642169286125}, 2);
+  check_scaled(advantages<C>({T(1), T(0), T(0), T(1), T(0), T(0), T(0)}, 7, mean_normalized),
+               {2.499991250030625, -0.99999650001225, -0.99999650001225, 2.499991250030625, -0.99999650001225,
+                -0.99999650001225, -0.99999650001225},
+               2);
   // Three of eight rewards are not 0; the means are 1 and 0.5.
-  check_near(advantages<C>({T(4), T(0), T(0), T(0), T(3), T(-1), T(0), T(0)}, 4, nonzero_scaled),
-             {8, -8. / 3, -8. / 3, -8. / 3, 20. / 3, -4, -4. / 3, -4. / 3}, 8);
+  check_scaled(advantages<C>({T(4), T(0), T(0), T(0), T(3), T(-1), T(0), T(0)}, 4, nonzero_scaled),
+               {8, -8. / 3, -8. / 3, -8. / 3, 20. / 3, -4, -4. / 3, -4. / 3}, 8);
 }
 
 TEST_CASE_TEMPLATE("a baseline weighted by lengths, and one by greedy decoding", C, INFALIGN_CONFIGURATIONS) {
@@ -80,9 +80,9 @@ TEST_CASE_TEMPLATE("a baseline weighted by lengths, and one by greedy decoding",
   typename C::template array<index_t> offsets(std::vector<index_t>{0, 5, 8});
   typename C::template array<std::int32_t> lengths(std::vector<std::int32_t>{3, 10, 1, 7, 4, 0, 0, 0});
   infalign::length_weighted_advantage(on, rewards.ragged(offsets), lengths.ragged(offsets), out.ragged(offsets));
-  check_near(out.host(), {-1.16, 0.24, -1.86, 0.74, -0.56, 5, 7, 5}, 8);
+  check_scaled(out.host(), {-1.16, 0.24, -1.86, 0.74, -0.56, 5, 7, 5}, 8);
   infalign::greedy_baseline_advantage(on, rewards.ragged(offsets), greedy.span(), out.ragged(offsets));
-  check_near(out.host(), {-0.7, 0.7, -1.4, 1.2, -0.1, -1, 1, -1}, 2);
+  check_scaled(out.host(), {-0.7, 0.7, -1.4, 1.2, -0.1, -1, 1, -1}, 2);
   CHECK(test::message_of<infalign::shape_error>([&] {
           infalign::greedy_baseline_advantage(on, rewards.rows(4, 2), greedy.span(), out.rows(4, 2));
         }) == "greedy_baseline_advantage: greedy has 2 values, but rewards has 4 groups");
@@ -100,10 +100,10 @@ TEST_CASE_TEMPLATE("rewards of a small spread around a large mean keep their dev
   for (const T mean : {T(1e6), T(-1e6)}) {
     const std::vector<T> r{mean, mean + step, mean, mean + 3 * step};
     const auto h = static_cast<double>(step), sd = h * std::sqrt(2.);
-    check_near(advantages<C>(r, 4, mean_centred), {-h, 0, -h, 2 * h}, h);
-    check_near(advantages<C>(r, 4, leave_one_out), {-h * 4 / 3, 0, -h * 4 / 3, h * 8 / 3}, h);
-    check_near(advantages<C>(r, 4, bessel), {-h / (sd + 1e-6), 0, -h / (sd + 1e-6), 2 * h / (sd + 1e-6)});
-    check_near(advantages<C>({mean, mean + step}, 2, mean_centred), {-h / 2, h / 2}, h);
+    check_scaled(advantages<C>(r, 4, mean_centred), {-h, 0, -h, 2 * h}, h);
+    check_scaled(advantages<C>(r, 4, leave_one_out), {-h * 4 / 3, 0, -h * 4 / 3, h * 8 / 3}, h);
+    check_scaled(advantages<C>(r, 4, bessel), {-h / (sd + 1e-6), 0, -h / (sd + 1e-6), 2 * h / (sd + 1e-6)});
+    check_scaled(advantages<C>({mean, mean + step}, 2, mean_centred), {-h / 2, h / 2}, h);
   }
 }
 
@@ -167,14 +167,14 @@ TEST_CASE_TEMPLATE("a rollout without a reward: refused, left out, or scored", C
   };
   const double sd = std::sqrt(7.) + 1e-9;
   const auto left_out = with(missing_reward::left_out());
-  check_near(left_out[0], {-2, 0, -1, 3, 0, 0, 0, 0, 0, 0, 0, 0});
-  check_near(left_out[1], {-3, 0, -1.5, 4.5, 0, 0, 0, 0, 0, 0, 0, 0}, 4);
-  check_near(left_out[2], {-2 / sd, 0, -1 / sd, 3 / sd, 0, 0, 0, 0, 0, 0, 0, 0}, 2);
+  check_scaled(left_out[0], {-2, 0, -1, 3, 0, 0, 0, 0, 0, 0, 0, 0});
+  check_scaled(left_out[1], {-3, 0, -1.5, 4.5, 0, 0, 0, 0, 0, 0, 0, 0}, 4);
+  check_scaled(left_out[2], {-2 / sd, 0, -1 / sd, 3 / sd, 0, 0, 0, 0, 0, 0, 0, 0}, 2);
   CHECK(left_out[3] == left_out[0]);  // all four rewards that there are are not 0
-  check_near(left_out[4], {-.5, 0, -.25, .75, 0, 0, 0, 0, 0, 0, 0, 0});
+  check_scaled(left_out[4], {-.5, 0, -.25, .75, 0, 0, 0, 0, 0, 0, 0, 0});
   const auto scored = with(missing_reward::scored(3));
-  check_near(scored[0], {-2, 0, -1, 3, -.5, -.5, 1.5, -.5, 0, 0, 0, 0});
-  check_near(scored[1], {-8. / 3, 0, -4. / 3, 4, -2. / 3, -2. / 3, 2, -2. / 3, 0, 0, 0, 0}, 4);
+  check_scaled(scored[0], {-2, 0, -1, 3, -.5, -.5, 1.5, -.5, 0, 0, 0, 0});
+  check_scaled(scored[1], {-8. / 3, 0, -4. / 3, 4, -2. / 3, -2. / 3, 2, -2. / 3, 0, 0, 0, 0}, 4);
   const auto refused = test::message_of<infalign::domain_error>([&] { with(missing_reward::refused()); });
   CHECK(refused == "mean_centred_advantage: rewards[0][1] is nan, must be finite");
   CHECK(test::message_of<infalign::domain_error>([&] {

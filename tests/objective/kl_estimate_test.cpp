@@ -44,26 +44,26 @@ loss_value at(kl_estimator estimator, double x) {
   return term_at({estimator}, kl_importance::none, x, 0, 0);
 }
 
-using numbers = std::array<long double, 5>;
+using five_numbers = std::array<long double, 5>;
 
-numbers softmax(const numbers& logits) {
-  numbers p{};
+five_numbers softmax(const five_numbers& logits) {
+  five_numbers p{};
   long double sum = 0;
   for (const long double l : logits) sum += std::exp(l);
   for (std::size_t j = 0; j < p.size(); ++j) p[j] = std::exp(logits[j]) / sum;
   return p;
 }
 
-const numbers policy_logits{0.3L, -1.2L, 0.9L, 0.1L, -0.4L}, base_logits{-0.5L, 0.4L, 0.6L, -1.1L, 0.2L},
+const five_numbers policy_logits{0.3L, -1.2L, 0.9L, 0.1L, -0.4L}, base_logits{-0.5L, 0.4L, 0.6L, -1.1L, 0.2L},
     sampler_logits{0.1L, -0.7L, 1.3L, -0.3L, -0.1L};
 
 /// The gradient of a function of the policy's logits, by differences of fourth order: exact to 1e-14.
-numbers gradient(const std::function<long double(const numbers&)>& objective) {
+five_numbers gradient(const std::function<long double(const five_numbers&)>& objective) {
   const long double h = 1e-3L;
-  numbers g{};
+  five_numbers g{};
   for (std::size_t j = 0; j < g.size(); ++j) {
     const auto moved_by = [&](long double step) {
-      numbers logits = policy_logits;
+      five_numbers logits = policy_logits;
       logits[j] += step;
       return objective(softmax(logits));
     };
@@ -74,11 +74,11 @@ numbers gradient(const std::function<long double(const numbers&)>& objective) {
 }
 
 /// The expectation over tokens drawn from `sampler` of the gradient of the term, which is its derivative times ∇log π(a).
-numbers expected_gradient(const kl_estimate& estimate, kl_importance importance, const numbers& sampler) {
-  const numbers p = softmax(policy_logits), q = softmax(base_logits);
-  numbers g{};
+five_numbers expected_gradient(const kl_estimate& estimate, kl_importance importance, const five_numbers& sampler) {
+  const five_numbers p = softmax(policy_logits), q = softmax(base_logits);
+  five_numbers g{};
   for (std::size_t a = 0; a < p.size(); ++a) {
-    const auto log_of = [&](const numbers& of) { return static_cast<double>(std::log(of[a])); };
+    const auto log_of = [&](const five_numbers& of) { return static_cast<double>(std::log(of[a])); };
     const auto slope =
         static_cast<long double>(term_at(estimate, importance, log_of(p), log_of(sampler), log_of(q)).by_log_prob);
     for (std::size_t j = 0; j < g.size(); ++j) g[j] += sampler[a] * slope * ((a == j ? 1 : 0) - p[j]);
@@ -86,14 +86,14 @@ numbers expected_gradient(const kl_estimate& estimate, kl_importance importance,
   return g;
 }
 
-double distance(const numbers& a, const numbers& b) {
+double distance(const five_numbers& a, const five_numbers& b) {
   long double worst = 0;
   for (std::size_t j = 0; j < a.size(); ++j) worst = std::max(worst, std::abs(a[j] - b[j]));
   return static_cast<double>(worst);
 }
 
 /// `Σ weights·f(log p - log q)`.
-long double sum_over(const numbers& weights, const numbers& p, const numbers& q,
+long double sum_over(const five_numbers& weights, const five_numbers& p, const five_numbers& q,
                      const std::function<long double(long double)>& f) {
   long double sum = 0;
   for (std::size_t a = 0; a < p.size(); ++a) sum += weights[a] * f(std::log(p[a]) - std::log(q[a]));
@@ -109,7 +109,7 @@ long double by_definition(kl_estimator estimator, long double x) {
   }
 }
 
-long double kl(const numbers& p, const numbers& q) {
+long double kl(const five_numbers& p, const five_numbers& q) {
   return sum_over(p, p, q, [](long double x) { return x; });
 }
 
@@ -147,32 +147,32 @@ TEST_CASE("KL estimates by their formulas") {
 }
 
 TEST_CASE("what is expected of a KL term's gradient: the table of with_kl, every token enumerated") {
-  const numbers q = softmax(base_logits), on = softmax(policy_logits), off = softmax(sampler_logits);
-  const numbers none{};
-  const numbers reverse = gradient([&](const numbers& p) { return kl(p, q); });
-  const numbers forward = gradient([&](const numbers& p) { return kl(q, p); });
-  const numbers distance_1 = gradient([&](const numbers& p) {
+  const five_numbers q = softmax(base_logits), on = softmax(policy_logits), off = softmax(sampler_logits);
+  const five_numbers none{};
+  const five_numbers reverse = gradient([&](const five_numbers& p) { return kl(p, q); });
+  const five_numbers forward = gradient([&](const five_numbers& p) { return kl(q, p); });
+  const five_numbers distance_1 = gradient([&](const five_numbers& p) {
     long double sum = 0;
     for (std::size_t a = 0; a < p.size(); ++a) sum += std::abs(p[a] - q[a]);
     return sum;
   });
-  const numbers on_policy[] = {none, distance_1, reverse, forward};
-  const numbers with_ratio[] = {
-      reverse, gradient([&](const numbers& p) { return sum_over(p, p, q, [](auto x) { return std::abs(x); }); }),
-      gradient([&](const numbers& p) { return sum_over(p, p, q, [](auto x) { return x * x / 2; }); }), reverse};
+  const five_numbers on_policy[] = {none, distance_1, reverse, forward};
+  const five_numbers with_ratio[] = {
+      reverse, gradient([&](const five_numbers& p) { return sum_over(p, p, q, [](auto x) { return std::abs(x); }); }),
+      gradient([&](const five_numbers& p) { return sum_over(p, p, q, [](auto x) { return x * x / 2; }); }), reverse};
   for (std::size_t k = 0; k < 4; ++k) {
     const kl_estimator estimator = every_estimator[k];
     CAPTURE(k);
     CHECK(distance(expected_gradient({estimator}, kl_importance::none, on), on_policy[k]) <= 1e-12);
-    const numbers off_policy = gradient(
-        [&](const numbers& p) { return sum_over(off, p, q, [&](long double x) { return by_definition(estimator, x); }); });
+    const five_numbers off_policy = gradient(
+        [&](const five_numbers& p) { return sum_over(off, p, q, [&](long double x) { return by_definition(estimator, x); }); });
     CHECK(distance(expected_gradient({estimator}, kl_importance::none, off), off_policy) <= 1e-12);
-    for (const numbers& sampler : {on, off}) {
+    for (const five_numbers& sampler : {on, off}) {
       CHECK(distance(expected_gradient({estimator}, kl_importance::ratio, sampler), with_ratio[k]) <= 1e-12);
       CHECK(distance(expected_gradient({estimator}, kl_importance::detached_ratio, sampler), on_policy[k]) <= 1e-12);
     }
   }
-  const numbers from_sampler = gradient([&](const numbers& p) { return -kl(off, p); });
+  const five_numbers from_sampler = gradient([&](const five_numbers& p) { return -kl(off, p); });
   CHECK(distance(expected_gradient({kl_estimator::k1}, kl_importance::none, off), from_sampler) <= 1e-12);
   // The wrong entries are far from what is meant.
   CHECK(distance(forward, reverse) > 0.02);
@@ -180,10 +180,10 @@ TEST_CASE("what is expected of a KL term's gradient: the table of with_kl, every
 }
 
 TEST_CASE("the expected value of k1 and k3 is the KL, off policy with the ratio") {
-  const numbers p = softmax(policy_logits), q = softmax(base_logits), off = softmax(sampler_logits);
+  const five_numbers p = softmax(policy_logits), q = softmax(base_logits), off = softmax(sampler_logits);
   for (const kl_estimator estimator : {kl_estimator::k1, kl_estimator::k3})
     for (const kl_importance importance : every_importance) {
-      const numbers& sampler = importance == kl_importance::none ? p : off;
+      const five_numbers& sampler = importance == kl_importance::none ? p : off;
       long double mean = 0;
       for (std::size_t a = 0; a < p.size(); ++a)
         mean += sampler[a] *

@@ -18,13 +18,13 @@ namespace test = infalign::test;
 
 namespace {
 
-struct tokens {
+struct token_values {
   std::vector<double> log_prob, old, advantages, kl, entropy, weights;
 };
 
-tokens tokens_at_random(index_t n) {
-  tokens t{test::normal_values<double>(n, 1), test::normal_values<double>(n, 2), test::normal_values<double>(n, 3),
-           test::normal_values<double>(n, 4), test::normal_values<double>(n, 5), test::normal_values<double>(n, 6)};
+token_values tokens_at_random(index_t n) {
+  token_values t{test::normal_values<double>(n, 1), test::normal_values<double>(n, 2), test::normal_values<double>(n, 3),
+                 test::normal_values<double>(n, 4), test::normal_values<double>(n, 5), test::normal_values<double>(n, 6)};
   for (std::size_t i = 0; i < t.weights.size(); ++i) {
     t.weights[i] = i % 5 == 0 ? 0 : std::abs(t.weights[i]);
     t.old[i] = t.log_prob[i] + 0.3 * t.old[i];
@@ -33,7 +33,7 @@ tokens tokens_at_random(index_t n) {
   return t;
 }
 
-policy_tokens<double> view(const tokens& t, std::size_t begin, std::size_t end) {
+policy_tokens<double> view(const token_values& t, std::size_t begin, std::size_t end) {
   const auto part = [&](const std::vector<double>& v) {
     return infalign::span<const double>(v.data() + begin, static_cast<index_t>(end - begin));
   };
@@ -46,7 +46,7 @@ TEST_CASE("a summary of tokens has the figures of their definitions, in one part
   infalign::scalar on;
   for (const index_t n : {1, 2, 255, 256, 257, 3000}) {
     CAPTURE(n);
-    const tokens t = tokens_at_random(n);
+    const token_values t = tokens_at_random(n);
     const auto size = static_cast<std::size_t>(n);
     double weight = 0, low = 0, high = 0, k1 = 0, k3 = 0, kl = 0, entropy = 0, ratios = 0, squares = 0, smallest = 1e300,
            largest = 0;

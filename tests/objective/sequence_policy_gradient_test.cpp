@@ -23,7 +23,7 @@ namespace test = infalign::test;
 
 namespace {
 
-const objective_weights all_terms{kl_weight(0.3), entropy_weight(0.2), 1.7};
+const objective_weights sequence_terms{kl_weight(0.3), entropy_weight(0.2), 1.7};
 
 /// The sequence gradient of a batch cut into rollouts.
 template <class C>
@@ -264,8 +264,8 @@ TEST_CASE_TEMPLATE("responses of one token are REINFORCE", C, INFALIGN_CONFIGURA
   typename C::backend on = C::make_backend();
   const test::token_batch<C> batch(4, 35);
   test::loaded_batch<C> sequence(batch), token(batch);
-  run(sequence, {0, 1, 2, 3, 4}, batch.advantages, all_terms);
-  policy_gradient(on, infalign::reinforce{}, token.with_base(), token.advantages.span(), all_terms, token.statistics(),
+  run(sequence, {0, 1, 2, 3, 4}, batch.advantages, sequence_terms);
+  policy_gradient(on, infalign::reinforce{}, token.with_base(), token.advantages.span(), sequence_terms, token.statistics(),
                   token.gradient());
   CHECK(test::close(sequence.gradient_values.host(), token.gradient_values.host()));
   CHECK(test::same_bits(sequence.loss.host(), token.loss.host()));
@@ -280,10 +280,10 @@ TEST_CASE_TEMPLATE("the gradient may replace the logits, and statistics may be l
   const test::token_batch<C> batch(5, 37);
   const std::vector<T> advantages{T(0.5), T(-1)};
   test::loaded_batch<C> separate(batch), over(batch);
-  run(separate, {0, 3, 5}, advantages, all_terms);
+  run(separate, {0, 3, 5}, advantages, sequence_terms);
   typename C::template array<index_t> offsets(std::vector<index_t>{0, 3, 5});
   typename C::template array<T> a(advantages);
-  sequence_policy_gradient(on, over.with_base(), offsets.span(), a.span(), all_terms, test::statistics_of<C>{},
+  sequence_policy_gradient(on, over.with_base(), offsets.span(), a.span(), sequence_terms, test::statistics_of<C>{},
                            over.gradient_over_logits());
   CHECK(test::same_bits(over.policy_values.host(), separate.gradient_values.host()));
   for (std::size_t t = 0; t < 5; ++t) {
@@ -311,10 +311,10 @@ TEST_CASE_TEMPLATE("NaN logits spoil their rollout alone", C, INFALIGN_CONFIGURA
   const std::vector<index_t> offsets{0, 2, 5, 6};
   const std::vector<T> advantages{T(1), T(-1), T(0.5)};
   test::loaded_batch<C> clean(batch);
-  run(clean, offsets, advantages, all_terms);
+  run(clean, offsets, advantages, sequence_terms);
   batch.row(3)[7] = test::not_a_number<T>;
   test::loaded_batch<C> spoilt(batch);
-  run(spoilt, offsets, advantages, all_terms);
+  run(spoilt, offsets, advantages, sequence_terms);
   for (index_t i = 0; i < 6 * v; ++i) {
     const T gradient = spoilt.gradient_values.host()[static_cast<std::size_t>(i)];
     // Rows 2 and 3: the token itself and the one before it, which answers for the KL of what follows.
@@ -329,9 +329,9 @@ TEST_CASE_TEMPLATE("no tokens and empty rollouts are ordinary inputs", C, INFALI
   using T = typename C::value;
   const test::token_batch<C> none(0, 7);
   test::loaded_batch<C> batch(none);
-  CHECK_NOTHROW(run(batch, {}, {}, all_terms));
-  CHECK_NOTHROW(run(batch, {0}, {}, all_terms));
-  CHECK_NOTHROW(run(batch, {0, 0, 0}, {T(1), T(2)}, all_terms));
+  CHECK_NOTHROW(run(batch, {}, {}, sequence_terms));
+  CHECK_NOTHROW(run(batch, {0}, {}, sequence_terms));
+  CHECK_NOTHROW(run(batch, {0, 0, 0}, {T(1), T(2)}, sequence_terms));
 }
 
 TEST_CASE_TEMPLATE("bad input is named, and nothing is written", C, INFALIGN_CONFIGURATIONS) {

@@ -48,7 +48,7 @@ struct written {
         entropy(from.entropy.host()) {}
 };
 
-const objective_weights all_terms{.kl = kl_weight(0.3), .entropy = entropy_weight(0.2), .scale = 0.5};
+const objective_weights weighted_terms{.kl = kl_weight(0.3), .entropy = entropy_weight(0.2), .scale = 0.5};
 
 /// A loss that shows what it is told of its rollout.
 struct ratio_and_length {
@@ -66,9 +66,10 @@ TEST_CASE_TEMPLATE("a weight multiplies a token's whole gradient, and its statis
   const token_batch<C> batch(4, 37);
   loaded_batch<C> plain(batch), weighted(batch);
   typename C::template array<T> weights(std::vector<T>{T(1), T(0.25), T(-2), T(4)});
-  policy_gradient(on, reinforce{}, plain.with_base(), plain.advantages.span(), all_terms, plain.statistics(), plain.gradient());
+  policy_gradient(on, reinforce{}, plain.with_base(), plain.advantages.span(), weighted_terms, plain.statistics(),
+                  plain.gradient());
   policy_gradient(on, reinforce{}, weighted.with_base(), token_data(weighted.advantages.span()).weighted_by(weights.span()),
-                  all_terms, weighted.statistics(), weighted.gradient());
+                  weighted_terms, weighted.statistics(), weighted.gradient());
   const written<T> a(plain), b(weighted);
   CHECK(b.loss == a.loss);
   CHECK(b.kl == a.kl);
@@ -85,8 +86,8 @@ TEST_CASE_TEMPLATE("tokens of weight 0, or with the id to leave out, are not rea
     loaded_batch<C> whole(batch);
     typename C::template array<T> old(batch.advantages);
     const clipped_surrogate loss(0.2, 0.2);
-    policy_gradient(on, loss, whole.with_base(), token_data(whole.advantages.span(), old.span()), all_terms, whole.statistics(),
-                    whole.gradient());
+    policy_gradient(on, loss, whole.with_base(), token_data(whole.advantages.span(), old.span()), weighted_terms,
+                    whole.statistics(), whole.gradient());
     const written<T> expected(whole);
     // Nothing that belongs to tokens 1 and 3 makes any sense.
     std::vector<T> old_values = batch.advantages;
@@ -114,7 +115,7 @@ TEST_CASE_TEMPLATE("tokens of weight 0, or with the id to leave out, are not rea
     loaded_batch<C> by_weight(batch);
     typename C::template array<double> weights(std::vector<double>{1, 0, 1, 0, 1});
     policy_gradient(on, loss, by_weight.with_base(),
-                    token_data(by_weight.advantages.span(), strange_old.span()).weighted_by(weights.span()), all_terms,
+                    token_data(by_weight.advantages.span(), strange_old.span()).weighted_by(weights.span()), weighted_terms,
                     by_weight.statistics(), by_weight.gradient());
     check(by_weight);
     // The same by ids of 64 bits, in place of the logits.
@@ -123,8 +124,8 @@ TEST_CASE_TEMPLATE("tokens of weight 0, or with the id to leave out, are not rea
         std::vector<std::int64_t>{batch.ids[0], -100, batch.ids[2], -100, batch.ids[4]});
     auto logits = by_id.with_base();
     logits.tokens = token_ids<typename C::backend::memory_space>(ids.span()).ignoring(-100);
-    policy_gradient(on, loss, logits, token_data(by_id.advantages.span(), strange_old.span()), all_terms, by_id.statistics(),
-                    by_id.gradient());
+    policy_gradient(on, loss, logits, token_data(by_id.advantages.span(), strange_old.span()), weighted_terms,
+                    by_id.statistics(), by_id.gradient());
     check(by_id);
   }
 }
@@ -153,11 +154,11 @@ TEST_CASE_TEMPLATE("a padded batch is the ragged one, to the bit", C, INFALIGN_C
   typename C::template array<index_t> a_offsets(offsets), b_offsets(padded_offsets);
   typename C::template array<std::int32_t> b_ids(ids);
   const auto run = [&](const auto& loss) {
-    sequence_policy_gradient(on, loss, a.with_base(), a_offsets.span(), token_data(advantages.span(), a_old.span()), all_terms,
-                             a.statistics(), a.gradient());
+    sequence_policy_gradient(on, loss, a.with_base(), a_offsets.span(), token_data(advantages.span(), a_old.span()),
+                             weighted_terms, a.statistics(), a.gradient());
     auto logits = b.with_base();
     logits.tokens = token_ids<typename C::backend::memory_space>(b_ids.span()).ignoring(-1);
-    sequence_policy_gradient(on, loss, logits, b_offsets.span(), token_data(advantages.span(), b_old.span()), all_terms,
+    sequence_policy_gradient(on, loss, logits, b_offsets.span(), token_data(advantages.span(), b_old.span()), weighted_terms,
                              b.statistics(), b.gradient());
     const written<T> expected(a), found(b);
     for (std::size_t t = 0; t < 9; ++t) {

@@ -4,7 +4,13 @@
 /// `Φ = u` (exponent 0) and `Φ = sign(t)·e^{tu}` (exponent t). Ten digits.
 #pragma once
 
+#include <string_view>
+#include <utility>
+
 #include "infalign/core/config.hpp"
+#include "infalign/procedure/best_of.hpp"
+#include "infalign/procedure/standard.hpp"
+#include "infalign/procedure/worst_of.hpp"
 
 namespace infalign::test {
 
@@ -16,6 +22,15 @@ struct tradeoff_row {
   double beta;
   double inference_win_rate;
   double standard_win_rate;
+
+  /// Calls `use` with the procedure.
+  template <class Use>
+  void with_procedure(Use&& use) const {
+    const std::string_view name = procedure;
+    if (name == "best_of") return std::forward<Use>(use)(best_of(n));
+    if (name == "worst_of") return std::forward<Use>(use)(worst_of(n));
+    std::forward<Use>(use)(standard{});
+  }
 };
 
 // clang-format off
