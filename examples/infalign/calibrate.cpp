@@ -87,7 +87,7 @@ constexpr const char* description =
     "Adds to every record of a file the quantile of its rewards among the reference rewards of the same prompt, its transform, "
     "and its standard error.";
 
-constexpr const char* explanation =
+constexpr const char* calibrate_explanation =
     "Other fields are carried through byte for byte; calibrated_reward, transformed_reward and standard_error are added, as\n"
     "lists where the rewards are one, and null where a reward is missing. Rows keep their order. References are held in\n"
     "memory, 8 bytes each; rollouts are not. The output has the format of the rollouts, but is not compressed.\n"
@@ -101,7 +101,7 @@ constexpr const char* explanation =
     "The logarithm of 0 is infinite, which JSON cannot hold: clamp it at 1/(2K) for K references a prompt.\n"
     "\n";
 
-constexpr const char* examples =
+constexpr const char* calibrate_examples =
     "Examples:\n"
     "  infalign calibrate --reference base.jsonl --rollouts policy.jsonl --transform exponential:10 --output out.jsonl\n"
     "  infalign calibrate --reference base.jsonl --rollouts base.jsonl --leave-one-out --output out.jsonl\n"
@@ -124,7 +124,7 @@ void add_calibrate(CLI::App& program) {
                     "The rollouts are references themselves: each is ranked among the others of its prompt");
   add_record_options(*command, chosen->records);
   command->add_option("--output", chosen->output, "Where to write; - for standard output")->capture_default_str();
-  command->footer(records_help() + explanation + transform_list() + examples);
+  command->footer(records_help() + calibrate_explanation + transform_list() + calibrate_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

@@ -189,7 +189,7 @@ void run(const compare_options& chosen) {
   write_output("-", report(chosen, what, compare(policies, baseline, reference, what), without));
 }
 
-constexpr const char* explanation =
+constexpr const char* compare_explanation =
     "Both policies are measured against the same reference samples of the same prompts, as `infalign win-rate` does; the\n"
     "difference is policy minus baseline, its error that of the per-prompt differences. The two-sided p-value is the share of\n"
     "choices of their signs that give a sum as far from 0: exact for up to 20 differences, by 99,999 random choices above. It\n"
@@ -202,7 +202,7 @@ constexpr const char* explanation =
     "together.\n"
     "\n";
 
-constexpr const char* examples =
+constexpr const char* compare_examples =
     "Examples:\n"
     "  infalign compare --policy a.jsonl --baseline b.jsonl --reference base.jsonl --procedure best_of:4\n"
     "  infalign compare --policy a.jsonl --baseline b.jsonl --reference base.jsonl --procedure worst_of:4 --level 0.99 --json\n"
@@ -224,7 +224,7 @@ void add_compare(CLI::App& program) {
   add_short(*command, chosen->short_prompts);
   add_cluster(*command, chosen->records);
   add_report(*command, *chosen);
-  command->footer(records_help() + estimand_help() + explanation + procedure_list() + examples);
+  command->footer(records_help() + estimand_help() + compare_explanation + procedure_list() + compare_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

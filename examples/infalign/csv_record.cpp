@@ -17,7 +17,7 @@ namespace command {
 
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 std::string_view without_blanks(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(" \t");
@@ -126,7 +126,7 @@ double csv_record::reward(std::string_view field) const {
   if (is_one_of(text, {"true", "True", "TRUE"})) return 1;
   if (is_one_of(text, {"false", "False", "FALSE"})) return 0;
   const bool missing = is_one_of(text, {"", "NaN", "nan", "NA", "null", "NULL", "None"});
-  if (missing && options_.skips_missing()) return nan;
+  if (missing && options_.skips_missing()) return not_a_number;
   fail("{} is '{}', must be {}{}", names_[*reward_], excerpt(text), options_.reward_kind("a finite number"),
        missing ? " (--missing skip leaves it out)" : "");
 }

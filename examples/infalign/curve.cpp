@@ -231,7 +231,7 @@ void run(const curve_options& chosen) {
   write_output("-", report(chosen, of));
 }
 
-constexpr const char* explanation =
+constexpr const char* curve_explanation =
     "With --reference the win rate against it, otherwise the expected reward, which is pass@N for rewards of 0 and 1. Every N "
     "is\n"
     "estimated without bias from the same samples, as infalign win-rate estimates one; neighbouring N therefore err together.\n"
@@ -244,7 +244,7 @@ constexpr const char* explanation =
     "prompts; that of the power law also how much its second half disagrees with the whole. Where they differ, trust neither.\n"
     "\n";
 
-constexpr const char* examples =
+constexpr const char* curve_examples =
     "Examples:\n"
     "  infalign curve --policy policy.jsonl --reference base.jsonl --most 16\n"
     "  infalign curve --policy attempts.jsonl --extrapolate 1000,10000 --cluster source --json\n"
@@ -268,7 +268,7 @@ void add_curve(CLI::App& program) {
   add_short(*command, chosen->short_prompts);
   add_cluster(*command, chosen->records);
   add_report(*command, *chosen);
-  command->footer(records_help() + explanation + examples);
+  command->footer(records_help() + curve_explanation + curve_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

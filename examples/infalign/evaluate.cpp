@@ -156,7 +156,7 @@ void run(const evaluate_options& chosen) {
   write_output("-", chosen.json ? report_json(chosen, served, found, without) : report_table(chosen, served, found, without));
 }
 
-constexpr const char* explanation =
+constexpr const char* evaluate_explanation =
     "Predicts KL and win rates of the policy that maximises E[transform of the calibrated reward] - beta·KL, without training\n"
     "it. The bias of few samples a prompt is taken out; plug_in in the JSON is the value with it. Intervals hold the error "
     "over\n"
@@ -166,7 +166,7 @@ constexpr const char* explanation =
     "A prompt needs at least two rewards; --transform and --beta may be given several times.\n"
     "\n";
 
-constexpr const char* examples =
+constexpr const char* evaluate_examples =
     "Examples:\n"
     "  infalign evaluate --reference base.jsonl --procedure best_of:4 --beta 0.1 --transform identity\n"
     "  infalign evaluate --reference base.jsonl --procedure best_of:4 --beta 5000,10000 --transform exponential:10 --json";
@@ -185,7 +185,7 @@ void add_evaluate(CLI::App& program) {
   add_record_options(*command, chosen->records);
   add_short(*command, chosen->short_prompts);
   add_report(*command, *chosen);
-  command->footer(records_help() + explanation + procedure_list() + transform_list() + examples);
+  command->footer(records_help() + evaluate_explanation + procedure_list() + transform_list() + evaluate_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

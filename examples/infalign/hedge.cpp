@@ -207,7 +207,7 @@ void run(const hedge_options& chosen) {
   write_output("-", report(chosen, table, families));
 }
 
-constexpr const char* explanation =
+constexpr const char* hedge_explanation =
     "Of N samples the one with the largest proxy is served, and its true reward is what counts. Up to some N more samples are\n"
     "better, beyond it they find what the proxy likes too much. Every record has both rewards of its samples, as two numbers "
     "or\n"
@@ -225,7 +225,7 @@ constexpr const char* explanation =
     "sampling, or the cluster with --cluster FIELD.\n"
     "\n";
 
-constexpr const char* examples =
+constexpr const char* hedge_examples =
     "Examples:\n"
     "  infalign hedge samples.jsonl --proxy-field scores.reward_model --true-field scores.gold\n"
     "  infalign hedge samples.jsonl --proxy-field proxy --true-field gold --value win-rate --most 32 --json\n"
@@ -251,7 +251,7 @@ void add_hedge(CLI::App& program) {
   add_short(*command, chosen->short_prompts);
   add_cluster(*command, chosen->records);
   add_report(*command, *chosen);
-  command->footer(std::string(explanation) + examples);
+  command->footer(std::string(hedge_explanation) + hedge_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

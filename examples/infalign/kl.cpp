@@ -75,7 +75,7 @@ void run(const kl_options& chosen) {
   write_output("-", report(chosen, table, estimates(table)));
 }
 
-constexpr const char* explanation =
+constexpr const char* kl_explanation =
     "Every record has the log-probability of a response that the policy sampled, summed over its tokens, under the policy and "
     "under\n"
     "its base; or two lists of them. With d = log base - log policy, k1 is the mean of -d (unbiased, may be negative), k2 that "
@@ -87,7 +87,7 @@ constexpr const char* explanation =
     "sampling, or the cluster with --cluster FIELD.\n"
     "\n";
 
-constexpr const char* examples =
+constexpr const char* kl_examples =
     "Examples:\n"
     "  infalign kl responses.jsonl\n"
     "  infalign kl responses.jsonl --policy-field scores.policy --base-field scores.base --json";
@@ -106,7 +106,7 @@ void add_kl(CLI::App& program) {
   add_missing(*command, chosen->records, "log-probability");
   add_cluster(*command, chosen->records);
   add_report(*command, *chosen);
-  command->footer(std::string(explanation) + examples);
+  command->footer(std::string(kl_explanation) + kl_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

@@ -188,7 +188,7 @@ void run(const plan_options& chosen) {
   write_output("-", chosen.json ? report_json(plan, served, by_kl) : report_table(plan, served, by_kl));
 }
 
-constexpr const char* explanation =
+constexpr const char* plan_explanation =
     "What the policy that maximises E[transform of the calibrated reward] - beta·KL wins against the base policy, for rewards\n"
     "without ties: then KL and win rates depend on the transform and beta alone. `optimal` is the transform that no other\n"
     "beats; price is what a row wins less at its KL (with --beta: has less of win rate - beta·KL). Where no beta gives a\n"
@@ -202,7 +202,7 @@ constexpr const char* explanation =
     "transforms whose prices are alike, the first.\n"
     "\n";
 
-constexpr const char* examples =
+constexpr const char* plan_examples =
     "Examples:\n"
     "  infalign plan --procedure best_of:4 --kl 0.5,1,2\n"
     "  infalign plan --procedure best_of:4 --reference-procedure standard --kl 1 --plot frontier.svg\n"
@@ -221,7 +221,7 @@ void add_plan(CLI::App& program) {
                       "Transforms beside the optimum (default: " + names_of(infalign::customary_transforms()) + ")");
   command->add_option("--plot", chosen->plot, "Write a picture (SVG) of win rate against KL here");
   add_json(*command, chosen->json);
-  command->footer(std::string(explanation) + procedure_list() + transform_list() + examples);
+  command->footer(std::string(plan_explanation) + procedure_list() + transform_list() + plan_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

@@ -158,7 +158,7 @@ void run(const preference_options& chosen) {
   write_output("-", report(chosen, judged, mean, controlled));
 }
 
-constexpr const char* explanation =
+constexpr const char* preferences_explanation =
     "Records: {\"prompt_id\": string or integer, \"winner\": \"policy\"}, \"base\" or \"tie\", or {\"prompt_id\": …, "
     "\"preference\": p}\n"
     "with the probability p that the response of the policy is preferred; a list of either for several judgments. JSON lines, "
@@ -173,7 +173,7 @@ constexpr const char* explanation =
     "that of a mean over prompts, in win rate (0 to 1, not per cent).\n"
     "\n";
 
-constexpr const char* examples =
+constexpr const char* preferences_examples =
     "Examples:\n"
     "  infalign preferences judgments.jsonl\n"
     "  infalign preferences judgments.csv --preference-field verdict --json\n"
@@ -198,7 +198,7 @@ void add_preferences(CLI::App& program) {
   add_cluster(*command, chosen->records);
   command->add_option("--per-prompt", chosen->per_prompt, "Write the win rate of every prompt here, one record a line");
   add_report(*command, *chosen);
-  command->footer(std::string(explanation) + examples);
+  command->footer(std::string(preferences_explanation) + preferences_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

@@ -135,7 +135,7 @@ void run(const rank_options& chosen) {
                                                        chosen.prior)));
 }
 
-constexpr const char* explanation =
+constexpr const char* rank_explanation =
     "Records: {\"prompt_id\": string or integer, \"first\": policy, \"second\": policy, \"winner\": \"first\"}, \"second\" or "
     "\"tie\", or\n"
     "a number from 0 (second) to 1 (first). JSON lines, a JSON array or CSV. A tie counts as half a win of either. Scores are "
@@ -146,7 +146,7 @@ constexpr const char* explanation =
     "--prior 1 adds a tie against an average policy to each.\n"
     "\n";
 
-constexpr const char* examples =
+constexpr const char* rank_examples =
     "Examples:\n"
     "  infalign rank judgments.jsonl\n"
     "  infalign rank arena.csv --first-field model_a --second-field model_b --preference-field score --prior 1 --json";
@@ -166,7 +166,7 @@ void add_rank(CLI::App& program) {
   command->add_option("--prior", chosen->prior, "Ties against an average policy that are added to each")->capture_default_str();
   add_missing(*command, chosen->records, "judgment");
   add_report(*command, *chosen);
-  command->footer(std::string(explanation) + examples);
+  command->footer(std::string(rank_explanation) + rank_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

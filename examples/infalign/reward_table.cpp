@@ -17,24 +17,24 @@ namespace {
 
 /// Rewards of one prompt that follow one another in the file. A file in order of prompts has few runs, so that loading it takes little
 /// more memory than the rewards themselves.
-struct run {
+struct run_of_prompt {
   std::uint32_t prompt;
   std::uint32_t count;
 };
 
 /// Sorts the runs by prompt, and keeps their order within a prompt.
-void group(segmented<double>& rewards, segmented<run>& runs, reward_table& into) {
+void group(segmented<double>& rewards, segmented<run_of_prompt>& runs, reward_table& into) {
   into.offsets.assign(into.prompts.size() + 1, 0);
-  runs.for_each([&](const run& r) { into.offsets[r.prompt + 1] += r.count; });
+  runs.for_each([&](const run_of_prompt& r) { into.offsets[r.prompt + 1] += r.count; });
   for (std::size_t p = 0; p < into.prompts.size(); ++p) into.offsets[p + 1] += into.offsets[p];
   if (runs.size() == into.prompts.size()) {  // in order already
     into.rewards.reserve(rewards.size());
     return rewards.consume([&](double reward) { into.rewards.push_back(reward); });
   }
   std::vector<infalign::index_t> next(into.offsets.begin(), into.offsets.end() - 1);
-  std::vector<run> left;
+  std::vector<run_of_prompt> left;
   left.reserve(runs.size());
-  runs.consume([&](const run& r) { left.push_back(r); });
+  runs.consume([&](const run_of_prompt& r) { left.push_back(r); });
   into.rewards.resize(rewards.size());
   auto current = left.begin();
   rewards.consume([&](double reward) {
@@ -67,7 +67,7 @@ reward_table read_rewards(const std::string& path, const record_options& options
   table.name = in.file().name();
   progress shown("reading " + table.name, in.file().total_bytes());
   segmented<double> rewards;
-  segmented<run> runs;
+  segmented<run_of_prompt> runs;
   prompt_index clusters;
   std::uint64_t counted = 0, records = 0;
   for (; in.next(); ++records) {

@@ -10,11 +10,11 @@
 namespace command {
 
 namespace {
-constexpr std::size_t block = std::size_t{1} << 19;
+constexpr std::size_t read_size = std::size_t{1} << 19;
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 }  // namespace
 
-text_reader::text_reader(std::string path) : file_(std::move(path)), buffer_(block + padding) {}
+text_reader::text_reader(std::string path) : file_(std::move(path)), buffer_(read_size + padding) {}
 
 bool text_reader::more() {
   const std::size_t kept = end_ - begin_;
@@ -22,7 +22,7 @@ bool text_reader::more() {
   if (begin_ > 0) std::memmove(buffer_.data(), buffer_.data() + begin_, kept);
   begin_ = 0;
   end_ = kept;
-  if (end_ + padding + block / 2 > buffer_.size()) buffer_.resize(2 * buffer_.size());
+  if (end_ + padding + read_size / 2 > buffer_.size()) buffer_.resize(2 * buffer_.size());
   const std::size_t got = file_.read(std::span(buffer_).subspan(end_, buffer_.size() - padding - end_));
   end_ += got;
   std::memset(buffer_.data() + end_, 0, padding);  // no string or number goes on behind the end

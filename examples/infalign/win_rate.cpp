@@ -84,7 +84,7 @@ void run(const win_rate_options& chosen) {
   write_output("-", report(chosen, what, values.size(), mean, interval, without));
 }
 
-constexpr const char* explanation =
+constexpr const char* win_rate_explanation =
     "The estimate of a prompt is unbiased, ties count one half. The prompt is the unit of sampling: the standard error is "
     "that\n"
     "of a mean over prompts, in the unit of the estimate (a win rate is from 0 to 1, not per cent). The interval is "
@@ -99,7 +99,7 @@ constexpr const char* explanation =
     "Judgments of pairs, such as AlpacaEval's, are for infalign preferences.\n"
     "\n";
 
-constexpr const char* examples =
+constexpr const char* win_rate_examples =
     "Examples:\n"
     "  infalign win-rate --policy policy.jsonl --reference base.jsonl --procedure best_of:4\n"
     "  infalign win-rate --policy policy.jsonl --reference base.jsonl --procedure best_of:4 --reference-procedure standard "
@@ -123,7 +123,7 @@ void add_win_rate(CLI::App& program) {
   command->add_option("--per-prompt", chosen->per_prompt, "Write the win rate of every prompt here, one record a line");
   add_interval_kind(*command, chosen->interval);
   add_report(*command, *chosen);
-  command->footer(records_help() + estimand_help() + explanation + procedure_list() + examples);
+  command->footer(records_help() + estimand_help() + win_rate_explanation + procedure_list() + win_rate_examples);
   command->callback([chosen] { run(*chosen); });
 }
 
