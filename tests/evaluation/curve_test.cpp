@@ -14,6 +14,7 @@
 
 #include "evaluation/subset_pairs.hpp"
 #include "evaluation/win_rates.hpp"
+#include "infalign/backend/scalar.hpp"
 #include "infalign/evaluation/expected_reward.hpp"
 #include "infalign/evaluation/hedge.hpp"
 #include "infalign/procedure/best_of_poisson.hpp"
@@ -205,7 +206,7 @@ TEST_CASE("over simulated data the curve is the closed one, and its best N is fo
     truth.push_back(uniform() < scale * std::pow(u, 12) * (1 - u) ? 1 : 0);
   }
   std::vector<double> curve(static_cast<std::size_t>(prompts * most));
-  infalign::simd on;
+  infalign::scalar on;
   proxy_reward_curve(on, infalign::rows<const double>(proxy.data(), prompts, m),
                      infalign::rows<const double>(truth.data(), prompts, m),
                      infalign::rows<double>(curve.data(), prompts, most));
