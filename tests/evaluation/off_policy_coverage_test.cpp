@@ -26,14 +26,14 @@ namespace {
 
 constexpr index_t n_best = 4;
 
-struct truth {
+struct exact_values {
   double kl = 0;
   double standard_win_rate = 0;
   double inference_win_rate = 0;
 };
 
 /// Of the identity, where levels have these probabilities.
-truth of_levels(const std::vector<double>& p, double beta) {
+exact_values of_levels(const std::vector<double>& p, double beta) {
   std::vector<double> weight;
   double below = 0, mass = 0;
   for (const double q : p) {
@@ -41,7 +41,7 @@ truth of_levels(const std::vector<double>& p, double beta) {
     mass += weight.back();
     below += q;
   }
-  truth t;
+  exact_values t;
   double policy_cdf = 0, base_cdf = 0;
   const auto served = [](double cdf) { return std::pow(cdf, static_cast<double>(n_best)); };
   for (std::size_t i = 0; i < p.size(); ++i) {
@@ -63,17 +63,17 @@ struct kind {
   bool pass_rates_vary = false;
   bool ragged = false;
 
-  [[nodiscard]] truth exact(double beta) const {
+  [[nodiscard]] exact_values exact(double beta) const {
     if (!levels.empty()) return of_levels(levels, beta);
     if (!pass_rates_vary) {
       const infalign::tilted_density density(identity{}, kl_weight(beta));
       return {density.kl(), density.standard_win_rate(), density.win_rate(best_of(n_best), best_of(n_best))};
     }
-    truth mean;
+    exact_values mean;
     constexpr int steps = 4000;
     for (int i = 0; i < steps; ++i) {
       const double rate = (i + 0.5) / steps;
-      const truth t = of_levels({1 - rate, rate}, beta);
+      const exact_values t = of_levels({1 - rate, rate}, beta);
       mean.kl += t.kl / steps;
       mean.standard_win_rate += t.standard_win_rate / steps;
       mean.inference_win_rate += t.inference_win_rate / steps;
@@ -101,18 +101,18 @@ bool ranks_alone(const kind& of) {
   return of.levels.empty() && !of.pass_rates_vary;
 }
 
-struct outcome {
+struct coverage_outcome {
   double held[3] = {};  ///< shares of the data sets whose interval holds the truth, or that are marked
   double marked = 0;
   double bias[3] = {};  ///< of the prediction
 };
 
-outcome simulate(const kind& of, double beta, int samples, int prompts, int data_sets, std::uint64_t seed) {
+coverage_outcome simulate(const kind& of, double beta, int samples, int prompts, int data_sets, std::uint64_t seed) {
   std::mt19937_64 generator(seed);
   const auto uniform = [&] { return static_cast<double>(generator() >> 11) * 0x1.0p-53; };
-  const truth t = of.exact(beta);
+  const exact_values t = of.exact(beta);
   infalign::simd on;
-  outcome found;
+  coverage_outcome found;
   for (int r = 0; r < data_sets; ++r) {
     std::vector<double> rewards;
     std::vector<index_t> offsets{0};
@@ -164,13 +164,14 @@ TEST_CASE("intervals of off-policy evaluation hold the truth in 90 % of data set
       for (const int samples : {8, 32}) {
         CAPTURE(beta);
         CAPTURE(samples);
-        const outcome found = simulate(of, beta, samples, ranks_alone(of) ? 3 : 20, ranks_alone(of) ? 1 : data_sets, 3);
+        const coverage_outcome found =
+            simulate(of, beta, samples, ranks_alone(of) ? 3 : 20, ranks_alone(of) ? 1 : data_sets, 3);
         for (const double held : found.held) CHECK(held >= 0.9 - 2 * 0.04);
       }
   }
   // What more prompts do not help against: the bias of levels.
   for (const std::size_t which : {std::size_t{1}, std::size_t{3}}) {
-    const outcome found = simulate(kinds()[which], 0.1, 32, 200, data_sets / 3, 4);
+    const coverage_outcome found = simulate(kinds()[which], 0.1, 32, 200, data_sets / 3, 4);
     for (const double held : found.held) CHECK(held >= 0.85);
     CHECK(found.marked <= 0.1);
   }
@@ -183,7 +184,7 @@ TEST_CASE("off-policy coverage table" * doctest::skip()) {
     for (const double beta : betas)
       for (const int samples : {4, 8, 32, 128})
         for (const int prompts : {2, 3, 5, 20, 200}) {
-          const outcome found = simulate(of, beta, samples, prompts, ranks_alone(of) ? 1 : 4000, 1);
+          const coverage_outcome found = simulate(of, beta, samples, prompts, ranks_alone(of) ? 1 : 4000, 1);
           std::printf("%-22s %5g %4d %5d   %.3f %.3f %.3f   %6.3f   %+.4f %+.4f %+.4f\n", of.name, beta, samples, prompts,
                       found.held[0], found.held[1], found.held[2], found.marked, found.bias[0], found.bias[1], found.bias[2]);
           std::fflush(stdout);

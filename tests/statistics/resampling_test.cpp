@@ -31,9 +31,9 @@ namespace test = infalign::test;
 
 namespace {
 
-class stream {
+class sample_stream {
  public:
-  explicit stream(std::uint64_t seed) : generator_(seed) {}
+  explicit sample_stream(std::uint64_t seed) : generator_(seed) {}
   double uniform() { return static_cast<double>(generator_() >> 11) * 0x1.0p-53; }
   double normal() { return normal_(generator_); }
   double exponential() { return -std::log1p(-uniform()); }
@@ -65,7 +65,7 @@ struct coverage {
 
 /// A mean of win rates of eight samples, or the ratio of two skewed columns, both of them paired.
 coverage simulate(bool of_ratio, index_t units, int data_sets, index_t resamples, std::uint64_t seed) {
-  stream random(seed);
+  sample_stream random(seed);
   coverage found;
   const double truth = of_ratio ? 0.5 : 0.6;
   for (int r = 0; r < data_sets; ++r) {
@@ -96,7 +96,7 @@ struct misses {
   double bernstein_width = 0, betting_width = 0, fixed_width = 0;
 };
 misses watch(double rate, int length, int streams, std::uint64_t seed) {
-  stream random(seed);
+  sample_stream random(seed);
   misses found;
   for (int s = 0; s < streams; ++s) {
     infalign::empirical_bernstein_sequence bernstein;
@@ -179,7 +179,7 @@ TEST_CASE("percentile and BCa intervals are scipy's, within the error of the res
 }
 
 TEST_CASE("clusters are resampled whole") {
-  stream random(4);
+  sample_stream random(4);
   std::vector<double> values;
   std::vector<index_t> clusters;
   for (index_t c = 0; c < 60; ++c) {
@@ -212,7 +212,7 @@ TEST_CASE("jackknife and delta method of a mean are its standard error, and of a
 }
 
 TEST_CASE("a combination of means that are paired has the error of the differences") {
-  stream random(12);
+  sample_stream random(12);
   infalign::mean_covariance state(2);
   summary differences;
   for (int i = 0; i < 40; ++i) {
@@ -260,7 +260,7 @@ TEST_CASE("a stratified mean by hand, its interval, and empty strata") {
 }
 
 TEST_CASE("the parts of a variance are those of the simulation") {
-  stream random(9);
+  sample_stream random(9);
   infalign::variance_split seen;
   for (int p = 0; p < 20'000; ++p) {
     const double mean = 2 * random.normal();  // between: 4
