@@ -70,7 +70,7 @@ TEST_CASE("passes beyond the samples, by both models") {
   work.write("passes", text);
   const json_document found(work.infalign("curve --policy passes --extrapolate 1000,10000 --json").out);
   double before = 0;
-  for (const auto beyond : found["extrapolated"].get_array().value()) {
+  for (const auto beyond : found["extrapolated"].get_array()) {
     const auto beta = beyond["beta_rates"];
     const double value = beta["value"].get_double().value();
     CHECK(value > before);
