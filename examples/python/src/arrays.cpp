@@ -18,7 +18,7 @@ std::string text(std::string_view function, const std::string& message) {
 /// The name of the type of the values, for a message.
 std::string dtype_of(nb::handle array) {
   const nb::object dtype = nb::getattr(array, "dtype", nb::none());
-  if (dtype.is_none()) return std::string("a ") + Py_TYPE(array.ptr())->tp_name;
+  if (dtype.is_none()) return std::string("a ") + nb::str(array.type().attr("__name__")).c_str();
   return nb::steal<nb::str>(PyObject_Str(dtype.ptr())).c_str();
 }
 

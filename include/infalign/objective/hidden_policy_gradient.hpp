@@ -69,11 +69,15 @@ void check_hidden_batch(B& on, std::string_view function, const hidden_logits<L,
                         const token_data<A, O, Space>& data, const objective_weights& weights,
                         const token_statistics<T, Space>& statistics, const hidden_gradient<L, Space>& gradient) {
   assert_loss<Loss>();
-  for (const auto& [name, matrix] :
-       {std::pair{"hidden", batch.hidden}, std::pair{"matrix", batch.matrix}, std::pair{"base_hidden", batch.base_hidden},
-        std::pair{"base_matrix", batch.base_matrix}, std::pair{"gradient.hidden", rows<const L, Space>(gradient.hidden)},
-        std::pair{"gradient.matrix", rows<const L, Space>(gradient.matrix)}})
+  const auto expects_matrix = [&](std::string_view name, const rows<const L, Space>& matrix) {
     expects_groups(on, function, name, matrix);
+  };
+  expects_matrix("hidden", batch.hidden);
+  expects_matrix("matrix", batch.matrix);
+  expects_matrix("base_hidden", batch.base_hidden);
+  expects_matrix("base_matrix", batch.base_matrix);
+  expects_matrix("gradient.hidden", gradient.hidden);
+  expects_matrix("gradient.matrix", gradient.matrix);
   batch.tokens.visit([&](const auto& ids) { expects_span(function, "tokens", ids); });
   check_hidden(function, batch, gradient);
   check_logit_map(function, batch.map);
