@@ -99,3 +99,42 @@ def test_bad_input(rng):
     ]:
         with pytest.raises(error, match=says):
             call()
+
+
+@pytest.mark.parametrize("bad", ["0.5", None, [0.5], "\udc80", {}])
+def test_options_of_another_type(rng, bad):
+    r = rng.normal(size=(2, 3))
+    for kind, option in [
+        ("grpo", "epsilon"),
+        ("grpo", "spread"),
+        ("grpo", "single"),
+        ("grpo", "missing"),
+        ("best_sample", "over"),
+        ("best_sample", "normalized"),
+        ("best_sample", "epsilon"),
+        ("max_at_k", "k"),
+        ("pass_at_k", "k"),
+        ("expected_reward", "baseline"),
+    ]:
+        text = isinstance(bad, str) and bad.isascii()
+        words = text and option in ("spread", "single", "missing", "over", "baseline")
+        options = {option: bad, **({"procedure": "standard"} if kind == "expected_reward" else {})}
+        with pytest.raises(ValueError if words else TypeError, match=f"advantage: {option} is "):
+            ia.advantage(kind, r, **options)
+    for option in ("procedure", "base_procedure"):
+        with pytest.raises((TypeError, ValueError)):
+            ia.advantage("win_rate", r, **{"base_rewards": r, "procedure": "standard", option: bad})
+    for option, kind in (("lengths", "opo"), ("greedy", "remax")):
+        with pytest.raises(TypeError, match=f"{option} is a "):
+            ia.advantage(kind, r, **{option: bad})
+
+
+def test_whole_numbers_of_any_kind(rng):
+    r = rng.normal(size=(2, 4))
+    expected = ia.advantage("max_at_k", r, k=2)
+    np.testing.assert_array_equal(ia.advantage("max_at_k", r, k=np.int32(2)), expected)
+    np.testing.assert_array_equal(ia.advantage("grpo", r, epsilon=np.float32(0.5)), ia.advantage("grpo", r, epsilon=0.5))
+    np.testing.assert_array_equal(ia.advantage("grpo", r, epsilon=1), ia.advantage("grpo", r, epsilon=1.0))
+    for k, error in ((2.0, TypeError), (2**70, ValueError)):
+        with pytest.raises(error, match="k "):
+            ia.advantage("max_at_k", r, k=k)

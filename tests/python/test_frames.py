@@ -72,7 +72,29 @@ def test_bad_frames():
 
 def test_missing_ids_and_rewards():
     pa = pytest.importorskip("pyarrow")
-    with pytest.raises(ValueError, match="row 1 has no prompt_id"):
+    with pytest.raises(ValueError, match=r"prompt_id\[1\] is None"):
         ia.group(pa.table({"prompt_id": ["a", None], "reward": [1.0, 2.0]}))
-    with pytest.raises(ValueError, match="1 missing values"):
+    with pytest.raises(ValueError, match=r"reward\[1\] is None"):
         ia.group(pa.table({"prompt_id": ["a", "b"], "reward": [1.0, None]}))
+
+
+@pytest.mark.parametrize("frame", [dicts, pandas_frame, polars_frame, arrow_table])
+@pytest.mark.parametrize("what", ["prompt_id", "reward"])
+def test_nan_is_refused_with_its_row(rng, frame, what, dtype):
+    ids, rewards = rng.integers(0, 9, 3000).astype(np.float64), rng.normal(size=3000).astype(dtype)
+    (ids if what == "prompt_id" else rewards)[[1234, 2000]] = np.nan
+    with pytest.raises(ValueError, match=rf"{what}\[1234\] is (nan|NaN)"):
+        ia.group(frame(ids, rewards))
+
+
+def test_other_missing_values_of_plain_arrays():
+    for ids in (
+        np.array(["a", None, "b"], object),
+        np.array(["a", np.nan, "b"], object),
+        np.array(["2026-01-01", "NaT", "2026-01-02"], "datetime64[D]"),
+    ):
+        with pytest.raises(ValueError, match=r"prompt_id\[1\] is (None|nan|NaT)"):
+            ia.group(dicts(ids, np.ones(3)))
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match=r"reward\[1\] is <NA>"):
+        ia.group(pd.DataFrame({"prompt_id": [1, 2], "reward": pd.array([1, None], dtype="Int64")}))

@@ -14,7 +14,8 @@ class Ragged:
     """Groups of any lengths, one after another: group ``g`` is ``values[offsets[g]:offsets[g + 1]]``.
 
     ``values`` is a one-dimensional contiguous array of float32 or float64, ``offsets`` a one-dimensional array of int64 that begins
-    with 0, never decreases, and ends with the number of values. Neither is copied if it is a contiguous NumPy array.
+    with 0, never decreases, and ends with the number of values. Neither is copied if it is a contiguous NumPy array. Both may be written
+    to or replaced: every function looks at them anew.
 
     >>> r = Ragged(np.array([0.1, 0.2, 0.9]), np.array([0, 2, 3]))
     >>> len(r), r[0]

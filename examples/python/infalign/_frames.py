@@ -57,7 +57,8 @@ def group(frame: Any, by: str = "prompt_id", value: str = "reward", *, like: Opt
     array([1. , 0.5])
 
     Rows keep their order within a prompt. Rewards of float32 or float64; whole numbers and booleans become float64, which is exact up
-    to 2⁵³. Errors: ``KeyError`` for a missing column, ``ValueError`` for a missing prompt, id or reward, ``TypeError``.
+    to 2⁵³. Errors: ``KeyError`` for a missing column; ``ValueError`` for an id or a reward that is missing or NaN, with its row, and for
+    a prompt that the other frame lacks; ``TypeError``.
     """
     codes, keys = _factorize(_column(frame, by), by)
     values = _rewards(_column(frame, value), value)
@@ -97,22 +98,45 @@ def _factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
             encoded = encoded.combine_chunks()
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         keys = encoded.dictionary.to_numpy(zero_copy_only=False)
+        codes = _without_nan(codes, keys)
     else:
-        keys, codes = np.unique(to_numpy(column, name), return_inverse=True)
+        ids = to_numpy(column, name)
+        _expect_all(ids, _is_missing(ids), name, "an id")
+        keys, codes = np.unique(ids, return_inverse=True)
     codes = np.ascontiguousarray(codes, np.int64).reshape(-1)
-    missing = np.flatnonzero(codes < 0)
-    if len(missing):
-        raise ValueError(f"group: row {missing[0]} has no {name}")
+    _expect_all(column, codes < 0, name, "an id")
     return codes, keys
+
+
+def _is_missing(values: np.ndarray) -> np.ndarray:
+    """Where an array has NaN, NaT or None."""
+    if values.dtype.kind == "O":
+        return np.array([v is None or v != v for v in values], bool)
+    return values != values if values.dtype.kind in "fcmM" else np.zeros(values.shape, bool)
+
+
+def _without_nan(codes: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Codes with -1 for a key that is NaN, which Arrow does not count as missing."""
+    bad = np.flatnonzero(_is_missing(keys))
+    return np.where(np.isin(codes, bad), -1, codes) if len(bad) else codes
+
+
+def _expect_all(column: Any, missing: np.ndarray, name: str, what: str) -> None:
+    if missing.any():
+        row = int(np.argmax(missing))
+        value = column.iloc[row] if hasattr(column, "iloc") else column[row]
+        raise ValueError(f"group: {name}[{row}] is {value}, every row must have {what}")
 
 
 def _rewards(column: Any, name: str) -> np.ndarray:
     module = type(column).__module__
     if module.startswith("pyarrow"):
         if column.null_count:
-            raise ValueError(f"group: {name} has {column.null_count} missing values")
+            _expect_all(column, column.is_null().to_numpy(zero_copy_only=False), name, "a reward")
         values = column.to_numpy() if hasattr(column, "chunks") else column.to_numpy(zero_copy_only=False)
     elif module.startswith(("pandas", "polars")):
+        null = np.asarray(column.isna() if module.startswith("pandas") else column.is_null())
+        _expect_all(column, null, name, "a reward")
         values = column.to_numpy()
     else:
         values = to_numpy(column, name)
@@ -120,6 +144,7 @@ def _rewards(column: Any, name: str) -> np.ndarray:
         values = values.astype(np.float64)
     if values.dtype not in (np.float32, np.float64):
         raise TypeError(f"group: {name} is {values.dtype}, must be numbers")
+    _expect_all(values, np.isnan(values), name, "a reward")
     return values
 
 

@@ -44,31 +44,60 @@ constexpr std::array<std::pair<const char*, advantage_kind>, 12> kinds{{
     {"win_rate", advantage_kind::win_rate},
 }};
 
-/// What the package hands on of its options, each as the library's default where it is not given.
+/// What the package hands on of its options, each as the library's default where it is not given. Errors: `TypeError` with the name of
+/// an option that is of another type.
 struct options {
-  nb::handle given;
+  nb::dict given;
 
-  [[nodiscard]] bool has(const char* name) const { return given.attr("__contains__")(name).is(nb::handle(Py_True)); }
-  template <class T>
-  void read(const char* name, T& value) const {
-    if (has(name)) value = nb::cast<T>(given[name]);
+  [[nodiscard]] bool has(const char* name) const { return given.contains(name); }
+  [[nodiscard]] nb::object at(const char* name) const { return given[name]; }
+
+  void read(const char* name, double& value) const {
+    if (has(name)) value = number(name, "a number");
+  }
+  void read(const char* name, index_t& value) const {
+    if (!has(name)) return;
+    const nb::object whole = nb::steal(PyNumber_Index(at(name).ptr()));
+    if (!whole.is_valid()) refuse(name, "a whole number");
+    int overflow = 0;
+    value = PyLong_AsLongLongAndOverflow(whole.ptr(), &overflow);
+    if (overflow != 0) raise_value_error("advantage", std::string(name) + " does not fit into 64 bits");
+  }
+  void read(const char* name, bool& value) const {
+    if (has(name) && !nb::try_cast<bool>(at(name), value)) refuse(name, "True or False");
   }
   template <class Value, std::size_t N>
   void read(const char* name, Value& value, const std::array<std::pair<const char*, Value>, N>& choices) const {
-    if (has(name)) value = choice(name, nb::borrow<nb::str>(given[name]).c_str(), choices);
+    if (has(name)) value = choice(name, word(name, "a word"), choices);
+  }
+  [[nodiscard]] double number(const char* name, const char* what) const {
+    const double value = PyFloat_AsDouble(at(name).ptr());  // of text it makes no number, as nanobind would
+    if (value == -1 && PyErr_Occurred() != nullptr) refuse(name, what);
+    return value;
+  }
+  [[nodiscard]] std::string word(const char* name, const char* what) const {
+    std::string text;
+    if (!nb::try_cast<std::string>(at(name), text)) refuse(name, what);
+    return text;
+  }
+
+ private:
+  [[noreturn]] void refuse(const char* name, const char* what) const {
+    PyErr_Clear();
+    raise_type_error("advantage", std::string(name) + " is a " + nb::type_name(at(name).type()).c_str() + ", must be " + what);
   }
 };
 
 ia::missing_reward missing_of(const options& from) {
   if (!from.has("missing")) return ia::missing_reward::refused();
-  const nb::object missing = from.given["missing"];
-  if (!nb::isinstance<nb::str>(missing)) return ia::missing_reward::scored(nb::cast<double>(missing));
+  if (!nb::isinstance<nb::str>(from.at("missing")))
+    return ia::missing_reward::scored(from.number("missing", "a word or a number"));
   using make = ia::missing_reward (*)();
   constexpr std::array<std::pair<const char*, make>, 2> rules{{
       {"refused", [] { return ia::missing_reward::refused(); }},
       {"left_out", [] { return ia::missing_reward::left_out(); }},
   }};
-  return choice("missing", nb::borrow<nb::str>(missing).c_str(), rules)();
+  return choice("missing", from.word("missing", "a word"), rules)();
 }
 
 void read_options(const options& from, advantage_request& request) {
@@ -101,7 +130,7 @@ void expects_unbiased(const ia::any_procedure& procedure) {
   });
 }
 
-nb::object advantage(const std::string& kind, nb::handle rewards, nb::handle given, nb::handle out, int threads) {
+nb::object advantage(const std::string& kind, nb::handle rewards, const nb::dict& given, nb::handle out, int threads) {
   constexpr std::string_view function = "advantage";
   const options from{given};
   advantage_request request{};

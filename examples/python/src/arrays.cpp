@@ -98,8 +98,11 @@ void groups_argument::take(nb::handle array, bool writable) {
   writable_ = writable;
   if (is_ragged(array)) {
     array_ = given_;
-    take_values(array.attr("values"), std::string(name_) + ".values");
-    groups_.total = values_.view().shape[0];
+    const std::string name = std::string(name_) + ".values";
+    take_values(array.attr("values"), name);
+    const Py_buffer& view = values_.view();
+    expects_packed(view, name);
+    groups_.total = view.shape[0];
     return read_offsets(array.attr("offsets"));
   }
   array_ = numpy_array(array, name_);
@@ -143,10 +146,31 @@ void groups_argument::make_contiguous() {
   take_rows();
 }
 
+void groups_argument::expects_packed(const Py_buffer& view, const std::string& name) const {
+  if (view.ndim != 1) raise_value_error(function_, name + " must have one dimension");
+  if (view.shape[0] > 1 && view.strides[0] != view.itemsize) raise_value_error(function_, name + " is not contiguous");
+}
+
+/// Offsets are checked in every call: they may have been written to, or replaced, since the `Ragged` was made.
 void groups_argument::read_offsets(nb::handle offsets) {
+  const std::string name = std::string(name_) + ".offsets";
   offsets_.hold(offsets);
-  groups_.offsets = static_cast<const index_t*>(offsets_.view().buf);
-  groups_.size = offsets_.view().shape[0] - 1;
+  const Py_buffer& view = offsets_.view();
+  if (format_of(view) != 'q') raise_type_error(function_, name + " is " + dtype_of(offsets) + ", must be int64");
+  expects_packed(view, name);
+  const auto* const at = static_cast<const index_t*>(view.buf);
+  const index_t count = view.shape[0];
+  if (count == 0 || at[0] != 0 || at[count - 1] != groups_.total)
+    raise_value_error(function_,
+                      name + " must begin with 0 and end with the number of values, " + std::to_string(groups_.total));
+  bool falls = false;
+  for (index_t g = 1; g < count; ++g) falls |= at[g] < at[g - 1];
+  for (index_t g = 1; falls && g < count; ++g)
+    if (at[g] < at[g - 1])
+      raise_value_error(function_, name + "[" + std::to_string(g) + "] is " + std::to_string(at[g]) +
+                                       ", less than the offset before it, " + std::to_string(at[g - 1]));
+  groups_.offsets = at;
+  groups_.size = count - 1;
 }
 
 void groups_argument::create(const groups_argument& like) {

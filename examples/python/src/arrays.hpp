@@ -84,6 +84,7 @@ class groups_argument {
   void take_rows();
   void make_contiguous();
   void read_offsets(nb::handle offsets);
+  void expects_packed(const Py_buffer& view, const std::string& name) const;
 
   std::string_view function_;
   std::string_view name_;

@@ -23,7 +23,9 @@ class named_argument {
     if (nb::isinstance<Value>(given)) {
       value_ = nb::inst_ptr<Value>(given);
     } else if (nb::isinstance<nb::str>(given)) {
-      parsed_.emplace(Parse(nb::borrow<nb::str>(given).c_str()));
+      const char* const name = PyUnicode_AsUTF8(given.ptr());
+      if (name == nullptr) throw nb::python_error();  // a surrogate on its own
+      parsed_.emplace(Parse(name));
       value_ = &*parsed_;
     } else {
       throw nb::type_error((std::string("a ") + what + " must be given by its name or as an object of infalign").c_str());
