@@ -320,10 +320,45 @@ class TestAutograd:
         gc.collect()
         infalign.torch.release_memory()
 
+    def test_a_view_of_a_leaf_is_not_overwritten(self):
+        given = chosen(data(), "mask")
+        wide = torch.zeros(B, L + 1, V, dtype=torch.float64).requires_grad_()
+        for logits in (wide[:, :-1], wide.detach().requires_grad_()[:, 1:]):
+            with pytest.raises(ValueError, match="a view of a leaf that requires a gradient"):
+                policy_loss(**{**given, "logits": logits}, in_place=True)
+        assert (wide == 0).all()
+        # A view of what was computed may be.
+        policy_loss(**{**given, "logits": (wide * 1)[:, :-1]}, in_place=True).backward()
+        _, expected, _, _ = both({**given, "logits": torch.zeros(B, L, V, dtype=torch.float64)})
+        torch.testing.assert_close(wide.grad[:, :-1], expected, rtol=1e-12, atol=1e-16)
+
     def test_no_gradient_is_asked_for(self):
         given = chosen(data(), "mask")
         with torch.no_grad():
             assert not policy_loss(**given).requires_grad
+        before = given["logits"]._version
+        assert policy_loss(**given, in_place=True) == both(chosen(data(), "mask"))[0]
+        assert given["logits"]._version > before
+        with torch.autograd.forward_ad.dual_level(), pytest.raises(Exception, match="jvp|forward"):
+            dual = torch.autograd.forward_ad.make_dual(given["logits"], given["logits"])
+            policy_loss(**{**given, "logits": dual})
+
+    def test_inference_mode(self):
+        given = chosen(data(), "mask", "old_log_prob")
+        value, truth, _, _ = both(given)
+        with torch.inference_mode():
+            made_here = {k: v.clone() for k, v in given.items()}
+            assert made_here["logits"].is_inference()
+            assert policy_loss(**made_here) == value
+            assert policy_loss(**{**given, "logits": given["logits"].clone().requires_grad_()}) == value
+            loss, statistics = policy_loss(**made_here, in_place=True, return_statistics=True)
+            assert loss == value and statistics.loss.shape == (B, L)
+            torch.testing.assert_close(made_here["logits"], truth, rtol=1e-12, atol=1e-16)
+            out = torch.empty_like(truth)
+        # Memory of inference mode, used behind it.
+        leaf = given["logits"].clone().requires_grad_()
+        policy_loss(**{**given, "logits": leaf}, out=out).backward()
+        torch.testing.assert_close(leaf.grad, truth, rtol=1e-12, atol=1e-16)
 
 
 class TestCompile:
@@ -362,6 +397,20 @@ class TestCompile:
     [
         ({"logits": torch.zeros(B, L, V, dtype=torch.int64)}, {}, TypeError, "logits must be of float32"),
         ({"logits": torch.zeros(B, L)}, {}, ValueError, "logits is 3 x 7"),
+        ({"logits": torch.zeros(())}, {}, ValueError, "logits is a single number, must have two dimensions or three"),
+        ({"logits": torch.zeros(V)}, {}, ValueError, "logits is 61, must have two dimensions or three"),
+        ({"logits": torch.zeros(1, B, L, V)}, {}, ValueError, "logits is 1 x 3 x 7 x 61, must have two dimensions or three"),
+        ({"tokens": torch.zeros((), dtype=torch.int64)}, {}, ValueError, "tokens is a single number"),
+        ({"tokens": None}, {}, TypeError, "tokens is a NoneType, must be a tensor"),
+        ({"tokens": [[1]]}, {}, TypeError, "tokens is a list, must be a tensor"),
+        ({"advantages": torch.zeros(())}, {}, ValueError, "advantages is a single number"),
+        ({"advantages": None}, {}, TypeError, "advantages is a NoneType, must be a tensor"),
+        ({"advantages": torch.zeros(1, 1, B, L)}, {}, ValueError, "advantages is 1 x 1 x 3 x 7"),
+        ({"mask": torch.ones(())}, {}, ValueError, "mask is a single number"),
+        ({"mask": torch.ones(B, L, 1, 1)}, {}, ValueError, "mask is 3 x 7 x 1 x 1"),
+        ({"old_log_prob": torch.zeros(())}, {}, ValueError, "old_log_prob is a single number"),
+        ({"base_log_prob": torch.zeros(())}, {}, ValueError, "base_log_prob is a single number"),
+        ({"base_logits": torch.zeros((), dtype=torch.float64)}, {}, ValueError, "base_logits is a single number, must have two"),
         ({"logits": torch.zeros(B, L + 1, V)}, {}, ValueError, "logits is 3 x 8 x 61"),
         ({"logits": torch.zeros(B, V, L).transpose(1, 2)}, {}, ValueError, "rows of logits are not contiguous"),
         ({"logits": torch.zeros(1, 1, V).expand(B, L, V)}, {}, ValueError, "must not overlap"),
@@ -388,6 +437,7 @@ class TestCompile:
         ({}, {"aggregation": "mean"}, ValueError, "aggregation is 'mean'"),
         ({}, {"aggregation": 0.0}, ValueError, "divisor is 0"),
         ({}, {"threads": 0}, ValueError, "threads is 0"),
+        ({}, {"out": torch.zeros((), dtype=torch.float64)}, ValueError, "out is a single number"),
         ({}, {"out": torch.zeros(B, L, V)}, TypeError, "out must be of the type of logits"),
         ({}, {"out": torch.zeros(B, L, V - 1, dtype=torch.float64)}, ValueError, "out is 3 x 7 x 60"),
     ],
@@ -399,6 +449,69 @@ def test_bad_input(change, options, error, says):
         policy_loss(**given, **{"out": out, **options})
     if out is not None and "out" not in options:
         assert (out == 5).all()  # nothing was written
+
+
+def test_logits_that_are_no_tensor():
+    with pytest.raises(TypeError, match="logits is a ndarray, must be a tensor"):
+        policy_loss(np.zeros((2, 4)), torch.zeros(2, dtype=torch.int64), torch.ones(2))
+
+
+SUM = """
+import torch
+from infalign import _core, instruction_set
+from infalign.torch import policy_loss
+g = torch.Generator().manual_seed(1)
+rand = lambda *shape: torch.randn(*shape, generator=g)
+logits, tokens, a, old = rand(4, 9, 301) * 2, torch.randint(0, 301, (4, 9), generator=g), rand(4), -6 + rand(4, 9)
+print(instruction_set(), *_core.instruction_sets())
+for dtype in (torch.float32, torch.bfloat16, torch.float16, torch.float64):
+    for loss in ("grpo", "reinforce", "gspo"):
+        settings = {"old_log_prob": old, "kl": 0.1, "entropy": 0.1, "loss": loss}
+        x = logits.to(dtype, copy=True).requires_grad_()
+        base = 0.9 * x.detach()
+        value = policy_loss(x, tokens, a, base_logits=base, **settings)
+        value.backward()
+        truth = x.detach().to(torch.float64, copy=True).requires_grad_()
+        expected = policy_loss(truth, tokens, a, base_logits=base.double(), **settings)
+        expected.backward()
+        error = (x.grad.double() - truth.grad).abs().max() / truth.grad.abs().max()
+        print(abs(value.item() / expected.item() - 1), error.item())
+"""
+
+
+def test_every_instruction_set():
+    run = lambda **e: subprocess.run(  # noqa: E731
+        [sys.executable, "-c", SUM], capture_output=True, text=True, env={**os.environ, **e}, check=False
+    )
+    names = run().stdout.splitlines()[0].split()[1:]
+    assert names[-1] == "baseline"
+    for name in names:
+        done = run(INFALIGN_INSTRUCTION_SET=name)
+        assert done.returncode == 0, done.stderr
+        head, *lines = done.stdout.splitlines()
+        assert head.split()[0] == name and len(lines) == 12
+        # Losses to float's rounding of sums over 301 logits; gradients to half a unit of the type that they are stored in.
+        for line, eps in zip(lines, np.repeat([2e-6, 2.0**-8, 2.0**-11, 1e-14], 3)):
+            value, gradient = map(float, line.split())
+            assert value < 1e-5 and gradient <= eps, (name, line)
+
+
+def test_several_losses_live_until_backward():
+    # Gradients of a size that is kept in memory for later calls: they must not be written over while they are waited for.
+    infalign.torch.release_memory()
+    leaves, losses, truths = [], [], []
+    for seed in range(4):
+        logits = torch.randn(64, 8192, generator=torch.Generator().manual_seed(seed))
+        tokens, advantages = torch.arange(64) + seed, torch.linspace(-1, 1, 64)
+        for into in (leaves, truths):
+            leaf = logits.clone().requires_grad_()
+            loss = policy_loss(leaf, tokens, advantages, loss="reinforce")
+            into.append(leaf)
+            losses.append(loss) if into is leaves else loss.backward()
+    for loss in reversed(losses):
+        loss.backward()
+    for leaf, truth in zip(leaves, truths):
+        torch.testing.assert_close(leaf.grad, truth.grad, rtol=0, atol=0)
 
 
 class TestArraysOfPyTorch:

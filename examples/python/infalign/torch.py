@@ -14,6 +14,7 @@ from typing import NamedTuple, Optional, Union
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from . import _core
 
@@ -23,6 +24,8 @@ _core.set_torch_dtypes(
     [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.int32, torch.bool]
 )
 _NAN = float("nan")
+# What a loss is made like: sooner than from a shape and a type, and on the CPU whatever the default device is.
+_FLOAT, _DOUBLE = torch.zeros((), dtype=torch.float32, device="cpu"), torch.zeros((), dtype=torch.float64, device="cpu")
 
 
 class TokenStatistics(NamedTuple):
@@ -144,7 +147,7 @@ def policy_loss(
         by: ``B·L`` for Dr. GRPO, the tokens of all micro-batches for an accumulated gradient.
     in_place : bool
         The gradient replaces the logits, which must not be read again (autograd says so if they are). Not for leaves that require
-        a gradient.
+        a gradient, or views of them.
     out : of the shape and type of ``logits``
         Where the gradient goes instead, for memory of your own. It must stay as it is until ``backward``.
     threads : int
@@ -174,15 +177,42 @@ def policy_loss(
     if torch.compiler.is_compiling():
         total, statistics, _ = _policy_loss_op(logits, *inputs, *settings)
     else:
-        if in_place and out is not None:
-            raise ValueError("policy_loss: give either in_place or out")
-        if in_place and logits.is_leaf and logits.requires_grad:
-            raise ValueError("policy_loss: in_place would overwrite logits, a leaf that requires a gradient: use out")
+        if not isinstance(logits, Tensor):
+            raise TypeError(f"policy_loss: logits is a {type(logits).__name__}, must be a tensor")
+        if in_place:
+            if out is not None:
+                raise ValueError("policy_loss: give either in_place or out")
+            _expect_no_leaf(logits)
         place = logits if in_place else out
-        total, statistics = _PolicyLoss.apply(logits, place, inputs, settings, return_statistics, threads)
+        if (logits.requires_grad and torch.is_grad_enabled()) or forward_ad._current_level >= 0:
+            total, statistics = _PolicyLoss.apply(logits, place, inputs, settings, return_statistics, threads)
+        else:
+            total, statistics, _ = _evaluated(logits, place, inputs, settings, return_statistics, threads)
     if not return_statistics:
         return total
     return total, TokenStatistics(*statistics.unbind(0))
+
+
+def _expect_no_leaf(logits: Tensor) -> None:
+    """A leaf that requires a gradient must not be overwritten, by way of a view neither."""
+    whole = logits._base if logits._is_view() else logits
+    if whole.is_leaf and whole.requires_grad:
+        what = "a leaf that requires a gradient" if whole is logits else "a view of a leaf that requires a gradient"
+        raise ValueError(f"policy_loss: in_place would overwrite logits, {what}: use out")
+
+
+def _evaluated(logits, place, inputs, settings, wanted, threads) -> tuple[Tensor, Optional[Tensor], Tensor]:
+    """The loss, the statistics, and the gradient in its place."""
+    gradient = _memory.like(logits) if place is None else place.detach()
+    total, statistics = _run(logits, gradient, inputs, settings, wanted, threads)
+    if place is not None and not place.is_inference():
+        torch.autograd.graph.increment_version(place)
+    return total, statistics, gradient
+
+
+def _version(tensor: Tensor) -> int:
+    """How often it was written to. Tensors of inference mode do not count that."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _run(
@@ -190,9 +220,8 @@ def _run(
 ) -> tuple[Tensor, Optional[Tensor]]:
     """The loss and, if they are wanted, the statistics; the gradient is written."""
     tokens, advantages, mask, old_log_prob, base_logits, base_log_prob = inputs
-    wide = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    total = torch.empty((), dtype=wide)
-    statistics = torch.empty((4, *tokens.shape), dtype=wide) if wanted else None
+    total = torch.empty_like(_DOUBLE if logits.dtype is torch.float64 else _FLOAT)
+    statistics = torch.empty((4, *tokens.shape), dtype=total.dtype, device="cpu") if wanted else None
     _core.policy_loss(
         logits,
         tokens,
@@ -225,12 +254,9 @@ def _scaled(gradient: Tensor, by: Tensor) -> Tensor:
 class _PolicyLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx, logits, place, inputs, settings, wanted, threads):
-        gradient = _memory.like(logits) if place is None else place.detach()
-        total, statistics = _run(logits, gradient, inputs, settings, wanted, threads)
-        if place is not None:
-            torch.autograd.graph.increment_version(place)
+        total, statistics, gradient = _evaluated(logits, place, inputs, settings, wanted, threads)
         ctx.gradient = gradient
-        ctx.version = gradient._version
+        ctx.version = _version(gradient)
         if statistics is not None:
             ctx.mark_non_differentiable(statistics)
         ctx.set_materialize_grads(False)
@@ -245,7 +271,7 @@ class _PolicyLoss(torch.autograd.Function):
             raise RuntimeError(
                 "policy_loss: the gradient was handed out by the first backward: call that with retain_graph=True"
             )
-        if gradient._version != ctx.version:
+        if _version(gradient) != ctx.version:
             raise RuntimeError("policy_loss: the memory of the gradient was written to before backward")
         if not torch._C._autograd._get_current_graph_task_keep_graph():
             ctx.gradient = None

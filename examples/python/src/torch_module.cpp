@@ -38,38 +38,43 @@ element element_of(nb::handle dtype) {
   return element::none;
 }
 
-/// A tensor of one, two or three dimensions: where it lies and how.
+/// A tensor, or None: where it lies and how, of its first three dimensions.
 struct tensor {
   std::string_view name;
+  nb::handle from;
   element type = element::none;
   char* data = nullptr;
   int dimensions = 0;
   std::array<index_t, 3> sizes{};
   std::array<index_t, 3> strides{};
 
-  tensor(std::string_view called, nb::handle from) : name(called) {
-    if (from.is_none()) return;
-    if (!nb::getattr(from, words->is_cpu).is(nb::handle(Py_True)))
+  tensor(std::string_view called, nb::handle handed_in, bool needed = false) : name(called), from(handed_in) {
+    if (from.is_none() && !needed) return;
+    const nb::object on_cpu = nb::getattr(from, words->is_cpu, nb::none());
+    if (on_cpu.is_none())
+      raise_type_error(function, std::string(name) + " is a " + nb::type_name(from.type()).c_str() + ", must be a tensor");
+    if (!on_cpu.is(nb::handle(Py_True)))
       raise_value_error(function, std::string(name) + " is on " +
                                       nb::steal<nb::str>(PyObject_Str(nb::object(from.attr("device")).ptr())).c_str() +
                                       ", must be on the CPU");
     type = element_of(nb::getattr(from, words->dtype));
     const auto shape = nb::borrow<nb::tuple>(nb::getattr(from, words->shape)),
-               steps = nb::borrow<nb::tuple>(nb::getattr(from, words->stride)());
+               steps = nb::borrow<nb::tuple>(from.attr(words->stride)());
     dimensions = static_cast<int>(shape.size());
     for (std::size_t i = 0; i < shape.size() && i < 3; ++i) {
       sizes[i] = nb::cast<index_t>(shape[i]);
       strides[i] = nb::cast<index_t>(steps[i]);
     }
-    data = reinterpret_cast<char*>(nb::cast<std::uintptr_t>(nb::getattr(from, words->data_ptr)()));
+    data = reinterpret_cast<char*>(nb::cast<std::uintptr_t>(from.attr(words->data_ptr)()));
   }
-  [[nodiscard]] bool given() const { return dimensions > 0; }
+  [[nodiscard]] bool given() const { return !from.is_none(); }
   [[noreturn]] void refuse_type(const char* allowed) const {
     raise_type_error(function, std::string(name) + " must be of " + allowed);
   }
   [[nodiscard]] std::string shape() const {
     std::string text;
-    for (int i = 0; i < dimensions; ++i) text += (i == 0 ? "" : " x ") + std::to_string(sizes[static_cast<std::size_t>(i)]);
+    for (const nb::handle size : nb::borrow<nb::tuple>(nb::getattr(from, words->shape)))
+      text += (text.empty() ? "" : " x ") + std::to_string(nb::cast<index_t>(size));
     return dimensions == 0 ? "a single number" : text;
   }
 };
@@ -158,6 +163,8 @@ bool same_type(const tensor& a, const tensor& b) {
 /// Rows of logits of the batch.
 logit_rows rows_of(const tensor& from, const batch& of, index_t columns) {
   if (!from.given()) return {};
+  if (from.dimensions != 2 && from.dimensions != 3)
+    raise_value_error(function, std::string(from.name) + " is " + from.shape() + ", must have two dimensions or three");
   const bool two = from.dimensions == 2;
   const std::size_t last = two ? 1 : 2;
   const bool fits = two ? of.responses == 1 && from.sizes[0] == of.length
@@ -254,12 +261,12 @@ void policy_loss(nb::handle logits, nb::handle tokens, nb::handle advantages, nb
   if (l.type == element::none || l.type > element::float16) l.refuse_type("float32, float64, bfloat16 or float16");
   if (base.given() && !same_type(base, l)) base.refuse_type("the type of logits");
   if (!same_type(g, l)) g.refuse_type("the type of logits");
-  batch of(tensor("tokens", tokens));
+  batch of(tensor("tokens", tokens, true));
   policy_loss_request request{};
   request.type = static_cast<logit_type>(l.type);
   request.responses = of.responses;
   request.length = of.length;
-  request.columns = l.dimensions == 0 ? 0 : l.sizes[static_cast<std::size_t>(l.dimensions == 2 ? 1 : 2)];
+  request.columns = l.sizes[l.dimensions == 2 ? 1 : 2];
   request.logits = rows_of(l, of, request.columns);
   request.base = rows_of(base, of, request.columns);
   request.gradient = rows_of(g, of, request.columns);
@@ -267,7 +274,7 @@ void policy_loss(nb::handle logits, nb::handle tokens, nb::handle advantages, nb
     const loss_kind kind = loss_named(loss).kind;
     return kind == loss_kind::gspo || kind == loss_kind::gmpo || kind == loss_kind::vespo;
   }();
-  of.read_advantages(tensor("advantages", advantages), responses);
+  of.read_advantages(tensor("advantages", advantages, true), responses);
   of.read(tensor("old_log_prob", old_log_prob), of.old_log_prob);
   of.read(tensor("base_log_prob", base_log_prob), of.base_log_prob);
   of.weights.assign(of.size(), 1);
@@ -304,11 +311,11 @@ void define_torch(nb::module_& m) {
     words->dtypes.clear();
     for (const nb::handle dtype : known) words->dtypes.push_back(nb::borrow(dtype));
   });
-  m.def("policy_loss", policy_loss, nb::arg("logits"), nb::arg("tokens"), nb::arg("advantages"), nb::arg("mask").none(),
-        nb::arg("old_log_prob").none(), nb::arg("base_logits").none(), nb::arg("base_log_prob").none(), nb::arg("gradient"),
-        nb::arg("statistics").none(), nb::arg("total"), nb::arg("loss"), nb::arg("epsilon_low"), nb::arg("epsilon_high"),
-        nb::arg("kl"), nb::arg("kl_estimator"), nb::arg("entropy"), nb::arg("temperature"), nb::arg("soft_cap"),
-        nb::arg("aggregation"), nb::arg("divisor"), nb::arg("wants_entropy"), nb::arg("threads"));
+  m.def("policy_loss", policy_loss, nb::arg("logits"), nb::arg("tokens").none(), nb::arg("advantages").none(),
+        nb::arg("mask").none(), nb::arg("old_log_prob").none(), nb::arg("base_logits").none(), nb::arg("base_log_prob").none(),
+        nb::arg("gradient"), nb::arg("statistics").none(), nb::arg("total"), nb::arg("loss"), nb::arg("epsilon_low"),
+        nb::arg("epsilon_high"), nb::arg("kl"), nb::arg("kl_estimator"), nb::arg("entropy"), nb::arg("temperature"),
+        nb::arg("soft_cap"), nb::arg("aggregation"), nb::arg("divisor"), nb::arg("wants_entropy"), nb::arg("threads"));
 }
 
 }  // namespace infalign_python
