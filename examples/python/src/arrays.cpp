@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arrays.hpp"
 
-#include <algorithm>
-#include <atomic>
-#include <system_error>
-#include <thread>
-#include <vector>
-
 namespace infalign_python {
 
 namespace {
@@ -42,26 +36,6 @@ nb::object numpy_array(nb::handle array, std::string_view name) {
   if (is_array(array)) return nb::borrow(array);
   return interpreter::get().to_numpy(array, nb::str(name.data(), name.size()));
 }
-
-/// An executor that starts `threads - 1` threads for each run. Threads of a pool would not survive a fork, and starting one takes some
-/// 20 µs, which a call with more than one task is long enough for.
-struct started_threads {
-  int threads;
-  void operator()(std::size_t tasks, infalign::task_ref task) const {
-    std::atomic<std::size_t> next{0};
-    const auto work = [&] {
-      for (std::size_t i = next++; i < tasks; i = next++) task(i);
-    };
-    std::vector<std::thread> started;
-    const auto wanted = std::min(static_cast<std::size_t>(threads), tasks);
-    try {
-      while (started.size() + 1 < wanted) started.emplace_back(work);
-    } catch (const std::system_error&) {  // no more threads to be had: those that run do the work
-    }
-    work();
-    for (std::thread& thread : started) thread.join();
-  }
-};
 
 }  // namespace
 
@@ -255,12 +229,6 @@ vector_argument::vector_argument(std::string_view function, std::string_view nam
   if (held_.view().ndim != 1) raise_value_error(function, called + " must have one dimension");
   data_ = held_.view().buf;
   size_ = held_.view().shape[0];
-}
-
-infalign::executor threads_of(std::string_view function, int threads) {
-  if (threads < 1) raise_value_error(function, "threads is " + std::to_string(threads) + ", must be at least 1");
-  if (threads == 1) return {};
-  return started_threads{threads};
 }
 
 }  // namespace infalign_python
