@@ -165,6 +165,16 @@ def test_other_arrays_come_back_as_they_are(rng):
         ia.calibrate(z, Elsewhere(y))
 
 
+def test_subclasses_of_numpy_arrays(rng, tmp_path):
+    z, y = rng.normal(size=(3, 8)), rng.normal(size=(3, 4))
+    mapped = np.memmap(tmp_path / "y", dtype=np.float64, mode="w+", shape=y.shape)
+    mapped[:] = y
+    np.testing.assert_array_equal(ia.calibrate(z, mapped), ia.calibrate(z, y))
+    for call in (lambda m: ia.calibrate(z, m), lambda m: ia.win_rate(m, z), lambda m: ia.summarize(m[0]), lambda m: ia.Ragged(m[0], m[0])):
+        with pytest.raises(TypeError, match="is a masked array"):
+            call(np.ma.masked_invalid(y))
+
+
 def test_the_package_is_typed():
     folder = Path(ia.__file__).parent
     assert (folder / "py.typed").exists() and (folder / "_core.pyi").exists()
@@ -183,7 +193,7 @@ def test_docstrings_hold():
     import doctest
     import importlib
 
-    for module in ("_arrays", "_names", "_calibration", "_evaluation", "_advantage", "_theory", "_frames", "plot"):
+    for module in ("_arrays", "_names", "_calibration", "_evaluation", "_ranking", "_bootstrap", "_advantage", "_theory", "_frames", "plot"):
         loaded = importlib.import_module(f"infalign.{module}")
         failed, tried = doctest.testmod(loaded, extraglobs={"np": np, **{n: getattr(ia, n) for n in ia.__all__}})
         assert failed == 0, module

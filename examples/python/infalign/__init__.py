@@ -2,8 +2,12 @@
 """Inference-aware alignment of language models: calibrate rewards, transform them for the procedure that will be run, plan and evaluate.
 
 Rewards are arrays of float32 or float64: ``(P, K)`` for P prompts with K rewards each, or :class:`Ragged` for groups of any lengths.
-What comes out is of the kind of what went in: NumPy arrays, tensors of PyTorch on the CPU, or other arrays that follow DLPack. Types are
-never converted silently. Rows that are not contiguous are copied; all else is read where it lies. Errors are ``ValueError`` (``Error``
+
+Taken are NumPy arrays (and ``np.memmap``), tensors of PyTorch, and other arrays that follow DLPack, such as those of JAX, all in the
+memory of the CPU; refused are lists, masked arrays, columns of data frames (see :func:`group`), tensors that require a gradient, and
+arrays on a GPU. What has a value for every reward or every prompt comes out as the kind of array that the first argument is, ``Ragged``
+for ``Ragged``; a ``Ragged`` itself, ``pass_at_k`` and what one asks of estimates are NumPy arrays or numbers. Numbers are never converted
+silently. Rows that are not contiguous are copied; all else is read where it lies. Errors are ``ValueError`` (``Error``
 with the library's message, which names argument, index and value) and ``TypeError``. Functions run without the GIL, on ``threads``
 threads; results do not depend on their number.
 """
@@ -29,12 +33,16 @@ from ._evaluation import (
     compare,
     evaluate,
     expected_reward,
+    expected_reward_curve,
     pass_at_k,
     preferences,
     select,
     summarize,
     win_rate,
+    win_rate_curve,
 )
+from ._bootstrap import BootstrapEstimate, bootstrap
+from ._ranking import Ranking, rank
 from ._advantage import advantage
 from ._theory import (
     OptimalTransform,
@@ -48,6 +56,7 @@ from ._theory import (
 from ._frames import Groups, group
 
 __all__ = [
+    "BootstrapEstimate",
     "Calibrator",
     "Comparison",
     "Error",
@@ -61,17 +70,20 @@ __all__ = [
     "PlanTable",
     "Procedure",
     "Ragged",
+    "Ranking",
     "Summary",
     "Tradeoff",
     "Transform",
     "__version__",
     "advantage",
+    "bootstrap",
     "calibrate",
     "calibration_standard_error",
     "compare",
     "dkw_band",
     "evaluate",
     "expected_reward",
+    "expected_reward_curve",
     "group",
     "instruction_set",
     "optimal_transform",
@@ -81,9 +93,11 @@ __all__ = [
     "plan",
     "preferences",
     "procedure_names",
+    "rank",
     "select",
     "summarize",
     "tabulated",
     "transform_names",
     "win_rate",
+    "win_rate_curve",
 ]

@@ -96,6 +96,8 @@ def _is_torch(array: Any) -> bool:
 def to_numpy(array: Any, name: str) -> np.ndarray:
     """A NumPy array over the memory of `array`."""
     if isinstance(array, np.ndarray):
+        if type(array).__module__.startswith("numpy.ma"):
+            raise TypeError(f"{name} is a masked array, whose mask is not read: Ragged.from_groups(x.compressed() for x in {name})")
         return array
     if _is_torch(array):
         if array.device.type != "cpu":

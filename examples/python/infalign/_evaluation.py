@@ -47,6 +47,39 @@ def expected_reward(rewards: Any, procedure: ProcedureLike = "standard", *, out:
     return _core.expected_reward(rewards, procedure, out, threads)
 
 
+def win_rate_curve(
+    policy: Any,
+    base: Any,
+    n: int,
+    *,
+    served: str = "best",
+    base_serves: str = "same",
+    out: Any = None,
+    threads: int = 1,
+) -> Any:
+    """The win rate of every prompt for every N = 1 … n at once: column N - 1 is ``win_rate(policy, base, f"best_of:{N}")``.
+
+    ``served``: ``"best"`` or ``"worst"`` of N. ``base_serves``: ``"same"``, or ``"one_sample"`` whatever N is. Every prompt needs n
+    samples of the policy, and of the base policy as many, or one. Returns (P, n) float64 values; ``out`` is written instead. Cost: about
+    that of three single N.
+
+    >>> win_rate_curve(np.array([[1.0, 3.0]]), np.array([[2.0, 2.0]]), 2)
+    array([[0.5, 1. ]])
+    """
+    return _core.win_rate_curve(policy, base, n, served, base_serves, out, threads)
+
+
+def expected_reward_curve(rewards: Any, n: int, *, served: str = "best", out: Any = None, threads: int = 1) -> Any:
+    """The expected reward of every prompt for every N = 1 … n at once: column N - 1 is ``expected_reward(rewards, f"best_of:{N}")``.
+
+    Of rewards 0 and 1 it is pass@N. Otherwise as ``win_rate_curve``.
+
+    >>> expected_reward_curve(np.array([[0.0, 0.0, 1.0]]), 3)[0].round(3).tolist()
+    [0.333, 0.667, 1.0]
+    """
+    return _core.expected_reward_curve(rewards, n, served, out, threads)
+
+
 def pass_at_k(samples: Any, successes: Any, k: int) -> Any:
     """pass@k from counts: the probability that one of k samples passes, where ``successes`` of ``samples`` did. Unbiased.
 

@@ -33,7 +33,7 @@ bool is_ragged(nb::handle array) {
 }
 
 nb::object numpy_array(nb::handle array, std::string_view name) {
-  if (is_array(array)) return nb::borrow(array);
+  if (array.type().is(interpreter::get().array_type)) return nb::borrow(array);
   return interpreter::get().to_numpy(array, nb::str(name.data(), name.size()));
 }
 
@@ -161,6 +161,20 @@ void groups_argument::create(const groups_argument& like) {
     groups_.stride = groups_.columns;
   }
   groups_.data = values_.view().buf;
+}
+
+void groups_argument::take_or_create_rows(nb::handle given, index_t size, index_t columns) {
+  const interpreter& python = interpreter::get();
+  if (given.is_none()) {
+    array_ = python.empty(nb::make_tuple(size, columns), python.dtypes[1]);
+    take_values(array_, std::string(name_));
+    return take_rows();
+  }
+  write(given);
+  const std::string name(name_);
+  if (groups_.type != scalar::float64) raise_type_error(function_, name + " is float32, must be float64");
+  if (groups_.offsets != nullptr || groups_.size != size || groups_.columns != columns)
+    raise_value_error(function_, name + " must have the shape (" + std::to_string(size) + ", " + std::to_string(columns) + ")");
 }
 
 nb::object groups_argument::result(const groups_argument& kind) const {

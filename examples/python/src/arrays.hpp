@@ -66,6 +66,8 @@ class groups_argument {
   void write(nb::handle array) { take(array, true); }
   /// A new array of the shape and the kind of `like`.
   void create(const groups_argument& like);
+  /// `given` if it is an array of `size` times `columns` doubles, or a new one where it is None.
+  void take_or_create_rows(nb::handle given, index_t size, index_t columns);
 
   [[nodiscard]] const groups& get() const { return groups_; }
   /// What the caller gets back: the array as it was handed in, or a new one of the kind of the first argument.

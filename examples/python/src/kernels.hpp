@@ -51,6 +51,15 @@ struct win_rate_request {
   double* out;
 };
 
+/// Column N - 1 of `out` is for N = 1 … `out.columns`.
+struct curve_request {
+  groups rewards;
+  const groups* base;  ///< null: expected rewards, else win rates against these
+  groups out;
+  bool worst;            ///< of N is served, not the best
+  bool base_one_sample;  ///< the base policy serves one sample, not the same of N
+};
+
 struct off_policy_request {
   groups rewards;
   const infalign::any_transform* transform;  ///< null: the rewards as they are
@@ -142,6 +151,7 @@ struct kernels {
   void (*apply)(const infalign::executor&, const infalign::any_transform&, scalar, const void* in, void* out, index_t n);
   void (*win_rate)(const infalign::executor&, const win_rate_request&);
   void (*expected_reward)(const infalign::executor&, const groups& rewards, const infalign::any_procedure&, double* out);
+  void (*curve)(const infalign::executor&, const curve_request&);
   /// Returns the loss of the batch.
   double (*policy_loss)(const infalign::executor&, const policy_loss_request& request);
 };

@@ -77,6 +77,7 @@ NB_MODULE(_core, m) {
   define_statistics(m);
   define_rewards(m);
   define_advantage(m);
+  define_curves(m);
   define_theory(m);
   define_torch(m);
 }

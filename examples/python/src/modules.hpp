@@ -11,6 +11,7 @@ void define_names(nanobind::module_& m);
 void define_statistics(nanobind::module_& m);
 void define_rewards(nanobind::module_& m);
 void define_advantage(nanobind::module_& m);
+void define_curves(nanobind::module_& m);
 void define_theory(nanobind::module_& m);
 void define_torch(nanobind::module_& m);
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// Estimates, summaries and off-policy evaluation for Python.
+#include <algorithm>
+#include <optional>
 #include <vector>
 
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string_view.h>
 
+#include <infalign/statistics/bootstrap.hpp>
 #include <infalign/statistics/clustered_mean.hpp>
 #include <infalign/statistics/sign_flip.hpp>
 #include <infalign/statistics/summary.hpp>
@@ -52,6 +55,43 @@ double sign_flip(nb::handle differences, nb::handle clusters, std::uint64_t seed
   const vector_argument of("compare", "clusters", clusters, 'q');
   const std::vector<double> sums = ia::cluster_sums(d.get<double>(), of.get<index_t>());
   return ia::sign_flip_p_value(sums, seed);
+}
+
+nb::tuple as_tuple(const ia::bootstrap_estimate& e) {
+  return nb::make_tuple(e.value, e.standard_error, e.bias, as_pair(e.interval), e.units);
+}
+
+nb::tuple bootstrap(nb::handle values, nb::handle statistic, nb::handle clusters, index_t resamples, std::uint64_t seed,
+                    double level, bool percentile, int threads) {
+  constexpr std::string_view function = "bootstrap";
+  ia::bootstrap_options options{.resamples = resamples, .seed = seed, .level = level};
+  if (percentile) options.interval = ia::bootstrap_interval::percentile;
+  if (!statistic.is_none()) {  // a function of Python's, called from this thread, under the GIL
+    groups_argument columns(function, "values", values);
+    const groups& c = columns.get();
+    if (c.offsets != nullptr || c.type != scalar::float64)
+      raise_type_error(function, "values must be an array of float64, a row for each mean");
+    const auto of_means = [&](const double* means) {
+      const column given = new_column(c.size);
+      std::copy_n(means, c.size, static_cast<double*>(given.data));
+      const nb::object found = statistic(given.array);
+      const double value = PyFloat_AsDouble(found.ptr());
+      if (value == -1 && PyErr_Occurred() != nullptr) throw nb::python_error();
+      return value;
+    };
+    return as_tuple(ia::bootstrap(ia::rows<const double>(static_cast<const double*>(c.data), c.size, c.columns, c.stride),
+                                  of_means, options));
+  }
+  const vector_argument x(function, "values", values, 'd');
+  std::optional<vector_argument> of;
+  if (!clusters.is_none()) of.emplace(function, "clusters", clusters, 'q');
+  if (x.size() == 0) raise_value_error(function, "values is empty");
+  ia::bootstrap_estimate found;
+  without_gil(function, threads, [&](const ia::executor& run) {
+    options.run = run;
+    found = ia::bootstrap_mean(x.get<double>(), of ? of->get<index_t>() : ia::span<const index_t>(), options);
+  });
+  return as_tuple(found);
 }
 
 nb::object evaluate(nb::handle rewards, nb::handle transform, double beta, nb::handle procedure, nb::handle base_procedure,
@@ -114,6 +154,8 @@ void define_statistics(nb::module_& m) {
           nb::arg("lowest") = -ia::infinity<double>, nb::arg("highest") = ia::infinity<double>);
   m.def("summary_of", [](nb::handle values) { return summary_of(vector_argument("Summary", "values", values, 'd')); });
   m.def("summarize", summarize, nb::arg("values"), nb::arg("clusters").none(), nb::arg("lowest"), nb::arg("highest"));
+  m.def("bootstrap", bootstrap, nb::arg("values"), nb::arg("statistic").none(), nb::arg("clusters").none(),
+        nb::arg("resamples"), nb::arg("seed"), nb::arg("level"), nb::arg("percentile"), nb::arg("threads"));
   m.def("sign_flip_p_value", sign_flip, nb::arg("differences"), nb::arg("clusters").none(), nb::arg("seed"));
 
   nb::class_<ia::off_policy_value>(m, "OffPolicyValue")

@@ -17,6 +17,7 @@ void calibrate(const ia::executor& run, const calibration_request& request);
 void apply(const ia::executor& run, const ia::any_transform& transform, scalar type, const void* in, void* out, index_t n);
 void win_rate(const ia::executor& run, const win_rate_request& request);
 void expected_reward(const ia::executor& run, const groups& rewards, const ia::any_procedure& procedure, double* out);
+void curve(const ia::executor& run, const curve_request& request);
 double policy_loss(const ia::executor& run, const policy_loss_request& request);
 
 /// The backend of this thread. It keeps its scratch memory between calls.
