@@ -125,9 +125,35 @@ def overhead():
 
         from infalign.torch import policy_loss
 
-        x = torch.zeros(1, 4)
+        x, leaf = torch.zeros(1, 4), torch.zeros(1, 4, requires_grad=True)
         tokens, a = torch.zeros(1, dtype=torch.int64), torch.ones(1)
-        row("a call of policy_loss, 1 x 4", min(many(lambda: policy_loss(x, tokens, a, threads=1), 5000) for _ in range(3)))
+
+        class Empty(torch.autograd.Function):
+            """What autograd itself takes: a gradient is made and kept, and handed out by backward."""
+
+            @staticmethod
+            def forward(ctx, x):
+                ctx.gradient = torch.empty_like(x)
+                return x.new_empty(())
+
+            @staticmethod
+            def backward(ctx, by):
+                gradient, ctx.gradient = ctx.gradient, None
+                return gradient
+
+        def with_backward(f):
+            leaf.grad = None
+            f(leaf).backward()
+
+        ours = lambda x: policy_loss(x, tokens, a, threads=1)  # noqa: E731
+        for name, f in [
+            ("a call of policy_loss, 1 x 4, no gradient asked for", lambda: ours(x)),
+            ("  of logits that require one", lambda: ours(leaf)),
+            ("    an empty autograd.Function", lambda: Empty.apply(leaf)),
+            ("  and backward", lambda: with_backward(ours)),
+            ("    an empty autograd.Function and backward", lambda: with_backward(Empty.apply)),
+        ]:
+            row(name, min(many(f, 5000) for _ in range(5)))
 
 
 def loss():
@@ -176,7 +202,7 @@ def loss():
         ours = best(ours_step)
         row(name, ours)
         work = hidden.clone().requires_grad_() * 1
-        row("  in place (on what the call before left)", best(lambda: policy_loss(work, ids, a, in_place=True, **settings)), ours)
+        row("  in place, without backward (on what the call before left)", best(lambda: policy_loss(work, ids, a, in_place=True, **settings)), ours)
         row("  eager PyTorch", best(step(eager), 5), ours)
         row("  TRL's selective_log_softmax", best(step(trl), 3), ours)
         compiled = torch.compile(eager)

@@ -170,7 +170,12 @@ def test_subclasses_of_numpy_arrays(rng, tmp_path):
     mapped = np.memmap(tmp_path / "y", dtype=np.float64, mode="w+", shape=y.shape)
     mapped[:] = y
     np.testing.assert_array_equal(ia.calibrate(z, mapped), ia.calibrate(z, y))
-    for call in (lambda m: ia.calibrate(z, m), lambda m: ia.win_rate(m, z), lambda m: ia.summarize(m[0]), lambda m: ia.Ragged(m[0], m[0])):
+    for call in (
+        lambda m: ia.calibrate(z, m),
+        lambda m: ia.win_rate(m, z),
+        lambda m: ia.summarize(m[0]),
+        lambda m: ia.Ragged(m[0], m[0]),
+    ):
         with pytest.raises(TypeError, match="is a masked array"):
             call(np.ma.masked_invalid(y))
 

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from . import _core
 from ._torch_gradient import PolicyLoss, evaluated, memory, policy_loss_op
 
-__all__ = ["TokenStatistics", "policy_loss", "release_memory"]
+__all__ = ["TokenStatistics", "policy_loss", "preset_names", "release_memory"]
 
 _NAN = float("nan")
 
@@ -33,6 +34,15 @@ class TokenStatistics(NamedTuple):
     entropy: Tensor
 
 
+def preset_names() -> list[tuple[str, str]]:
+    """What ``policy_loss`` takes as ``preset``, each with the version of the trainer that it mirrors.
+
+    Compared with the trainers' own functions where they are declared, in the C++ headers ``infalign/objective/presets/``, which also name
+    the differences. ``trl.gspo``, ``trl.luspo``, ``trl.rloo`` and ``liger.luspo`` have no KL of their own here.
+    """
+    return _core.preset_names()
+
+
 def release_memory() -> None:
     """Gives back the memory that gradients are kept in between calls. Gradients that are in use stay valid."""
     memory.release()
@@ -47,7 +57,8 @@ def policy_loss(
     old_log_prob: Optional[Tensor] = None,
     base_logits: Optional[Tensor] = None,
     base_log_prob: Optional[Tensor] = None,
-    loss: str = "grpo",
+    loss: Optional[str] = None,
+    preset: Optional[str] = None,
     epsilon_low: Optional[float] = None,
     epsilon_high: Optional[float] = None,
     kl: float = 0.0,
@@ -76,7 +87,7 @@ def policy_loss(
         log π of the tokens at rollout. None: the policy has not moved since, so ratios are 1.
     base_logits, base_log_prob : as ``logits``, or as ``tokens``
         Of the base policy, for a KL: exact over the vocabulary from ``base_logits``, or estimated from ``base_log_prob``.
-    loss : name
+    loss : name, by default ``"grpo"``
         ========= ======================================================= ===================================
         ``grpo``  clipped ratio, 0.2, 0.2                                  mean of the means of responses
         ``dapo``  clipped ratio, 0.2, 0.28                                 mean over tokens
@@ -88,10 +99,14 @@ def policy_loss(
         ``gmpo``  geometric mean of clipped ratios, 0.4, 0.4               mean of the means of responses
         ``vespo`` smooth weight of the response's ratio                    mean over tokens
         ========= ======================================================= ===================================
+    preset : name, instead of ``loss``
+        What a trainer computes, with its defaults: ``"trl.grpo"``, ``"verl.vanilla"`` … (``preset_names()``). It sets the bounds, the
+        clamps, the mean, and how the KL is estimated; β is ``kl`` still, 0 by default. Each can be given otherwise.
     epsilon_low, epsilon_high : float
         Other bounds than those of the table.
     kl, kl_estimator : float, name
-        β, and ``"exact"``, ``"k1"``, ``"k2"``, ``"k3"`` or ``"absolute"``. Default: exact with ``base_logits``, else k3.
+        β, and ``"exact"``, ``"k1"``, ``"k2"``, ``"k3"`` or ``"absolute"``. Default: that of the preset; exact with ``base_logits``;
+        else k3.
     entropy : float
         The weight of an entropy bonus.
     temperature, soft_cap : float
@@ -111,12 +126,16 @@ def policy_loss(
     A second derivative is not defined. Under ``torch.compile`` the gradient goes into new memory, whatever ``in_place`` says.
     Errors: ``ValueError`` with the library's message, ``TypeError``; nothing is written then.
     """
+    if loss is None:
+        loss = "grpo" if preset is None else preset
+    elif preset is not None or "." in loss:
+        raise TypeError("policy_loss: give either loss, or the name of a preset as preset")
     settings = (
         loss,
         _NAN if epsilon_low is None else epsilon_low,
         _NAN if epsilon_high is None else epsilon_high,
         kl,
-        kl_estimator or ("k3" if base_logits is None else "exact"),
+        kl_estimator or ("preset" if preset is not None else "k3" if base_logits is None else "exact"),
         entropy,
         temperature,
         0.0 if soft_cap is None else soft_cap,

@@ -7,15 +7,14 @@
 
 namespace infalign_python::baseline {
 
-void aggregate(int by, double divisor, index_t responses, index_t length, double* weights) {
+void aggregate(ia::aggregation how, ia::counted_responses counted, double divisor, index_t responses, index_t length,
+               double* weights) {
   const std::vector<double> mask(weights, weights + responses * length);
   const ia::rows<const double> in(mask.data(), responses, length);
   const ia::rows<double> out(weights, responses, length);
   ia::simd& on = serial_backend();
-  if (by == 3) return ia::constant_weights(on, in, divisor, out);
-  constexpr ia::aggregation ways[] = {ia::aggregation::token_mean, ia::aggregation::sequence_mean_of_token_means,
-                                      ia::aggregation::sequence_mean_of_token_sums};
-  ia::aggregation_weights(on, in, ways[by], ia::count_responses(on, in), out);
+  if (divisor > 0) return ia::constant_weights(on, in, divisor, out);
+  ia::aggregation_weights(on, in, how, ia::count_responses(on, in), out, counted);
 }
 
 }  // namespace infalign_python::baseline

@@ -13,6 +13,9 @@
 #include <infalign/objective/advantage/best_sample.hpp>
 #include <infalign/objective/advantage/group_normalized.hpp>
 #include <infalign/objective/advantage/subset_baseline.hpp>
+#include <infalign/objective/aggregation.hpp>
+#include <infalign/objective/loss/clipped_surrogate.hpp>
+#include <infalign/objective/loss/with_kl.hpp>
 #include <infalign/procedure/any_procedure.hpp>
 #include <infalign/transform/any_transform.hpp>
 
@@ -115,7 +118,19 @@ struct logit_rows {
   index_t row_stride = 0;
 };
 
-enum class loss_kind : unsigned char { reinforce, clipped, gspo, cispo, sapo, gmpo, vespo };
+enum class loss_kind : unsigned char { reinforce, clipped, gspo, response, cispo, sapo, gmpo, vespo };
+
+/// Whether a loss is that of a response, with one advantage, not of a token.
+inline bool of_responses(loss_kind loss) {
+  return loss == loss_kind::gspo || loss == loss_kind::response || loss == loss_kind::gmpo || loss == loss_kind::vespo;
+}
+
+/// A KL estimated from the sampled tokens: what is reported, what is differentiated, and what both are multiplied by.
+struct estimated_kl {
+  infalign::kl_estimate value{};
+  infalign::kl_estimate gradient{};
+  infalign::kl_importance importance = infalign::kl_importance::none;
+};
 
 /// One loss and gradient of `responses` responses of `length` tokens each. All values of tokens are contiguous.
 struct policy_loss_request {
@@ -134,11 +149,13 @@ struct policy_loss_request {
   loss_kind loss;
   double epsilon_low;
   double epsilon_high;
-  double kl;         ///< the weight of the exact KL, or of the estimate
-  int kl_estimator;  ///< -1: the exact one, else a `kl_estimator`
-  double entropy;    ///< the weight of the bonus
-  double scale;      ///< of logits, the inverse of the temperature
-  double soft_cap;   ///< 0: none
+  infalign::surrogate_limits limits;
+  double kl;  ///< the weight of the exact KL, or of the estimate
+  bool exact_kl;
+  estimated_kl estimate;
+  double entropy;   ///< the weight of the bonus
+  double scale;     ///< of logits, the inverse of the temperature
+  double soft_cap;  ///< 0: none
   bool wants_entropy;
   void* statistics;  ///< loss, log-probability, KL and entropy of every token, one after another; of double for double logits
 };
@@ -169,9 +186,10 @@ extern const kernels table;
 void preference_win_rate(const infalign::executor& run, const groups& preferences, double* out);
 void advantage(const infalign::executor& run, const advantage_request& request);
 void sort(const infalign::executor& run, const groups& values, void* out);
-/// The weights of tokens that make the mean over tokens, over responses of means or of sums (`by` 0, 1, 2), or with `by` 3 the sum
-/// divided by `divisor`. `weights` holds the mask, of `responses` times `length`.
-void aggregate(int by, double divisor, index_t responses, index_t length, double* weights);
+/// The weights of tokens that make a mean over them or over `counted` responses, or the sum divided by `divisor` if that is positive.
+/// `weights` holds the mask, of `responses` times `length`.
+void aggregate(infalign::aggregation how, infalign::counted_responses counted, double divisor, index_t responses,
+               index_t length, double* weights);
 void look_up(const lookup_request& request);
 infalign::off_policy_evaluation evaluate_off_policy(const infalign::executor& run, const off_policy_request& request);
 }  // namespace baseline

@@ -15,7 +15,8 @@ namespace infalign_python::INFALIGN_PYTHON_ISA {
 
 namespace {
 
-using policy_losses = std::variant<ia::reinforce, ia::clipped_surrogate, ia::gspo, ia::cispo, ia::sapo, ia::gmpo, ia::vespo>;
+using policy_losses = std::variant<ia::reinforce, ia::clipped_surrogate, ia::gspo, ia::response_surrogate, ia::cispo, ia::sapo,
+                                   ia::gmpo, ia::vespo>;
 
 /// A loss that is chosen while the program runs, once a token: so the passes over logits are compiled once for all. Without old
 /// log-probabilities its ratios are 1, as in trainers that take their first step on new rollouts.
@@ -45,19 +46,16 @@ struct any_loss {
 policy_losses chosen_loss(const policy_loss_request& request) {
   const double low = request.epsilon_low, high = request.epsilon_high;
   switch (request.loss) {
-    case loss_kind::clipped: return ia::clipped_surrogate(low, high);
-    case loss_kind::gspo: return ia::gspo(low, high);
-    case loss_kind::cispo: return ia::cispo(1 - low, 1 + high);
-    case loss_kind::sapo: return ia::sapo(high, low);
+    case loss_kind::clipped: return ia::clipped_surrogate(low, high, request.limits);
+    case loss_kind::gspo: return ia::gspo(low, high, request.limits);
+    case loss_kind::response: return ia::response_surrogate(low, high, request.limits);
+    case loss_kind::cispo: return ia::cispo(1 - low, 1 + high, request.limits.log_ratio);
+    case loss_kind::sapo: return ia::sapo(high, low, request.limits.log_ratio);
     case loss_kind::gmpo: return ia::gmpo(low, high);
     case loss_kind::vespo: return ia::vespo();
     case loss_kind::reinforce: break;
   }
   return ia::reinforce();
-}
-
-bool of_responses(loss_kind loss) {
-  return loss == loss_kind::gspo || loss == loss_kind::gmpo || loss == loss_kind::vespo;
 }
 
 /// The batch of a request, of logits `L`; statistics are of `T`.
@@ -97,10 +95,10 @@ double run_policy_loss(ia::simd& on, const policy_loss_request& request) {
   any_loss loss{chosen_loss(request), std::nullopt};
   ia::objective_weights weights{ia::kl_weight(0), ia::entropy_weight(request.entropy)};
   const ia::kl_weight beta(request.kl);
-  if (request.kl_estimator < 0)
+  if (request.exact_kl)
     weights.kl = beta;
   else if (request.kl > 0)
-    loss.kl = ia::kl_term{.beta = beta, .value = {.estimator = static_cast<ia::kl_estimator>(request.kl_estimator)}};
+    loss.kl = ia::kl_term{beta, request.estimate.value, request.estimate.gradient, request.estimate.importance};
   const batch_of<L, T> batch{request};
   const auto gradient = batch.template rows<L>(request.gradient);
   const ia::token_statistics<T> s = batch.statistics();

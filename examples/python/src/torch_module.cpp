@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "losses.hpp"
 #include "modules.hpp"
 #include "tensors.hpp"
 
@@ -13,31 +14,6 @@ namespace infalign_python {
 namespace {
 
 constexpr std::string_view function = policy_loss_name;
-
-struct named_loss {
-  const char* name;
-  loss_kind kind;
-  double low;
-  double high;
-  int aggregation;
-};
-/// What trainers call losses, with their usual bounds and means: over tokens (0) or over the means of responses (1).
-constexpr named_loss losses[] = {
-    {"grpo", loss_kind::clipped, 0.2, 0.2, 1}, {"dapo", loss_kind::clipped, 0.2, 0.28, 0},
-    {"ppo", loss_kind::clipped, 0.2, 0.2, 0},  {"reinforce", loss_kind::reinforce, 0, 0, 0},
-    {"cispo", loss_kind::cispo, 1, 4, 0},      {"sapo", loss_kind::sapo, 1.05, 1, 1},
-    {"gspo", loss_kind::gspo, 3e-4, 4e-4, 1},  {"gmpo", loss_kind::gmpo, 0.4, 0.4, 1},
-    {"vespo", loss_kind::vespo, 0, 0, 0},
-};
-
-const named_loss& loss_named(std::string_view name) {
-  std::string known;
-  for (const named_loss& loss : losses) {
-    if (name == loss.name) return loss;
-    known += (known.empty() ? "" : ", ") + std::string(loss.name);
-  }
-  raise_value_error(function, "loss is '" + std::string(name) + "', must be one of " + known);
-}
 
 int choice(const char* what, std::string_view text, const std::vector<const char*>& words, int first) {
   std::string known;
@@ -62,16 +38,29 @@ struct settings {
   double divisor;
 };
 
-void fill(policy_loss_request& request, const settings& from, const batch& tokens, bool has_base) {
-  const named_loss& loss = loss_named(from.loss);
+/// How the KL is taken: by a name, or as the preset has it.
+void fill_kl(policy_loss_request& request, const settings& from, const named_loss& loss, bool has_base, bool has_log_prob) {
+  request.kl = from.kl;
+  if (loss.trainer != nullptr && std::string_view(from.kl_estimator) == "preset") {
+    if (from.kl > 0 && !loss.has_kl)
+      raise_value_error(function, loss.name + " has no KL term that is offered here: name one by kl_estimator");
+    request.estimate = loss.kl;
+  } else {
+    const int estimator = choice("kl_estimator", from.kl_estimator, {"exact", "k1", "absolute", "k2", "k3"}, -1);
+    request.exact_kl = estimator < 0;
+    if (estimator >= 0) request.estimate.value.estimator = static_cast<ia::kl_estimator>(estimator);
+    request.estimate.gradient = request.estimate.value;
+  }
+  if (from.kl > 0 && request.exact_kl && !has_base) raise_value_error(function, "the exact KL needs base_logits");
+  if (from.kl > 0 && !request.exact_kl && !has_base && !has_log_prob)
+    raise_value_error(function, "the KL needs base_log_prob or base_logits");
+}
+
+void fill(policy_loss_request& request, const settings& from, const named_loss& loss) {
   request.loss = loss.kind;
+  request.limits = loss.limits;
   request.epsilon_low = std::isnan(from.epsilon_low) ? loss.low : from.epsilon_low;
   request.epsilon_high = std::isnan(from.epsilon_high) ? loss.high : from.epsilon_high;
-  request.kl = from.kl;
-  request.kl_estimator = choice("kl_estimator", from.kl_estimator, {"exact", "k1", "absolute", "k2", "k3"}, -1);
-  if (from.kl > 0 && request.kl_estimator < 0 && !has_base) raise_value_error(function, "the exact KL needs base_logits");
-  if (from.kl > 0 && request.kl_estimator >= 0 && !has_base && tokens.base_log_prob.empty())
-    raise_value_error(function, "the KL needs base_log_prob or base_logits");
   request.entropy = from.entropy;
   if (!(from.temperature > 0) || !std::isfinite(1 / from.temperature))
     raise_value_error(function, "temperature is " + std::to_string(from.temperature) + ", must be positive");
@@ -79,11 +68,20 @@ void fill(policy_loss_request& request, const settings& from, const batch& token
   request.soft_cap = from.soft_cap;
 }
 
-int aggregation_of(const settings& from) {
-  const std::string_view by = from.aggregation;
-  if (by.empty()) return loss_named(from.loss).aggregation;
-  return choice("aggregation", by, {"token_mean", "sequence_mean_of_token_means", "sequence_mean_of_token_sums", "sum_over"},
-                0);
+/// The mask of `of` becomes the weights of its tokens.
+void weigh(batch& of, const settings& from, const named_loss& loss) {
+  double divisor = loss.by_size ? static_cast<double>(of.size()) : 0;
+  ia::aggregation how = loss.how;
+  if (const std::string_view by = from.aggregation; !by.empty()) {
+    constexpr ia::aggregation ways[] = {ia::aggregation::token_mean, ia::aggregation::sequence_mean_of_token_means,
+                                        ia::aggregation::sequence_mean_of_token_sums, ia::aggregation::token_mean};
+    how = ways[choice("aggregation", by,
+                      {"token_mean", "sequence_mean_of_token_means", "sequence_mean_of_token_sums", "sum_over"}, 0)];
+    divisor = by == "sum_over" ? from.divisor : 0;
+    if (by == "sum_over" && !(divisor > 0 && std::isfinite(divisor)))
+      raise_value_error(function, "aggregation is " + std::to_string(divisor) + ", must be positive and finite");
+  }
+  baseline::aggregate(how, loss.counted, divisor, of.responses, of.length, of.weights.data());
 }
 
 void policy_loss(nb::handle logits, nb::handle tokens, nb::handle advantages, nb::handle mask, nb::handle old_log_prob,
@@ -106,17 +104,15 @@ void policy_loss(nb::handle logits, nb::handle tokens, nb::handle advantages, nb
   request.logits = rows_of(l, of, request.columns);
   request.base = rows_of(base, of, request.columns);
   request.gradient = rows_of(g, of, request.columns);
-  const bool responses = [&] {
-    const loss_kind kind = loss_named(loss).kind;
-    return kind == loss_kind::gspo || kind == loss_kind::gmpo || kind == loss_kind::vespo;
-  }();
-  of.read_advantages(tensor("advantages", advantages, true), responses);
+  const named_loss& chosen = loss_named(loss);
+  of.read_advantages(tensor("advantages", advantages, true), of_responses(chosen.kind));
   of.read(tensor("old_log_prob", old_log_prob), of.old_log_prob);
   of.read(tensor("base_log_prob", base_log_prob), of.base_log_prob);
   of.weights.assign(of.size(), 1);
   of.read(tensor("mask", mask), of.weights);
-  fill(request, given, of, base.given());
-  baseline::aggregate(aggregation_of(given), divisor, of.responses, of.length, of.weights.data());
+  fill(request, given, chosen);
+  fill_kl(request, given, chosen, base.given(), !of.base_log_prob.empty());
+  weigh(of, given, chosen);
   for (std::size_t t = 0; t < of.size(); ++t)
     if (of.weights[t] == 0) of.tokens[t] = 0;  // what is no token may have any id
   const auto data_or_null = [](const std::vector<double>& values) { return values.empty() ? nullptr : values.data(); };
@@ -146,6 +142,12 @@ void define_torch(nb::module_& m) {
     if (words == nullptr) words = new vocabulary;
     words->dtypes.clear();
     for (const nb::handle dtype : known) words->dtypes.push_back(nb::borrow(dtype));
+  });
+  m.def("preset_names", [] {
+    nb::list names;
+    for (const named_loss& loss : named_losses())
+      if (loss.trainer != nullptr) names.append(nb::make_tuple(loss.name, loss.trainer));
+    return names;
   });
   m.def("policy_loss", policy_loss, nb::arg("logits"), nb::arg("tokens").none(), nb::arg("advantages").none(),
         nb::arg("mask").none(), nb::arg("old_log_prob").none(), nb::arg("base_logits").none(), nb::arg("base_log_prob").none(),
