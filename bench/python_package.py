@@ -202,7 +202,8 @@ def loss():
         ours = best(ours_step)
         row(name, ours)
         work = hidden.clone().requires_grad_() * 1
-        row("  in place, without backward (on what the call before left)", best(lambda: policy_loss(work, ids, a, in_place=True, **settings)), ours)
+        in_place = lambda: policy_loss(work, ids, a, in_place=True, **settings)  # noqa: E731
+        row("  in place, without backward, of what the call before left", best(in_place), ours)
         row("  eager PyTorch", best(step(eager), 5), ours)
         row("  TRL's selective_log_softmax", best(step(trl), 3), ours)
         compiled = torch.compile(eager)

@@ -111,21 +111,23 @@ def _scaled(gradient: Tensor, by: Tensor) -> Tensor:
 
 
 class PolicyLoss(torch.autograd.Function):
+    """``apply(logits, rest)``, with the other arguments of ``evaluated``: autograd looks at each argument by itself."""
+
     @staticmethod
-    def forward(ctx, logits, place, inputs, settings, wanted, threads):
-        total, statistics, gradient = evaluated(logits, place, inputs, settings, wanted, threads)
-        ctx.gradient = gradient
-        ctx.version = _version(gradient)
-        if statistics is not None:
-            ctx.mark_non_differentiable(statistics)
+    def forward(ctx, logits, rest):
+        total, statistics, gradient = evaluated(logits, *rest)
+        ctx.gradient, ctx.version = gradient, _version(gradient)
         ctx.set_materialize_grads(False)
+        if statistics is None:
+            return total
+        ctx.mark_non_differentiable(statistics)
         return total, statistics
 
     @staticmethod
-    def backward(ctx, by, _):
+    def backward(ctx, by, *_):
         gradient = ctx.gradient
         if by is None:
-            return None, None, None, None, None, None
+            return None, None
         if gradient is None:
             raise RuntimeError(
                 "policy_loss: the gradient was handed out by the first backward: call that with retain_graph=True"
@@ -134,7 +136,7 @@ class PolicyLoss(torch.autograd.Function):
             raise RuntimeError("policy_loss: the memory of the gradient was written to before backward")
         if not torch._C._autograd._get_current_graph_task_keep_graph():
             ctx.gradient = None
-        return _scaled(gradient, by), None, None, None, None, None
+        return _scaled(gradient, by), None
 
 
 @torch.library.custom_op("infalign::policy_loss", mutates_args=())

@@ -158,7 +158,8 @@ def policy_loss(
             _expect_no_leaf(logits)
         place = logits if in_place else out
         if (logits.requires_grad and torch.is_grad_enabled()) or forward_ad._current_level >= 0:
-            total, statistics = PolicyLoss.apply(logits, place, inputs, settings, return_statistics, threads)
+            found = PolicyLoss.apply(logits, (place, inputs, settings, return_statistics, threads))
+            total, statistics = found if return_statistics else (found, None)
         else:
             total, statistics, _ = evaluated(logits, place, inputs, settings, return_statistics, threads)
     if not return_statistics:
