@@ -112,6 +112,28 @@ TEST_CASE("values are those of logits that are in memory") {
   check_close(p.kl, kl);
 }
 
+TEST_CASE("what is known of tokens goes with them from chunk to chunk") {
+  infalign::simd on;
+  const std::vector<double> old_log_prob{-3.1, -2.5, -4, -3.3, -2.9}, base_log_prob{-3, -2.7, -3.9, -3.5, -3},
+      token_weights{1, 0.5, 0, 2, 0.25};
+  const auto run = [&](index_t at_once) {
+    problem<double> p;
+    hidden_policy_gradient(on, with_kl(infalign::clipped_surrogate(0.2, 0.2), {.beta = infalign::kl_weight(0.3)}), p.batch(),
+                           infalign::token_data(p.advantages, old_log_prob).with_base(base_log_prob).weighted_by(token_weights),
+                           weights, infalign::token_statistics<double>{p.loss, {}, p.kl, {}}, p.gradient(),
+                           infalign::eigen_product{}, at_once);
+    CHECK(p.loss[2] == 0);
+    return p;
+  };
+  const problem<double> whole = run(5);
+  for (const index_t at_once : {1, 2, 3}) {
+    const problem<double> p = run(at_once);
+    check_close(p.loss, whole.loss);
+    check_close(p.by_hidden, whole.by_hidden);
+    check_close(p.by_matrix, whole.by_matrix);
+  }
+}
+
 TEST_CASE("no more than a chunk of logits is in memory") {
   const index_t tokens = 320, columns = 1000, width = 4;
   const auto hidden = test::normal_values<float>(tokens * width, 1), matrix = test::normal_values<float>(columns * width, 2);
@@ -171,4 +193,11 @@ TEST_CASE("what does not fit is refused before anything is written, in any chunk
   CHECK(message([](P& p, B&, G& gradient) {
           gradient.hidden = {p.hidden.data(), 5, 3};
         }) == "hidden_policy_gradient: gradient.hidden overlaps hidden");
+  CHECK(message([](P& p, B&, G& gradient) {
+          gradient.hidden = {p.base_hidden.data(), 5, 3};
+        }) == "hidden_policy_gradient: gradient.hidden overlaps base_hidden");
+  CHECK(message([](P& p, B&, G& gradient) {
+          p.advantages.reserve(15);
+          gradient.hidden = {p.advantages.data(), 5, 3};
+        }) == "hidden_policy_gradient: gradient.hidden overlaps advantages");
 }

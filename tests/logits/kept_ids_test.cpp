@@ -144,6 +144,33 @@ TEST_CASE_TEMPLATE("a threshold is logits of -inf below it, in both policies", C
   CHECK(message(three.span()) == "compute_token_statistics: thresholds has 3 values, but there are 2 tokens");
 }
 
+TEST_CASE_TEMPLATE("kept ids and a threshold together are logits of -inf by either", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  kept_batch<C> k;
+  std::vector<T> lowest;
+  for (index_t t = 0; t < k.tokens; ++t) {
+    const std::int32_t own = k.batch.ids[static_cast<std::size_t>(t)];
+    lowest.push_back(k.batch.row(t)[own]);
+    if (t == 3) k.batch.row(t)[own] = T(0), lowest.back() = 0;
+    for (index_t j = 0; j < k.columns; ++j)
+      if (!(k.batch.row(t)[j] >= lowest.back())) k.masked.row(t)[j] = k.masked.base_row(t)[j] = -infinity<T>;
+    k.masked.row(t)[own] = k.batch.row(t)[own];
+  }
+  test::loaded_batch<C> kept(k.batch), dense(k.masked);
+  typename C::template array<std::int32_t> ids(k.ids);
+  typename C::template array<index_t> offsets(k.offsets);
+  typename C::template array<T> thresholds(lowest);
+  policy_gradient(on, infalign::reinforce{}, kept.with_base().keeping(ids.span(), offsets.span()).at_least(thresholds.span()),
+                  kept.advantages.span(), test::all_weights, kept.statistics(), kept.gradient());
+  policy_gradient(on, infalign::reinforce{}, dense.with_base(), dense.advantages.span(), test::all_weights, dense.statistics(),
+                  dense.gradient());
+  CHECK(test::close(kept.gradient_values.host(), dense.gradient_values.host()));
+  CHECK(test::close(kept.loss.host(), dense.loss.host()));
+  CHECK(test::close(kept.kl.host(), dense.kl.host()));
+  CHECK(test::close(kept.entropy.host(), dense.entropy.host()));
+}
+
 TEST_CASE_TEMPLATE("kept ids in the passes apart, of 64 bits, with gradients of 16", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   using infalign::bfloat16;
@@ -203,6 +230,15 @@ TEST_CASE_TEMPLATE("what is wrong with kept ids is named, and tokens that are le
   CHECK(message({3, 4, 8}, {0, 2, 2, 3}) == "policy_gradient: kept.ids of token 1 do not hold its own id, 0");
   CHECK(message({3, 4, 8}, {0, 2, 3}) == "policy_gradient: kept.offsets has 3 values, but there are 3 tokens");
   CHECK(message({3, 4, 8}, {0, 2, 1, 3}).find("kept.offsets[2] is 1, less than the offset before it") != std::string::npos);
+  CHECK(message({3, 4, 8}, {}) == "policy_gradient: kept.offsets has 0 values, but there are 3 tokens");
+  typename C::template array<std::int32_t> list(std::vector<std::int32_t>{3, 4, 0, 1, 8});
+  typename C::template array<index_t> where(std::vector<index_t>{0, 2, 4, 5});
+  typename C::template array<T> two(2, T(1));  // weights are read with the ids, so their number is known before
+  CHECK(test::message_of<infalign::shape_error>([&] {
+          policy_gradient(on, infalign::reinforce{}, loaded.with_base().keeping(list.span(), where.span()),
+                          infalign::token_data(loaded.advantages.span()).weighted_by(two.span()), test::all_weights,
+                          loaded.statistics(), loaded.gradient());
+        }) == "policy_gradient: weights has 2 values, but there are 3 tokens");
   CHECK(message({3, 4, 8}, {0, 2, 2, 3}, true) == "nothing thrown");
   const auto gradient = loaded.gradient_values.host();
   for (std::size_t j = 9; j < 18; ++j) CHECK(gradient[j] == 0);

@@ -207,6 +207,20 @@ TEST_CASE_TEMPLATE("a capped row keeps its masks, and NaN stays in its row", C, 
   }
 }
 
+TEST_CASE_TEMPLATE("a near-certain token of a capped row has no probability above 1", C, INFALIGN_CONFIGURATIONS) {
+  typename C::backend on = C::make_backend();
+  const index_t tokens = 64;
+  test::token_batch<C> batch(tokens, 3);
+  for (index_t t = 0; t < tokens; ++t) {
+    batch.ids[static_cast<std::size_t>(t)] = 1;
+    batch.row(t)[0] = batch.row(t)[2] = -200;
+    batch.row(t)[1] = static_cast<typename C::value>(11 + 0.37 * static_cast<double>(t));
+  }
+  test::loaded_batch<C> loaded(batch);
+  compute_token_statistics(on, loaded.without_base().soft_capped(30), loaded.statistics());
+  for (const auto log_prob : loaded.log_prob.host()) CHECK(log_prob <= 0);
+}
+
 TEST_CASE_TEMPLATE("a scale or a cap that is none is refused", C, INFALIGN_CONFIGURATIONS) {
   typename C::backend on = C::make_backend();
   test::loaded_batch<C> loaded(test::token_batch<C>(2, 3));

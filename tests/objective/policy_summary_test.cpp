@@ -111,6 +111,17 @@ TEST_CASE("a summary on policy, with a ratio that overflows, and of nothing") {
   const policy_summary none = summarize_policy(on, policy_tokens<float>{});
   CHECK(none.weight == 0);
   CHECK(none.effective_sample_size() == 0);
+  // Tokens that a filtered sampler could not have drawn have the ratio 0, or infinity the other way round.
+  const std::vector<float> masked(4, -infalign::infinity<float>);
+  const policy_summary zero = summarize_policy(on, policy_tokens<float>{.log_prob = masked, .old_log_prob = log_prob});
+  policy_summary twice = zero;
+  twice.merge(zero);
+  CHECK(zero.ratio_mean() == 0);
+  CHECK(twice.ratio_mean() == 0);
+  CHECK(twice.weight == 8);
+  twice.merge(same);
+  CHECK(twice.ratio_mean() == doctest::Approx(1.0 / 3).epsilon(1e-15));
+  CHECK(twice.effective_sample_size() == 4);
   const std::vector<float> two(2, 1), negative{1, 1, -1, 1};
   CHECK(test::message_of<infalign::shape_error>([&] {
           summarize_policy(on, policy_tokens<float>{.log_prob = log_prob, .entropy = two});

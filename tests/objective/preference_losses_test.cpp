@@ -186,6 +186,28 @@ TEST_CASE("vBoN of calibrated rewards: (n-1)·log of the empirical CDF, finite b
   for (std::size_t i = 0; i < 4; ++i) CHECK(out[i] == doctest::Approx(2 * std::log(cdf[i])).epsilon(1e-14));
 }
 
+TEST_CASE("results of preference losses over their pairs are refused before anything is written") {
+  infalign::scalar on;
+  const std::vector<double> log_prob{-1, -2, -3, -4};
+  union {
+    infalign::response_pair pairs[2] = {{0, 1}, {2, 3}};
+    double values[4];
+  } shared;
+  static_assert(sizeof shared.values == 2 * sizeof(infalign::response_pair));
+  const infalign::span<const infalign::response_pair> pairs(shared.pairs, 2);
+  std::vector<double> apart(4, -99);
+  const auto message = [&](const infalign::preference_statistics<double>& statistics, infalign::span<double> slopes) {
+    return test::message_of<infalign::shape_error>([&] {
+      infalign::preference_losses(on, infalign::dpo(kl_weight(1)), infalign::response_log_probs(log_prob).with_base(log_prob),
+                                  pairs, 1, statistics, slopes);
+    });
+  };
+  CHECK(message({}, {shared.values, 4}) == "preference_losses: by_log_prob overlaps pairs");
+  CHECK(message({.loss = {shared.values, 2}}, apart) == "preference_losses: statistics.loss overlaps pairs");
+  CHECK(shared.pairs[1].rejected == 3);
+  CHECK(apart == std::vector<double>(4, -99));
+}
+
 TEST_CASE("a parameter of a preference loss that is not allowed is named with its value") {
   const auto message = [](auto make) { return test::message_of<domain_error>([&] { (void)make(); }); };
   const kl_weight none(0), one(1);

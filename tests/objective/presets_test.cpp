@@ -212,6 +212,19 @@ TEST_CASE("presets of preference losses have the values of the trainers' functio
   check("liger dpo", liger::dpo(0.25));
 }
 
+TEST_CASE("the defaults of presets are those of the trainers") {
+  // TRL: `epsilon_high` is `epsilon` unless given. Liger: each has a default of its own.
+  CHECK(trl::grpo().epsilon_high == 0.2);
+  CHECK(trl::grpo(0.1).epsilon_low == 0.1);
+  CHECK(trl::grpo(0.1).epsilon_high == 0.1);
+  CHECK(trl::gspo(3e-4).epsilon_high == 3e-4);
+  CHECK(trl::rloo(0.1).epsilon_high == 0.1);
+  CHECK(trl::grpo(0.2, 0.28).epsilon_high == 0.28);
+  CHECK(liger::grpo(0.1).epsilon_low == 0.1);
+  CHECK(liger::grpo(0.1).epsilon_high == 0.2);
+  CHECK(liger::gspo(0.1).epsilon_high == 0.2);
+}
+
 TEST_CASE("an average that lacks its number is an error") {
   CHECK(test::message_of<infalign::domain_error>([] { (void)trl::average(trl::loss_type::dr_grpo); }) ==
         "trl::average: responses times max_completion_length is 0, must be positive for dr_grpo");

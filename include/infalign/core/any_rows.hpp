@@ -51,7 +51,8 @@ class any_rows {
         stride_(other.stride()),
         batch_stride_(other.batch_stride()),
         offsets_(other.offsets().data()),
-        extent_(other.extent()) {}
+        extent_(other.extent()),
+        is_packed_(other.is_packed()) {}
 
   /// `batch` times `length` rows.
   static constexpr any_rows strided(T* data, index_t batch, index_t length, index_t columns, index_t batch_stride,
@@ -69,7 +70,7 @@ class any_rows {
     return result;
   }
 
-  /// Rows one after another, each as long as `offsets`, one longer than their number, say; none longer than `columns`.
+  /// Row `t` is `values[offsets[t] … offsets[t+1])`; none is longer than `columns`.
   static constexpr any_rows packed(span<T, Space> values, span<const index_t, Space> offsets, index_t columns) {
     any_rows result = at(values, {offsets.data(), offsets.size() - 1}, columns);
     result.is_packed_ = true;
@@ -98,6 +99,8 @@ class any_rows {
   [[nodiscard]] INFALIGN_HD constexpr span<const index_t, Space> offsets() const {
     return {offsets_, offsets_ == nullptr ? 0 : size_};
   }
+  /// Whether rows have lengths of their own: those that `packed` made.
+  [[nodiscard]] INFALIGN_HD constexpr bool is_packed() const { return is_packed_; }
   /// How many values there are behind `data()`, if offsets are given.
   [[nodiscard]] INFALIGN_HD constexpr index_t extent() const { return extent_; }
 
@@ -143,8 +146,8 @@ any_rows<T, Space> strided_rows(T* data, index_t batch, index_t length, index_t 
   const index_t extent = (inner - 1) * near + columns;
   expects<shape_error>(count == 1 || far >= extent, function, "runs of ", extent, " values lie ", far,
                        " apart, they must not overlap");
-  expects<shape_error>(std::max(count == 1 ? 0 : far, extent) <= most / count, function, count, " runs of rows lie ",
-                       std::max(far, extent), " values apart, more than memory can hold");
+  expects<shape_error>(std::max({count == 1 ? 0 : far, extent, inner}) <= most / count, function, count, " runs of rows lie ",
+                       std::max({far, extent, inner}), " values apart, more than memory can hold");
   if (batch == 1) return any_rows<T, Space>(data, length, columns, row_stride);
   if (length == 1) return any_rows<T, Space>(data, batch, columns, batch_stride);
   return any_rows<T, Space>::strided(data, batch, length, columns, batch_stride, row_stride);

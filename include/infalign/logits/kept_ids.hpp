@@ -20,7 +20,7 @@ struct kept_ids {
   using memory_space = Space;
   token_ids<Space> ids{};
   span<const index_t, Space> offsets{};
-  [[nodiscard]] INFALIGN_HD constexpr bool is_all() const { return offsets.data() == nullptr; }
+  [[nodiscard]] INFALIGN_HD constexpr bool is_all() const { return offsets.data() == nullptr && ids.empty(); }
 };
 
 namespace detail {
@@ -154,6 +154,15 @@ struct check_kept_kernel {
   }
 };
 
+template <class Space>
+INFALIGN_KEYED void check_weights_size(std::string_view function, const token_weights<Space>& weights, index_t tokens) {
+  weights.visit([&](const auto& values) {
+    expects_span(function, "weights", values);
+    expects<shape_error>(values.empty() || values.size() == tokens, function, "weights has ", values.size(),
+                         " values, but there are ", tokens, " tokens");
+  });
+}
+
 template <class B, class Batch, class Space>
 void check_kept(B& on, std::string_view function, const Batch& batch, const token_weights<Space>& weights) {
   const kept_ids<Space>& kept = batch.kept;
@@ -162,6 +171,7 @@ void check_kept(B& on, std::string_view function, const Batch& batch, const toke
   expects_span(function, "kept.offsets", kept.offsets);
   expects<shape_error>(kept.offsets.size() == tokens + 1, function, "kept.offsets has ", kept.offsets.size(),
                        " values, but there are ", tokens, " tokens");
+  check_weights_size(function, weights, tokens);  // they are read below
   kept.ids.visit([&]<class Id>(const span<const Id, Space>& ids) {
     expects_groups(on, function, "kept", ragged<const Id, Space>(ids, kept.offsets));
   });

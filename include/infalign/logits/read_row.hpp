@@ -97,12 +97,15 @@ INFALIGN_NOINLINE INFALIGN_HD row_state read_row_as(Team& team, const L* row, co
   }
   kept.origin = state.policy.origin();
   if (token >= 0) {
-    const soft_cap<Terms::mapped, double> capped(map.cap);
-    const logit_floor<Terms::mapped, double> kept_one(map.floor);
-    const double stored = static_cast<double>(static_cast<T>(row[token]));
-    state.token_logit = kept_one(stored, capped(stored));
-    if constexpr (Terms::kl)
-      state.token_base_logit = kept_one(stored, capped(static_cast<double>(static_cast<T>(base[token]))));
+    // By the lanes, as the sums are: else a capped logit of a near-certain token could differ from the largest, and log π exceed 0.
+    const auto logit = [&](const L* of) {
+      if constexpr (Terms::mapped)
+        return chunk_maximum<Terms, T>(team, of + token, row + token, 1, map);
+      else
+        return static_cast<double>(static_cast<T>(of[token]));
+    };
+    state.token_logit = logit(row);
+    if constexpr (Terms::kl) state.token_base_logit = logit(base);
   }
   return state;
 }

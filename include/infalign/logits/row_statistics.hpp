@@ -38,7 +38,7 @@ INFALIGN_HD inline void finish_entropy(const row_state& row, row_statistics& s) 
   using std::exp;
   using std::log1p;
   const entropy_sums& sums = row.entropy;
-  const double t = s.scale * (sums.top - s.shift);
+  const double t = row.scale * (sums.top - row.policy.shift);
   const double others = log1p(sums.rest * exp(-t));
   const double below_top = (t * sums.rest - sums.weighted) / row.policy.sum;
   const double entropy = others + below_top;
@@ -64,7 +64,7 @@ INFALIGN_HD inline void finish_kl(const row_state& row, row_statistics& s) {
   s.base_shift = row.base.shift;
   s.base_log_sum = log(row.base.sum);
   s.token_base_logit = row.token_base_logit;
-  s.mean_log_ratio = s.scale * (row.centre - (row.policy.shift - s.base_shift)) - mean;
+  s.mean_log_ratio = row.scale * (row.centre - (row.policy.shift - s.base_shift)) - mean;
   const bool close = d >= -0.5 && d <= 0.5;
   const double kl = close ? apart - log1p_remainder(d) : s.mean_log_ratio + (s.base_log_sum - log(row.policy.sum));
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();  // nothing was read of the base policy

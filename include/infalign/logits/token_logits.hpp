@@ -24,6 +24,11 @@ namespace infalign {
 /// token_logits{policy, base, tokens}.scaled(1 / temperature)             // of l/temperature
 /// token_logits{policy, base, tokens}.soft_capped(30).scaled(1 / 0.7)     // of 30·tanh(l/30)/0.7, in any order of the calls
 /// \endcode
+///
+/// Each of the four calls returns a batch and checks nothing; the pass that takes the batch does. Scales of repeated calls multiply; of
+/// the other three, the last call counts. Errors of the passes: `domain_error` for a scale that is not positive and finite, a cap that
+/// is not positive (an infinite one is none), a threshold of NaN or +inf, kept ids that do not ascend within the vocabulary or lack the
+/// token's own; `shape_error` for offsets or thresholds that are not those of T tokens.
 template <class L, class Space = host_memory>
 struct token_logits {
   using value_type = L;

@@ -63,7 +63,7 @@ INFALIGN_KEYED void check_hidden(std::string_view function, const hidden_logits<
   expects_apart(function, "gradient.hidden", gradient.hidden, "gradient.matrix", gradient.matrix);
 }
 
-/// All that `policy_gradient` will check chunk by chunk, before the first is written.
+/// All that `policy_gradient` checks, of all chunks before the first is written.
 template <class Loss, class B, class L, class A, class O, class T, class Space>
 void check_hidden_batch(B& on, std::string_view function, const hidden_logits<L, Space>& batch,
                         const token_data<A, O, Space>& data, const objective_weights& weights,
@@ -91,7 +91,12 @@ void check_hidden_batch(B& on, std::string_view function, const hidden_logits<L,
     expects_apart(function, name, values, "gradient.matrix", gradient.matrix);
     expects_apart(function, name, values, "hidden", batch.hidden);
     expects_apart(function, name, values, "matrix", batch.matrix);
+    expects_apart(function, name, values, "base_hidden", batch.base_hidden);
+    expects_apart(function, name, values, "base_matrix", batch.base_matrix);
+    check_apart_from_data(function, name, values, data);
   });
+  check_apart_from_data(function, "gradient.hidden", gradient.hidden, data);
+  check_apart_from_data(function, "gradient.matrix", gradient.matrix, data);
   check_weights<Loss>(function, !batch.base_matrix.empty() || batch.tokens.empty(), !data.base_log_prob.empty(), weights);
 }
 
@@ -153,7 +158,7 @@ void hidden_policy_gradient(B&& on, const Loss& loss, const hidden_logits<L, Spa
               product_form{.transposes_right = true});
       chunk.base = base;
     }
-    policy_gradient(on, loss, chunk, data.part(begin, n), weights, statistics.part(begin, n), written);
+    detail::run_policy_gradient(on, loss, chunk, data.part(begin, n), weights, statistics.part(begin, n), any_rows(written));
     product(read, batch.matrix, detail::part_of(gradient.hidden, begin, n), product_form{});
     product(read, hidden, gradient.matrix, product_form{.transposes_left = true, .adds = begin > 0});
     begin += n;

@@ -94,6 +94,32 @@ void run_both_passes(B& on, const Kernel& kernel, const row_batch<L, Space>& bat
   on.groups(tokens, cost, kernel);
 }
 
+/// `policy_gradient` without its checks.
+template <class B, class Loss, class L, class A, class O, class T, class G, class Space>
+void run_policy_gradient(B& on, const Loss& loss, const token_logits<L, Space>& batch, const token_data<A, O, Space>& data,
+                         const objective_weights& weights, const token_statistics<T, Space>& statistics,
+                         const any_rows<G, Space>& out) {
+  const auto run = [&](const row_batch<L, Space>& rows_read, const any_rows<G, Space>& rows_out) {
+    with_terms(rows_read, wants_entropy<Loss>(weights, statistics), [&]<class Terms>(Terms) {
+      const policy_gradient_kernel<Terms, L, A, O, Loss, T, G, Space> kernel{rows_read,
+                                                                             data.advantages.data(),
+                                                                             data.old_log_prob.data(),
+                                                                             data.base_log_prob.data(),
+                                                                             data.weights,
+                                                                             loss,
+                                                                             weights.kl.value,
+                                                                             weights.entropy.value,
+                                                                             weights.scale,
+                                                                             pointers(statistics),
+                                                                             rows_out};
+      run_both_passes(on, kernel, rows_read, rows_out);
+    });
+  };
+  with_kept_rows(on, batch, data.weights, [&](const auto& rows_read) {
+    with_kept_gradient(on, batch.kept, out, [&](const auto& rows_out) { run(rows_read, rows_out); });
+  });
+}
+
 }  // namespace detail
 
 /// Loss and gradient of `scale·Σ_t c_t·[loss_t + β·KL_t - η·H_t]` with respect to the logits, per token, where `c_t` is the weight of
@@ -102,6 +128,8 @@ void run_both_passes(B& on, const Kernel& kernel, const row_batch<L, Space>& bat
 /// For the row of token `a` with softmax `p`, base softmax `q` and `w = -dloss/dlog π(a)`:
 /// `dL/dl_j = scale·c_t·{p_j·[w + β·(log p_j - log q_j - KL) + η·(log p_j + H)] - w·1{j = a}}`,
 /// A derivative of the loss with respect to the KL is added to `β`, and one with respect to the entropy is taken from `η`.
+/// With a temperature or a soft cap, `l` here is the mapped logit, and the gradient is by the logit in memory: times
+/// `s·(1 - tanh²(l/cap))` for `.scaled(s).soft_capped(cap)`.
 ///
 /// - `loss`: `reinforce{}`, `clipped_surrogate(0.2, 0.2)`, or a type of your own (see `objective/loss/token_loss.hpp`).
 /// - `advantages`: T values, or `token_data(advantages, old_log_prob)` for a loss that needs old log-probabilities.
@@ -149,28 +177,7 @@ void policy_gradient(B&& on, const Loss& loss, const token_logits<L, Space>& bat
   static_assert(reachable_from<B, decltype(data), decltype(out)>, "the views must live in the memory of the backend");
   detail::check_count(function, "advantages", data.advantages, batch.tokens.size());
   detail::check_objective<Loss>(on, function, batch, data, true, weights, statistics, out);
-  using A = typename decltype(data.advantages)::value_type;
-  using O = typename decltype(data.old_log_prob)::value_type;
-  using G = typename decltype(out)::element_type;
-  const auto run = [&](const detail::row_batch<L, Space>& rows_read, const any_rows<G, Space>& rows_out) {
-    detail::with_terms(rows_read, detail::wants_entropy<Loss>(weights, statistics), [&]<class Terms>(Terms) {
-      const detail::policy_gradient_kernel<Terms, L, A, O, Loss, T, G, Space> kernel{rows_read,
-                                                                                     data.advantages.data(),
-                                                                                     data.old_log_prob.data(),
-                                                                                     data.base_log_prob.data(),
-                                                                                     data.weights,
-                                                                                     loss,
-                                                                                     weights.kl.value,
-                                                                                     weights.entropy.value,
-                                                                                     weights.scale,
-                                                                                     detail::pointers(statistics),
-                                                                                     rows_out};
-      detail::run_both_passes(on, kernel, rows_read, rows_out);
-    });
-  };
-  detail::with_kept_rows(on, batch, data.weights, [&](const auto& rows_read) {
-    detail::with_kept_gradient(on, batch.kept, out, [&](const auto& rows_out) { run(rows_read, rows_out); });
-  });
+  detail::run_policy_gradient(on, loss, batch, data, weights, statistics, out);
 }
 
 }  // namespace infalign

@@ -48,7 +48,10 @@ struct policy_summary {
   INFALIGN_HD void merge(const policy_summary& other) {
     using std::exp;
     const double top = largest > other.largest ? largest : other.largest;
-    const double here = weight > 0 ? exp(largest - top) : 0, there = other.weight > 0 ? exp(other.largest - top) : 0;
+    const auto shrinks = [&](const policy_summary& of) {  // equal ones may be infinite
+      return !(of.weight > 0) ? 0 : of.largest == top ? 1 : exp(of.largest - top);
+    };
+    const double here = shrinks(*this), there = shrinks(other);
     ratios = detail::product(here, ratios) + detail::product(there, other.ratios);
     squares = detail::product(here * here, squares) + detail::product(there * there, other.squares);
     largest = top;

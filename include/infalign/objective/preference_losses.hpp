@@ -135,6 +135,10 @@ void preference_losses(B&& on, const Loss& loss, const response_log_probs<Space>
   const span<const response_pair, Space> list = span(pairs);
   detail::check_log_probs<Loss>(on, function, of, list.size(), scale, statistics, by_log_prob);
   detail::check_pairs(on, function, list, of.log_prob.size());
+  detail::expects_apart(function, "by_log_prob", by_log_prob, "pairs", list);
+  detail::for_each_wanted(statistics, list.size(), of.log_prob.size(), [&](std::string_view name, const auto& values, index_t) {
+    detail::expects_apart(function, name, values, "pairs", list);
+  });
   detail::run_log_probs(on, of, scale, statistics, by_log_prob, [&](auto& frame, const response_row* rows) {
     return detail::run_pair_losses(on, frame, loss, rows, of.log_prob.size(), list, detail::pointers(statistics));
   });

@@ -41,12 +41,8 @@ template <class Loss, class B, class L, class A, class O, class Space>
 void check_token_data(B& on, std::string_view function, const token_logits<L, Space>& batch,
                       const token_data<A, O, Space>& data, bool one_each) {
   const index_t tokens = batch.tokens.size();
-  data.weights.visit([&](const auto& weights) {
-    expects_span(function, "weights", weights);
-    if (weights.empty()) return;
-    check_count(function, "weights", weights, tokens);
-    expects_finite(on, function, "weights", weights);
-  });
+  check_weights_size(function, data.weights, tokens);
+  data.weights.visit([&](const auto& weights) { expects_finite(on, function, "weights", weights); });
   const auto counts = [&](index_t t) {
     const auto is_weighed = [&](const auto& weights) { return weights.empty() || on.read(weights.data() + t) != 0; };
     const auto is_read = [&](const auto& ids) {
@@ -79,6 +75,16 @@ void check_weights(std::string_view function, bool has_base, bool has_base_log_p
     expects<domain_error>(has_base || has_base_log_prob, function, "loss needs base logits or base_log_prob");
 }
 
+/// Results must not overlap what is known of the tokens.
+template <class A, class O, class Out, class Space>
+void check_apart_from_data(std::string_view function, std::string_view name, const Out& out,
+                           const token_data<A, O, Space>& data) {
+  expects_apart(function, name, out, "advantages", data.advantages);
+  expects_apart(function, name, out, "old_log_prob", data.old_log_prob);
+  expects_apart(function, name, out, "base_log_prob", data.base_log_prob);
+  expects_apart(function, name, out, "weights", data.weights);
+}
+
 /// Checks the arguments that every policy gradient has, of single tokens or of sequences.
 template <class Loss, class B, class L, class A, class O, class T, class G, class Space>
 void check_objective(B& on, std::string_view function, const token_logits<L, Space>& batch, const token_data<A, O, Space>& data,
@@ -89,15 +95,9 @@ void check_objective(B& on, std::string_view function, const token_logits<L, Spa
   check_statistics(function, statistics, batch);
   check_gradient(on, function, gradient, batch);
   check_token_data<Loss>(on, function, batch, data, one_advantage_each);
-  const auto apart_from_data = [&](std::string_view name, const auto& out) {
-    expects_apart(function, name, out, "advantages", data.advantages);
-    expects_apart(function, name, out, "old_log_prob", data.old_log_prob);
-    expects_apart(function, name, out, "base_log_prob", data.base_log_prob);
-    expects_apart(function, name, out, "weights", data.weights);
-  };
-  apart_from_data("gradient", gradient);
+  check_apart_from_data(function, "gradient", gradient, data);
   for_each_wanted(statistics, [&](std::string_view name, const auto& values) {
-    apart_from_data(name, values);
+    check_apart_from_data(function, name, values, data);
     expects_apart(function, name, values, "gradient", gradient);
   });
   check_weights<Loss>(function, !batch.base.empty() || batch.policy.empty(), !data.base_log_prob.empty(), weights);

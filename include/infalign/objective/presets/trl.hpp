@@ -46,12 +46,19 @@ INFALIGN_KEYED inline averaging average(loss_type type, index_t responses = 0, i
 }
 
 /// The loss of `grpo`, `bnpo`, `dr_grpo` and `dapo` at `importance_sampling_level="token"`.
-INFALIGN_KEYED inline clipped_surrogate grpo(double epsilon = 0.2, double epsilon_high = 0.2, double delta = infinity<double>) {
+INFALIGN_KEYED inline clipped_surrogate grpo(double epsilon, double epsilon_high, double delta = infinity<double>) {
   return {epsilon, epsilon_high, {.delta = delta}};
 }
+/// Without `epsilon_high`, it is `epsilon`.
+INFALIGN_KEYED inline clipped_surrogate grpo(double epsilon = 0.2) {
+  return grpo(epsilon, epsilon);
+}
 /// The same at `importance_sampling_level="sequence"`, which is GSPO, and LUSPO by its average.
-INFALIGN_KEYED inline infalign::gspo gspo(double epsilon = 0.2, double epsilon_high = 0.2, double delta = infinity<double>) {
+INFALIGN_KEYED inline infalign::gspo gspo(double epsilon, double epsilon_high, double delta = infinity<double>) {
   return {epsilon, epsilon_high, {.delta = delta}};
+}
+INFALIGN_KEYED inline infalign::gspo gspo(double epsilon = 0.2) {
+  return gspo(epsilon, epsilon);
 }
 /// `epsilon_high` is the bound itself; TRL's documentation recommends 5.
 INFALIGN_KEYED inline infalign::cispo cispo(double epsilon_high = 5) {
@@ -64,8 +71,11 @@ INFALIGN_KEYED inline infalign::vespo vespo() {
   return infalign::vespo({2, 3}, {3, 2});
 }
 /// `RLOOTrainer`: the ratio of summed log-probabilities. Average as `loss_type::grpo`.
-INFALIGN_KEYED inline response_surrogate rloo(double epsilon = 0.2, double epsilon_high = 0.2) {
+INFALIGN_KEYED inline response_surrogate rloo(double epsilon, double epsilon_high) {
   return {epsilon, epsilon_high};
+}
+INFALIGN_KEYED inline response_surrogate rloo(double epsilon = 0.2) {
+  return rloo(epsilon, epsilon);
 }
 
 /// The KL term of `GRPOTrainer`, whose β is 0 by default: k3 without clamps, times the ratio if `use_bias_correction_kl`.
