@@ -256,7 +256,7 @@ TEST_CASE("no number of samples is special") {
   const values truth{row->kl, row->standard_win_rate, row->inference_win_rate};
   const auto rewards = test::normal_values<double>(1100, 1);
   infalign::scalar on;
-  for (index_t k = 16; k <= 1100; ++k) {
+  for (index_t k = 16; k <= 1100; k += test::stride<index_t>(97)) {
     const auto e = evaluate_off_policy(on, infalign::rows<const double>(rewards.data(), 1, k), exponential(10),
                                        kl_weight(row->beta), best_of(8), best_of(8));
     CAPTURE(k);
@@ -265,7 +265,9 @@ TEST_CASE("no number of samples is special") {
 }
 
 TEST_CASE("with reward levels the bias falls as 1/K², the plug-in's as 1/K") {
-  for (const auto& q : {std::vector<double>{0.5, 0.3, 0.2}, std::vector<double>{0.25, 0.25, 0.5}}) {
+  const std::vector<double> shares[] = {{0.5, 0.3, 0.2}, {0.25, 0.25, 0.5}};
+  for (std::size_t s = 0; s < 2; s += test::stride(2)) {
+    const std::vector<double>& q = shares[s];
     const auto check = [&](const auto& transform, double beta, const auto& procedure) {
       const biases half = exact_biases(q, 64, transform, beta, procedure);
       const biases full = exact_biases(q, 128, transform, beta, procedure);
@@ -282,6 +284,7 @@ TEST_CASE("with reward levels the bias falls as 1/K², the plug-in's as 1/K") {
       }
     };
     check(identity(), 0.3, best_of(4));
+    if (test::stride(2) == 2) continue;  // numbers, which are the same whatever watches over memory
     check(exponential(10), 15'000.0, best_of(4));
     check(exponential(-5), 0.1, worst_of(4));
   }
@@ -291,7 +294,7 @@ TEST_CASE("predictions hold against the optimal policy itself, sampled and serve
   // Six levels; the true optimum for exponential:5 drawn from its own probabilities, best of 4 against best of 4 of the base.
   const std::vector<double> q{0.3, 0.25, 0.2, 0.12, 0.08, 0.05};
   const double beta = 60;
-  constexpr index_t prompts = 6000, k = 64;
+  constexpr index_t prompts = test::draws(6000), k = 64;
   std::mt19937_64 generator(17);
   std::vector<double> rewards;
   for (index_t p = 0; p < prompts; ++p) {
@@ -303,7 +306,7 @@ TEST_CASE("predictions hold against the optimal policy itself, sampled and serve
                                      kl_weight(beta), best_of(4), best_of(4));
   CHECK(e.reliable());
 
-  constexpr int games = 1'000'000;
+  constexpr int games = test::draws(300'000);
   const std::vector<double> p = level_tilts(q, exponential(5), beta);
   std::discrete_distribution<int> policy(p.begin(), p.end()), base(q.begin(), q.end());
   const auto best_of_four = [&](auto& levels) {
@@ -322,10 +325,11 @@ TEST_CASE("predictions hold against the optimal policy itself, sampled and serve
   };
   CHECK(std::abs(deviations(e.standard_win_rate.corrected, plain)) <= 4);
   CHECK(std::abs(deviations(e.inference_win_rate.corrected, served)) <= 4);
-  CHECK(std::abs(deviations(e.inference_win_rate.plug_in, served)) > 4);
+  constexpr bool enough = games >= 300'000;  // to see the bias of the plug-in
+  if (enough) CHECK(std::abs(deviations(e.inference_win_rate.plug_in, served)) > 4);
   const double kl = exact_on_levels(q, exponential(5), beta, standard()).kl;
   CHECK(std::abs(e.kl.corrected.value - kl) <= 4 * e.kl.corrected.standard_error);
-  CHECK(std::abs(e.kl.plug_in.value - kl) > 4 * e.kl.plug_in.standard_error);
+  if (enough) CHECK(std::abs(e.kl.plug_in.value - kl) > 4 * e.kl.plug_in.standard_error);
 }
 
 TEST_CASE("standard errors are those of means over prompts") {
@@ -335,7 +339,7 @@ TEST_CASE("standard errors are those of means over prompts") {
   const values truth = sum(sum({}, 0.5, exact_on_levels(kinds[0], identity(), beta, best_of(2))), 0.5,
                            exact_on_levels(kinds[1], identity(), beta, best_of(2)));
   constexpr index_t prompts = 40, k = 48;
-  constexpr int sets = 500;
+  constexpr int sets = test::draws(500);
   std::mt19937_64 generator(23);
   infalign::scalar on;
   double squares[3] = {};

@@ -114,7 +114,7 @@ TEST_CASE_TEMPLATE("a million samples and as large an N", C, INFALIGN_CONFIGURAT
     }
     return static_cast<double>((1 + squares) / 2);
   };
-  const index_t million = 1'000'000;
+  const index_t million = test::draws(1'000'000);
   check(million, best_of(million), 1.0);
   check(million, best_of(million / 2), expected(million, million / 2));
   for (const index_t n : {64, 65, 1000, 25'000, 49'999}) {

@@ -11,6 +11,7 @@
 
 #include "evaluation/win_rates.hpp"
 #include "support/configurations.hpp"
+#include "support/samples.hpp"
 
 using infalign::best_of;
 using infalign::index_t;
@@ -86,7 +87,7 @@ TEST_CASE_TEMPLATE("the statistic is unbiased for the closed form", C, INFALIGN_
   typename C::backend on = C::make_backend();
   // Under Φ = log u with β = 1/(n-1) the policy is the best of n of the base: F(u) = uⁿ. With the best of N on both sides
   // W = 1 - ∫ u^{nN}·N·u^{N-1} du = n/(n+1). With the worst of 2 and n = 2, W = ∫ 2·(1-u²)²·(1-u) du = 11/15.
-  const index_t prompts = 20'000, m = 5, k = 4;
+  const index_t prompts = test::draws(20'000), m = 5, k = 4;
   const double n = 2;
   std::mt19937_64 generator(9);
   std::uniform_real_distribution<double> uniform;

@@ -18,9 +18,12 @@
 
 namespace infalign::test {
 
-/// Enough groups to be cut into several tasks; few where each thread of a GPU may be a fiber.
+/// Enough groups to be cut into several tasks; few where each thread of a GPU may be a fiber. Where memory is what is tested only the
+/// costly algorithms are cut: every allocation fails in turn there, and with each all calls are repeated.
 #if INFALIGN_TEST_CUDA
 inline constexpr index_t many_groups = 60;
+#elif INFALIGN_TEST_GRID_MIXED
+inline constexpr index_t many_groups = 300;
 #else
 inline constexpr index_t many_groups = 1500;
 #endif

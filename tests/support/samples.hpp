@@ -9,6 +9,7 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "infalign/core/config.hpp"
@@ -21,6 +22,16 @@ constexpr int draws(int n) {
   return n / 25;
 #else
   return n;
+#endif
+}
+
+/// The step of a loop over cases that differ in their numbers alone: where memory is what is tested, every n-th is enough.
+template <class Index = std::size_t>
+constexpr Index stride([[maybe_unused]] std::type_identity_t<Index> n) {
+#if INFALIGN_TEST_GRID_MIXED
+  return n;
+#else
+  return 1;
 #endif
 }
 

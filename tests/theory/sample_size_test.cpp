@@ -76,7 +76,7 @@ TEST_CASE("the detectable difference has the power, and no smaller one") {
 }
 
 TEST_CASE("tests find as often as promised, in simulation") {
-  constexpr int repetitions = 40'000;
+  constexpr int repetitions = infalign::test::draws(40'000);
   constexpr double deviation = 0.2, difference = 0.05;
   const index_t prompts = prompts_for_difference(difference, deviation);
   const double t = student_t_quantile(0.975, static_cast<double>(prompts - 1));

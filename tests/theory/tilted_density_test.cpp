@@ -15,6 +15,7 @@
 #include "infalign/procedure/standard.hpp"
 #include "infalign/procedure/worst_of.hpp"
 #include "infalign/transform/any_transform.hpp"
+#include "support/samples.hpp"
 
 using namespace infalign;
 
@@ -335,15 +336,15 @@ TEST_CASE("the quantile inverts the CDF, and draws follow it") {
   }
   const tilted_density policy(identity{}, kl_weight(0.2));
   std::mt19937_64 generator(7);
-  const int draws = 100'000;
+  const int drawn = infalign::test::draws(100'000);
   double sum = 0, squares = 0;
-  for (int i = 0; i < draws; ++i) {
+  for (int i = 0; i < drawn; ++i) {
     const double u = policy.sample(generator);
     sum += u;
     squares += u * u;
   }
-  const double mean = sum / draws;
-  const double error = std::sqrt((squares / draws - mean * mean) / draws);
+  const double mean = sum / drawn;
+  const double error = std::sqrt((squares / drawn - mean * mean) / drawn);
   CHECK(std::abs(mean - policy.standard_win_rate()) <= 4 * error);
 }
 

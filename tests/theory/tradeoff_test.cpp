@@ -13,6 +13,7 @@
 #include "infalign/procedure/any_procedure.hpp"
 #include "infalign/theory/detail/shooting.hpp"
 #include "infalign/transform/any_transform.hpp"
+#include "support/samples.hpp"
 #include "theory/frontier.hpp"
 #include "theory/tradeoff.hpp"
 
@@ -277,9 +278,9 @@ TEST_CASE("tradeoff: bad input") {
 TEST_CASE("a frontier that is too stiff throughout ends, and so does a KL below rounding") {
   const matchup played(parse_procedure("worst_of:974867"));
   std::vector<kl_budget> budgets;
-  for (int i = 0; i < 1000; ++i) budgets.emplace_back(0.5 + 0.01 * i);
+  for (int i = 0; i < 1000; i += infalign::test::stride<int>(100)) budgets.emplace_back(0.5 + 0.01 * i);
   const auto points = optimal_frontier(played, budgets);
-  CHECK(points.size() == 1000);
+  CHECK(points.size() == budgets.size());
   CHECK(std::none_of(points.begin(), points.end(), [](const auto& p) { return p.has_value(); }));
   // Where KL is small, it is proportional to 1/β².
   const matchup best(best_of(4));
