@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <string>
 #include <type_traits>
@@ -174,6 +175,46 @@ TEST_CASE("the byte form of a summary is the published one") {
   // zlib.crc32(b"123456789")
   const std::string digits = "123456789";
   CHECK(infalign::detail::crc32(reinterpret_cast<const std::byte*>(digits.data()), digits.size()) == 0xCBF43926u);
+}
+
+TEST_CASE("states are as large as is said of them") {
+  CHECK(sizeof(summary) == 24);
+  CHECK(sizeof(variance_split) == 64);
+  CHECK(to_bytes(variance_split()).size() == 16 + 64);
+  CHECK(sizeof(empirical_bernstein_sequence) == 72);
+  CHECK(to_bytes(empirical_bernstein_sequence()).size() == 16 + 72);
+  CHECK(sizeof(betting_sequence) / 1024 == 8);
+}
+
+TEST_CASE("means and products of no units are 0, and their numbers fit") {
+  mean_covariance two(2);
+  two.add(std::array<double, 2>{1, 2});
+  const bytes one_unit = to_bytes(two), none = to_bytes(mean_covariance(2));
+  const auto message = [](const bytes& of) {
+    return infalign::test::message_of<infalign::domain_error>([&] { (void)from_bytes<mean_covariance>(signed_again(of)); });
+  };
+  CHECK(from_bytes<mean_covariance>(none).values() == 2);
+  CHECK(message(with(one_unit, 16, 0)) == "from_bytes: the state is impossible: there are values, but none is counted");
+  for (const std::size_t at : {16 + 16, 16 + 24, 16 + 40, 16 + 56})  // a mean or a product: 4.9e-324
+    CHECK(message(with(none, at, 1)) == "from_bytes: the state is impossible: there are values, but none is counted");
+  // Three means, of which the third was the number of products, and no product behind them.
+  bytes fewer(none.begin(), none.begin() + 16 + 40);
+  fewer[8] = static_cast<std::byte>(40);
+  fewer[16 + 8] = static_cast<std::byte>(3);
+  fewer[16 + 32] = static_cast<std::byte>(0);
+  fewer.insert(fewer.end(), 8, std::byte{0});
+  fewer[8] = static_cast<std::byte>(48);
+  CHECK(message(fewer) == "from_bytes: the state is impossible: the number of products is not that of its means");
+}
+
+TEST_CASE("what has weight 0 in a combination does not count") {
+  mean_covariance state(3);
+  state.add(std::array<double, 3>{1, std::numeric_limits<double>::infinity(), 3});
+  state.add(std::array<double, 3>{2, 7, 5});
+  const infalign::estimate found = state.combined(std::array<double, 3>{1, 0, -1});
+  CHECK(found.value == -2.5);  // of 1 - 3 and 2 - 5
+  CHECK(std::abs(found.standard_error - 0.5) <= 1e-15);
+  CHECK(std::isnan(state.combined(std::array<double, 3>{1, 1, -1}).standard_error));
 }
 
 TEST_CASE("states of different kinds do not merge") {

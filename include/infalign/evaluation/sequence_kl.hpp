@@ -10,7 +10,7 @@
 #include "infalign/core/config.hpp"
 #include "infalign/core/error.hpp"
 #include "infalign/core/views.hpp"
-#include "infalign/statistics/choose_on_curve.hpp"
+#include "infalign/statistics/clustered_mean.hpp"
 #include "infalign/statistics/estimate.hpp"
 
 namespace infalign {

@@ -20,9 +20,10 @@
 #include "infalign/core/config.hpp"
 #include "infalign/core/error.hpp"
 #include "infalign/core/normal_distribution.hpp"
-#include "infalign/core/rng.hpp"
 #include "infalign/core/views.hpp"
 #include "infalign/statistics/clustered_mean.hpp"
+#include "infalign/statistics/detail/left_out.hpp"
+#include "infalign/statistics/detail/resample.hpp"
 #include "infalign/statistics/estimate.hpp"
 
 namespace infalign {
@@ -49,90 +50,6 @@ struct bootstrap_estimate {
 
 namespace detail {
 
-/// Positions below `bound` for `4·lanes` draws: the words of the counters (first, stream) … of `philox4x32`, each scaled to the range.
-/// The work goes counter by counter, so that the compiler uses SIMD registers.
-struct resampled_positions {
-  static constexpr std::size_t lanes = 32, size = 4 * lanes;
-  std::uint32_t at[size];
-
-  INFALIGN_KEYED void fill(std::uint64_t first, std::uint64_t stream, std::uint64_t seed, std::uint32_t bound) {
-    std::uint32_t a[lanes], b[lanes], c[lanes], d[lanes];
-    for (std::size_t l = 0; l < lanes; ++l) {
-      const std::uint64_t counter = first + l;
-      a[l] = static_cast<std::uint32_t>(counter);
-      b[l] = static_cast<std::uint32_t>(counter >> 32);
-      c[l] = static_cast<std::uint32_t>(stream);
-      d[l] = static_cast<std::uint32_t>(stream >> 32);
-    }
-    auto key0 = static_cast<std::uint32_t>(seed), key1 = static_cast<std::uint32_t>(seed >> 32);
-    for (int round = 0; round < 10; ++round, key0 += 0x9E3779B9u, key1 += 0xBB67AE85u)
-      for (std::size_t l = 0; l < lanes; ++l) {
-        const std::uint64_t p = std::uint64_t{0xD2511F53u} * a[l], q = std::uint64_t{0xCD9E8D57u} * c[l];
-        a[l] = static_cast<std::uint32_t>(q >> 32) ^ b[l] ^ key0;
-        b[l] = static_cast<std::uint32_t>(q);
-        c[l] = static_cast<std::uint32_t>(p >> 32) ^ d[l] ^ key1;
-        d[l] = static_cast<std::uint32_t>(p);
-      }
-    const auto scaled = [bound](std::uint32_t word) { return static_cast<std::uint32_t>((std::uint64_t{word} * bound) >> 32); };
-    for (std::size_t l = 0; l < lanes; ++l) {
-      at[l] = scaled(a[l]);
-      at[lanes + l] = scaled(b[l]);
-      at[2 * lanes + l] = scaled(c[l]);
-      at[3 * lanes + l] = scaled(d[l]);
-    }
-  }
-};
-
-/// Means of the columns over one resample of the units.
-INFALIGN_KEYED inline void resampled_means(rows<const double> columns, std::uint64_t resample, std::uint64_t seed,
-                                           double* means) {
-  constexpr std::size_t parts = 8;
-  const index_t units = columns.columns();
-  std::fill_n(means, columns.size(), 0.0);
-  resampled_positions drawn;
-  for (index_t begin = 0; begin < units; begin += static_cast<index_t>(resampled_positions::size)) {
-    drawn.fill(static_cast<std::uint64_t>(begin / 4), resample, seed, static_cast<std::uint32_t>(units));
-    const auto n = static_cast<std::size_t>(std::min<index_t>(units - begin, resampled_positions::size));
-    for (index_t k = 0; k < columns.size(); ++k) {
-      const double* const column = columns[k].data();
-      double sums[parts] = {};
-      std::size_t i = 0;
-      for (; i + parts <= n; i += parts)
-        for (std::size_t l = 0; l < parts; ++l) sums[l] += column[drawn.at[i + l]];
-      for (; i < n; ++i) sums[0] += column[drawn.at[i]];
-      means[k] += ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
-    }
-  }
-  for (index_t k = 0; k < columns.size(); ++k) means[k] /= static_cast<double>(units);
-}
-
-INFALIGN_KEYED inline std::vector<double> column_means(rows<const double> columns) {
-  std::vector<double> means;
-  for (index_t k = 0; k < columns.size(); ++k) {
-    double sum = 0;
-    for (const double x : columns[k]) sum += x;
-    means.push_back(sum / static_cast<double>(columns.columns()));
-  }
-  return means;
-}
-
-/// `statistic` with each unit left out in turn.
-template <class Statistic>
-INFALIGN_KEYED std::vector<double> left_out_values(rows<const double> columns, const std::vector<double>& means,
-                                                   const Statistic& statistic) {
-  const index_t units = columns.columns();
-  const auto n = static_cast<double>(units);
-  std::vector<double> without(means.size()), values(static_cast<std::size_t>(units));
-  for (index_t i = 0; i < units; ++i) {
-    for (index_t k = 0; k < columns.size(); ++k) {
-      const double mean = means[static_cast<std::size_t>(k)];
-      without[static_cast<std::size_t>(k)] = mean + (mean - columns[k][i]) / (n - 1);
-    }
-    values[static_cast<std::size_t>(i)] = statistic(static_cast<const double*>(without.data()));
-  }
-  return values;
-}
-
 /// The quantile of sorted values, with straight lines between them.
 INFALIGN_KEYED inline double sorted_quantile(const std::vector<double>& sorted, double level) {
   const double at = level * static_cast<double>(sorted.size() - 1);
@@ -141,7 +58,8 @@ INFALIGN_KEYED inline double sorted_quantile(const std::vector<double>& sorted, 
   return sorted[below] + (at - static_cast<double>(below)) * (sorted[below + 1] - sorted[below]);
 }
 
-/// The levels of the two ends, moved by the share of resampled values below `value` and by the skewness of the left-out values.
+/// The levels of the two ends, moved by the share of resampled values below `value` and by the skewness of the left-out values: from z to
+/// `z0 + (z0 + z)/(1 - a·(z0 + z))`. Where that has passed its pole an end is the extreme one: no resample is beyond what is asked for.
 INFALIGN_KEYED inline confidence_interval bca_levels(const std::vector<double>& sorted, double value,
                                                      const std::vector<double>& left_out, double level) {
   const auto ends = std::equal_range(sorted.begin(), sorted.end(), value);
@@ -156,24 +74,20 @@ INFALIGN_KEYED inline confidence_interval bca_levels(const std::vector<double>& 
   }
   const double skew = squares > 0 ? cubes / (6 * squares * std::sqrt(squares)) : 0;
   const auto moved = [&](double tail) {
-    const double z = z0 + standard_normal_quantile(tail);
-    return 0.5 * std::erfc(-0.70710678118654752440 * (z0 + z / (1 - skew * z)));
+    const double z = z0 + standard_normal_quantile(tail), left = 1 - skew * z;
+    if (!(left > 0)) return z > 0 ? 1.0 : 0.0;  // at the pole and beyond it
+    return 0.5 * std::erfc(-0.70710678118654752440 * (z0 + z / left));
   };
   return {moved(0.5 * (1 - level)), moved(0.5 * (1 + level))};
 }
 
 INFALIGN_KEYED inline void check_bootstrap(std::string_view function, rows<const double> columns,
                                            const bootstrap_options& options) {
-  expects<shape_error>(columns.size() >= 1 && columns.columns() >= 1, function, "columns has ", columns.size(), " rows of ",
-                       columns.columns(), " values, at least one of either is needed");
+  check_columns(function, columns);
   expects<shape_error>(columns.columns() < (index_t{1} << 32), function, "columns has ", columns.columns(),
                        " units, must be fewer than 2^32");
   expects<domain_error>(options.resamples >= 2, function, "resamples is ", options.resamples, ", must be at least 2");
   expects<domain_error>(options.level > 0 && options.level < 1, function, "level is ", options.level, ", must be in (0, 1)");
-  for (index_t k = 0; k < columns.size(); ++k)
-    for (index_t i = 0; i < columns.columns(); ++i)
-      expects<domain_error>(std::isfinite(columns[k][i]), function, "columns[", k, "][", i, "] is ", columns[k][i],
-                            ", must be finite");
 }
 
 }  // namespace detail

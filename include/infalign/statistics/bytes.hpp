@@ -112,12 +112,11 @@ struct byte_form<variance_split> {
     visit(s.within_squares);
     visit(s.within_count);
     visit(s.sampling);
-    visit(s.reciprocals);
   }
   INFALIGN_KEYED static const char* wrong(const variance_split& s) {
     for (const summary* part : {&s.means, &s.sampling})
       if (const char* const found = byte_form<summary>::wrong(*part)) return found;
-    if (!detail::is_count(s.within_count) || s.within_squares < 0 || s.reciprocals < 0) return "a sum is negative";
+    if (!detail::is_count(s.within_count) || s.within_squares < 0) return "a sum is negative";
     return s.sampling.count > s.means.count ? "a part is larger than the whole" : nullptr;
   }
 };
@@ -129,7 +128,8 @@ struct mean_covariance_fields {
     visit(s.means_);
     visit(s.products_);
   }
-  static std::size_t products(const mean_covariance& s) { return s.products_.size(); }
+  static const std::vector<double>& means(const mean_covariance& s) { return s.means_; }
+  static const std::vector<double>& products(const mean_covariance& s) { return s.products_; }
 };
 template <>
 struct byte_form<mean_covariance> {
@@ -139,10 +139,13 @@ struct byte_form<mean_covariance> {
     mean_covariance_fields::visit(s, visit);
   }
   INFALIGN_KEYED static const char* wrong(const mean_covariance& s) {
-    const auto k = static_cast<std::size_t>(s.values());
+    const std::vector<double>&means = mean_covariance_fields::means(s), &products = mean_covariance_fields::products(s);
     if (!detail::is_count(s.count())) return "a count is negative or above 2^53";
-    if (mean_covariance_fields::products(s) != k * (k + 1) / 2) return "it has as many products as its means do not";
-    if (s.count() > 0 && k == 0) return "units without values are counted";
+    if (products.size() != means.size() * (means.size() + 1) / 2) return "the number of products is not that of its means";
+    if (s.count() > 0 && means.empty()) return "units without values are counted";
+    for (const std::vector<double>* part : {&means, &products})
+      for (const double x : *part)
+        if (s.count() == 0 && x != 0) return "there are values, but none is counted";
     for (index_t i = 0; i < s.values(); ++i)
       if (s.count() > 1 && s.covariance(i, i) < 0) return "a variance is negative";
     return nullptr;

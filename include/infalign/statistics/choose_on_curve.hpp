@@ -13,7 +13,6 @@
 #include "infalign/core/views.hpp"
 #include "infalign/statistics/clustered_mean.hpp"
 #include "infalign/statistics/mean_covariance.hpp"
-#include "infalign/statistics/summary.hpp"
 
 namespace infalign {
 
@@ -28,13 +27,6 @@ struct curve_choice {
 };
 
 namespace detail {
-INFALIGN_KEYED inline estimate mean_of_clusters(span<const double> values, span<const index_t> clusters, quantity_range range) {
-  if (!clusters.empty()) return clustered_mean(values, clusters, range);
-  summary seen;
-  for (index_t p = 0; p < values.size(); ++p) seen.add(values[p]);
-  return estimate_of(seen, range);
-}
-
 /// `mean(i)` is that of step i, `ahead(i, j)` that of the paired differences of steps i and j.
 template <class Mean, class Ahead>
 INFALIGN_KEYED curve_choice choose(index_t steps, double level, const Mean& mean, const Ahead& ahead) {

@@ -13,6 +13,7 @@
 #include "infalign/core/math.hpp"
 #include "infalign/core/views.hpp"
 #include "infalign/statistics/estimate.hpp"
+#include "infalign/statistics/summary.hpp"
 
 namespace infalign {
 
@@ -78,5 +79,15 @@ INFALIGN_KEYED inline estimate clustered_mean(span<const double> values, span<co
   const double standard_error = sums.size() > 1 ? std::sqrt(g / (g - 1) * squares) / n : infinity<double>;
   return {mean, standard_error, static_cast<index_t>(sums.size()), range.lowest, range.highest};
 }
+
+namespace detail {
+/// The mean over clusters, or over prompts where `clusters` is empty.
+INFALIGN_KEYED inline estimate mean_of_clusters(span<const double> values, span<const index_t> clusters, quantity_range range) {
+  if (!clusters.empty()) return clustered_mean(values, clusters, range);
+  summary seen;
+  for (index_t p = 0; p < values.size(); ++p) seen.add(values[p]);
+  return estimate_of(seen, range);
+}
+}  // namespace detail
 
 }  // namespace infalign

@@ -84,7 +84,7 @@ INFALIGN_KEYED inline confidence_interval stretched(double low, double high, qua
 ///     0.9,     100     0.209 (0.002)  0.176 (0.013)  0.123 (0.161)
 ///     0.9,    1000     0.070 (0.014)  0.070 (0.032)  0.037 (0.383)
 ///
-/// - Memory: trivially copyable, 96 bytes. Cost: two logarithms and a root a value.
+/// - Memory: trivially copyable, 72 bytes. Cost: two logarithms and a root a value.
 /// - Merging: states of separate streams add up, in any order, to 1e-12. The result is valid for the streams together, watched at any
 ///   moment, since the bets of each depend on its own past alone. It is not the state that one pass over all values would give: every
 ///   stream begins with large bets again, and the interval is wider than that of one pass, by about √(streams) at worst.
@@ -133,10 +133,10 @@ class empirical_bernstein_sequence {
   double penalty_ = 0;
 };
 
-/// The betting confidence sequence of a mean of values in a range, with the same promise. For each of 512 cells of the range it keeps
-/// the capital of a gambler who bets that the mean is higher than the cell's edge, and of one who bets that it is lower; edges at which
-/// one has multiplied his stake by 2/α are excluded. It is the narrower one for up to some hundred values; later its cells cost more. The interval is that of the edges that are left, one cell wider on either side, so
-/// that cells cost no validity.
+/// The betting confidence sequence of a mean of values in a range, with the same promise. The range has 512 cells. For each of their 513
+/// edges it keeps the capital of a gambler who bets that the mean is higher, and of one who bets that it is lower; an edge at which
+/// either has multiplied the stake by 2/α is excluded. The interval is that of the edges that are left, one cell wider on either side,
+/// so that cells cost no validity. Up to some hundred values it is the narrower one of the two; later its cells cost more.
 ///
 /// - Memory: trivially copyable, 8 KB. Cost: about a thousand logarithms a value, 10 µs: for prompts, not for tokens.
 /// - Merging, unit, errors: those of `empirical_bernstein_sequence`.

@@ -13,7 +13,7 @@
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
 #include "infalign/core/views.hpp"
-#include "infalign/statistics/bootstrap.hpp"
+#include "infalign/statistics/detail/left_out.hpp"
 #include "infalign/statistics/estimate.hpp"
 
 namespace infalign {
@@ -70,14 +70,18 @@ class mean_covariance {
             other.products_[place(i, j)] + (other.mean(i) - mean(i)) * (other.mean(j) - mean(j)) * (before * share);
     for (index_t i = 0; i < values(); ++i) means_[static_cast<std::size_t>(i)] += (other.mean(i) - mean(i)) * share;
   }
-  /// The mean of `Σ_i weights[i]·x_i`: of value i for a unit vector, of a paired difference for 1 and -1.
+  /// The mean of `Σ_i weights[i]·x_i`: of value i for a unit vector, of a paired difference for 1 and -1. What has weight 0 does not
+  /// count, whatever it is: a value that is infinite or NaN, for example.
   [[nodiscard]] INFALIGN_KEYED estimate combined(span<const double> weights, quantity_range range = {}) const {
     expects<shape_error>(weights.size() == values(), "mean_covariance::combined", "weights has ", weights.size(),
                          " values, must have ", values());
     double value = 0, variance = 0;
-    for (index_t i = 0; i < values(); ++i) value += weights[i] * mean(i);
-    for (index_t i = 0; i < values() && count_ > 1; ++i)
-      for (index_t j = 0; j < values(); ++j) variance += weights[i] * weights[j] * covariance(i, j);
+    for (index_t i = 0; i < values(); ++i) {
+      if (weights[i] == 0) continue;
+      value += weights[i] * mean(i);
+      for (index_t j = 0; j < values() && count_ > 1; ++j)
+        if (weights[j] != 0) variance += weights[i] * weights[j] * covariance(i, j);
+    }
     const double error = count_ > 1 ? std::sqrt(std::max(variance, 0.0) / static_cast<double>(count_)) : infinity<double>;
     return {count_ > 0 ? value : std::nan(""), error, count_, range.lowest, range.highest};
   }
@@ -127,7 +131,7 @@ template <class Statistic>
 template <class Statistic>
 [[nodiscard]] INFALIGN_KEYED estimate jackknife(rows<const double> columns, const Statistic& statistic,
                                                 quantity_range range = {}) {
-  detail::check_bootstrap("jackknife", columns, {});
+  detail::check_columns("jackknife", columns);
   const std::vector<double> means = detail::column_means(columns);
   const double value = statistic(means.data());
   const index_t units = columns.columns();

@@ -20,27 +20,25 @@
 namespace infalign {
 
 /// The state of a mean over prompts of means over samples. A prompt with m samples has the sampling variance `s²/m`, estimated from its
-/// own samples; what else prompts differ by is theirs. Trivially copyable; merges like `summary`.
+/// own samples; what else prompts differ by is theirs. Merges like `summary`.
 ///
 /// It is for means: standard win rates, passes, expected rewards of plain samples. The values of best-of-N are no means of independent
 /// samples; split those by two halves (`estimate_variance_components`, theory/sampling_plan.hpp).
 ///
-/// - Cost: a few operations a prompt. Rounding: that of `summary`.
+/// - Memory: 64 bytes, trivially copyable. Cost: a few operations a prompt. Rounding: that of `summary`.
 /// - Source: a one-way layout with random effects; Searle, Casella and McCulloch, Variance Components (1992), section 3.6.
 struct variance_split {
   summary means;              ///< of the prompts' means
   double within_squares = 0;  ///< `Σ_p Σ_i (x_pi - m_p)²`
   index_t within_count = 0;   ///< its degrees of freedom
   summary sampling;           ///< of the sampling variances `s_p²/m_p` of prompts with at least two samples
-  double reciprocals = 0;     ///< `Σ_p 1/m_p`
 
   /// One more prompt, by the summary of its samples. Errors: `shape_error` for no samples.
   INFALIGN_KEYED void add(const summary& samples) {
     expects<shape_error>(samples.count >= 1, "variance_split::add", "samples is empty");
-    const auto m = static_cast<double>(samples.count);
     means.add(samples.mean);
-    reciprocals += 1 / m;
     if (samples.count < 2) return;
+    const auto m = static_cast<double>(samples.count);
     within_squares += samples.m2;
     within_count += samples.count - 1;
     sampling.add(samples.m2 / (m - 1) / m);
@@ -50,7 +48,6 @@ struct variance_split {
     within_squares += other.within_squares;
     within_count += other.within_count;
     sampling.merge(other.sampling);
-    reciprocals += other.reciprocals;
   }
 
   /// Variance of one sample around the mean of its prompt, pooled over prompts. NaN if none has two samples.
