@@ -238,6 +238,21 @@ TEST_CASE("the set of steps holds the best one in 95 % of data sets, and one ste
     for (const index_t i : choice.candidates) held += i == 2 ? 1 : 0;
   }
   CHECK(held >= data_sets * 0.95 - 3 * std::sqrt(0.95 * 0.05 * data_sets));
+  // Bonferroni: with one other step 0.05 is spent on it, with two 0.025 on each. One-sided quantiles of Student's t with 10 degrees of
+  // freedom (scipy.stats.t.ppf): 1.8125 and 2.2281.
+  const auto candidates = [](double t, index_t count) {
+    std::vector<double> curve;
+    for (int p = 0; p < 11; ++p) {
+      const double noise = (p - 5) / std::sqrt(11.0);  // standard deviation √11/√11, so a standard error of 1/√11
+      const double row[] = {t / std::sqrt(11.0) + noise, 0, -100};
+      curve.insert(curve.end(), row, row + count);
+    }
+    return infalign::choose_on_curve(infalign::rows<const double>(curve.data(), 11, count)).candidates.size();
+  };
+  CHECK(candidates(1.80, 2) == 2);
+  CHECK(candidates(1.82, 2) == 1);
+  CHECK(candidates(2.22, 3) == 2);
+  CHECK(candidates(2.24, 3) == 1);
   const std::vector<double> flat{1, 1, 1};
   CHECK(infalign::choose_on_curve(infalign::rows<const double>(flat.data(), 1, 3)).candidates.size() == 3);
   CHECK(infalign::choose_on_curve(infalign::rows<const double>(flat.data(), 3, 1)).candidates.size() == 1);

@@ -142,6 +142,29 @@ TEST_CASE("a power law is continued exactly, and one that bends says so") {
   CHECK(infalign::extrapolate_power_law(bent, attempts, 1e4).model_error > 0.1);
 }
 
+TEST_CASE("the interval of an extrapolated rate: by hand in log-odds, and everything where there are none") {
+  const double t = 2.2281388519649385;  // scipy.stats.t.ppf(0.975, 10)
+  const auto odds = [](double rate) { return rate / (1 - rate); };
+  const auto found = infalign::extrapolated_rate{0.2, 0.3, 0.1, 11}.interval();
+  CHECK(odds(found.low) == doctest::Approx(0.25 * std::exp(-0.3 * t - 0.1)).epsilon(1e-10));
+  CHECK(odds(found.high) == doctest::Approx(0.25 * std::exp(0.3 * t + 0.1)).epsilon(1e-10));
+  constexpr double inf = infalign::infinity<double>;
+  for (const infalign::extrapolated_rate& unknown : {infalign::extrapolated_rate{0, 0.1, 0, 50},
+                                                     {1, 0.1, 0, 50},
+                                                     {NAN, 0.1, 0, 50},
+                                                     {0.5, inf, 0, 50},
+                                                     {0.5, NAN, 0, 50},
+                                                     {0.5, 0.1, 0, 1}}) {
+    const auto i = unknown.interval();
+    CHECK(i.low == 0);
+    CHECK(i.high == 1);
+  }
+  // A rate that is 1 to the last digit.
+  const auto certain = infalign::beta_rates{50, 1, 0.1, 0, 0.1, 20}.pass_at(1e9);
+  CHECK(certain.value == 1);
+  CHECK(certain.interval().low == 0);
+}
+
 TEST_CASE("counts without an answer are refused") {
   const auto message = [](auto&& call) { return test::message_of<infalign::error>(call); };
   const std::vector<index_t> n{10, 10}, none{0, 0}, all{10, 10}, more{3, 11};

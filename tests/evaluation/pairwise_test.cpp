@@ -141,6 +141,81 @@ TEST_CASE("scores that would be infinite are refused, or a prior makes them fini
   CHECK(message([&] { (void)of.fit(3); }) == "fit_bradley_terry: outcomes[12] is 1.5, must be in [0, 1]");
 }
 
+// scipy 1.17.1 (make_bradley_terry.py): the largest likelihood with `prior` ties of each policy against the mean score.
+TEST_CASE("scores with a prior are scipy's, and their mean is 0") {
+  judgments of;
+  const auto judged = [&](index_t a, index_t b, int wins, int ties, int losses) {
+    for (int k = 0; k < wins + ties + losses; ++k) of.add(a, b, k < wins ? 1 : k < wins + ties ? 0.5 : 0, k);
+  };
+  judged(0, 1, 7, 0, 3);
+  judged(1, 2, 12, 0, 0);
+  judged(0, 3, 5, 0, 0);  // policy 3 loses everything
+  judged(2, 3, 4, 0, 0);
+  judged(0, 4, 1, 1, 2);
+  const auto check = [&](double prior, const std::vector<double>& expected) {
+    const auto fit = of.fit(5, prior);
+    double mean = 0;
+    for (index_t i = 0; i < 5; ++i) {
+      CHECK(std::abs(fit.score(i).value - expected[static_cast<std::size_t>(i)]) <= 1e-10);
+      mean += fit.score(i).value / 5;
+    }
+    CHECK(std::abs(mean) <= 1e-13);
+  };
+  check(1, {1.745520074645, 1.174219047230, -1.424458940642, -3.412032485618, 1.916752304385});
+  check(1e-4, {7.234211084328, 6.386951205736, -5.129860623732, -16.236295819175, 7.744994152844});
+  // Between two policies, one without a judgment is in the middle.
+  judgments two;
+  for (index_t c = 0; c < 10; ++c) two.add(0, 2, c < 8 ? 1 : 0, c);
+  CHECK(two.fit(3, 1).score(0).value > 0.5);
+  CHECK(std::abs(two.fit(3, 1).score(1).value) <= 1e-12);
+}
+
+TEST_CASE("the scores of a policy that always wins solve their equation for any prior") {
+  for (const double wins : {1.0, 1000.0})
+    for (const double prior : {1e-9, 1e-5, 0.1, 1.0, 50.0, 1e6}) {
+      CAPTURE(wins);
+      CAPTURE(prior);
+      judgments of;
+      for (index_t c = 0; c < static_cast<index_t>(wins); ++c) of.add(0, 1, 1, c);
+      const auto fit = of.fit(2, prior);
+      const double d = fit.difference(0, 1).value;
+      // The derivative of wins·log σ(d) + 2·prior/2·(log σ(d/2) + log σ(-d/2)): what the judgments pull, and what the prior does.
+      const double judged = wins / (1 + std::exp(d)), pulled = 0.5 * prior * std::tanh(d / 4);
+      CHECK(std::abs(judged / pulled - 1) <= 1e-9);
+      CHECK(std::abs(fit.win_rate(0, 1) - 1 / (1 + std::exp(-d))) <= 1e-15);
+    }
+}
+
+TEST_CASE("scores so far apart that no curvature is left are an error, not a number") {
+  judgments of;
+  of.add(0, 1, 1e-20, 0);  // a log-odds of 46
+  of.add(0, 1, 1e-20, 1);
+  const auto message = [&](double prior) { return test::message_of<infalign::domain_error>([&] { (void)of.fit(2, prior); }); };
+  CHECK(message(0) == "fit_bradley_terry: scores are too far apart: a prior above 0 brings them together");
+  CHECK(message(1e-25) == "fit_bradley_terry: scores are too far apart: a larger prior brings them together");
+  CHECK(of.fit(2, 1).score(1).value < 3);
+  judgments near;
+  near.add(0, 1, 1e-9, 0);
+  CHECK(std::abs(near.fit(2).difference(1, 0).value - std::log(1e9 - 1)) <= 1e-6);
+}
+
+TEST_CASE("which policies no finite scores fit") {
+  judgments of;
+  of.add(0, 1, 0.5, 0);
+  of.add(2, 3, 0.5, 0);
+  const auto found = [&] { return infalign::separated_policies(4, of.first, of.second, of.outcomes); };
+  REQUIRE(found());
+  CHECK(found()->first == 0);
+  CHECK(found()->second == 2);
+  CHECK(!found()->compared);
+  of.add(1, 3, 1, 0);
+  REQUIRE(found());
+  CHECK(found()->second == 2);
+  CHECK(found()->compared);
+  of.add(2, 0, 1, 0);
+  CHECK(!found());
+}
+
 // A published pitfall: ties counted as losses of both. The better policy may then look like the worse one.
 TEST_CASE("ties as losses turn the order of two policies round") {
   judgments half, lost;
@@ -206,6 +281,22 @@ TEST_CASE("a policy that wins by length alone has half of the wins at equal leng
   const std::vector<double> same{3, 3, 3, 3}, mixed{1, 0, 1, 1}, all{1, 1, 1, 1};
   CHECK(std::abs(fit_length_controlled(mixed, same).win_rate.value - 0.75) <= 1e-12);
   CHECK(fit_length_controlled(all, same, {}, {}, 1).win_rate.value < 1);
+  // Nor where the mean of equal lengths is rounded: 0.1 is no multiple of a third of it.
+  for (const double length : {0.1, -1e-300, 1e300, 0.0}) {
+    const std::vector<double> equal(7, length), won{1, 0, 1, 1, 0, 1, 1};
+    const auto plain = fit_length_controlled(won, equal);
+    CHECK(plain.of_length == 0);
+    CHECK(std::abs(plain.win_rate.value - 5.0 / 7) <= 1e-12);
+    CHECK(plain.win_rate.standard_error > 0);
+  }
+  // The unit of lengths does not matter, whatever it is.
+  const std::vector<double> lengths{3, -1, 4, 1, -5, 9}, judged{0, 1, 0, 1, 1, 0.5};
+  const auto usual = fit_length_controlled(judged, lengths, {}, {}, 0.1);
+  for (const double unit : {1e-305, 1e305}) {
+    std::vector<double> others = lengths;
+    for (double& length : others) length *= unit;
+    CHECK(std::abs(fit_length_controlled(judged, others, {}, {}, 0.1).win_rate.value - usual.win_rate.value) <= 1e-13);
+  }
   const auto message = [](auto&& call) { return test::message_of<infalign::error>(call); };
   CHECK(message([&] { (void)fit_length_controlled(all, same); }) ==
         "fit_length_controlled: no finite coefficients fit these preferences: a ridge above 0 makes them finite");

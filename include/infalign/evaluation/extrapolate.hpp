@@ -31,11 +31,11 @@ struct extrapolated_rate {
   double model_error = 0;     ///< how far, in log-odds, the model itself may be off; 0 where it says nothing of that
   index_t count = 0;          ///< prompts
 
-  /// `value` and the interval `± (t·log_odds_error + model_error)` in log-odds, Student's t with count - 1 degrees of freedom. Errors:
-  /// `domain_error` for a level outside (0, 1).
+  /// `value ± (t·log_odds_error + model_error)` in log-odds, Student's t with count - 1 degrees of freedom. It is [0, 1] where the error
+  /// is unknown, or the value has no log-odds: 0, 1 or NaN. Errors: `domain_error` for a level outside (0, 1).
   [[nodiscard]] INFALIGN_KEYED confidence_interval interval(double level = 0.95) const {
     expects<domain_error>(level > 0 && level < 1, "extrapolated_rate::interval", "level is ", level, ", must be in (0, 1)");
-    if (count < 2 || !(log_odds_error < infinity<double>)) return {0, 1};
+    if (count < 2 || !(log_odds_error < infinity<double>) || !(value > 0 && value < 1)) return {0, 1};
     const double width = -student_t_quantile(0.5 * (1 - level), static_cast<double>(count - 1)) * log_odds_error + model_error;
     const double odds = std::log(value / (1 - value));
     const auto rate = [](double x) { return x > 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); };
@@ -135,7 +135,8 @@ INFALIGN_KEYED inline bool climb(double& x, double& y, beta_likelihood& at, span
 /// - Shapes: `samples` P ≥ 2 numbers, how many samples each prompt has, `successes` as many, how many of them succeeded.
 /// - Coverage of 95 % intervals of `pass_at(10'000)` from rates that are Beta distributed, in 1000 data sets of 20, 50 or 200 prompts with
 ///   100 or 1000 samples each: 0.939 to 0.979 for Beta(0.15, 2) and Beta(0.3, 10) (tests/evaluation/extrapolate_test.cpp). It rests on
-///   the shape of the distribution near 0: two kinds of prompts of which one never succeeds have none; compare `extrapolate_power_law`.
+///   how rates are distributed near 0. Where some prompts never succeed, that is no power of the rate, and the fit promises too much:
+///   compare `extrapolate_power_law`.
 /// - Cost: some dozens of passes over the counts, 0.5 µs a prompt each.
 /// - Errors: `shape_error`; `domain_error` for counts that are none, or if no prompt or every sample succeeded: then the largest
 ///   likelihood is at no finite α and β.

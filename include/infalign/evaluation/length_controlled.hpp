@@ -63,6 +63,26 @@ struct logistic_rows {
   }
 };
 
+/// `Δ/sd`; empty where all are the same, so that there is no standard deviation. That it is 0 would not tell: a mean of equal numbers
+/// is rounded. They are brought to at most 1 first, so that no square overflows or vanishes.
+INFALIGN_KEYED inline std::vector<double> scaled_lengths(span<const double> differences) {
+  double largest = 0;
+  bool differ = false;
+  for (const double d : differences) {
+    largest = std::max(largest, std::abs(d));
+    differ = differ || d != differences[0];
+  }
+  if (!differ) return {};
+  std::vector<double> scaled;
+  const auto n = static_cast<double>(differences.size());
+  double mean = 0, squares = 0;
+  for (const double d : differences) scaled.push_back(d / largest), mean += scaled.back() / n;
+  for (const double d : scaled) squares += (d - mean) * (d - mean);
+  const double sd = std::sqrt(squares / (n - 1));
+  for (double& d : scaled) d /= sd;
+  return scaled;
+}
+
 /// Predictions at Δ = 0, and their errors. The error of the mean prediction m: prompt i moves it by `(p_i - m)/n`, and the coefficients by
 /// `D'·A⁻¹·(gradient of i)`, D being the mean of `p(1-p)·x` at Δ = 0; the sum of both, cluster by cluster.
 INFALIGN_KEYED inline length_controlled_fit read_without_length(const logistic_rows& rows, const std::vector<double>& beta,
@@ -111,8 +131,8 @@ INFALIGN_KEYED inline length_controlled_fit read_without_length(const logistic_r
 /// γ this is the same model, with an L2 penalty of `ridge/2` on every coefficient.
 ///
 /// - Shapes: `preferences` P ≥ 2 probabilities that the policy is preferred (1.5 of a judge that says 1 to 2 is ½), one a prompt;
-///   `length_differences` as many, the base's response less the policy's, in any unit (they are divided by their standard deviation);
-///   `difficulties` empty or as many; `clusters` empty or as many ids. Host memory.
+///   `length_differences` as many, the base's response less the policy's, in any unit (they are divided by their standard deviation, and
+///   left out of the model where all are the same); `difficulties` empty or as many; `clusters` empty or as many ids. Host memory.
 /// - Cost: about ten passes. The error by clusters is the sandwich with G/(G-1).
 /// - Errors: `shape_error`; `domain_error` for preferences outside [0, 1], values that are not finite, a negative ridge, or where no
 ///   finite coefficients fit (all prompts won, or lengths that separate wins from losses): then a ridge helps, 1 for example.
@@ -133,7 +153,6 @@ INFALIGN_KEYED inline length_controlled_fit read_without_length(const logistic_r
                        " elements, preferences has ", n);
   expects<domain_error>(ridge >= 0 && ridge < infinity<double>, function, "ridge is ", ridge,
                         ", must be finite and not negative");
-  double mean = 0, squares = 0;
   for (index_t i = 0; i < n; ++i) {
     expects<domain_error>(preferences[i] >= 0 && preferences[i] <= 1, function, "preferences[", i, "] is ", preferences[i],
                           ", must be in [0, 1]");
@@ -141,14 +160,13 @@ INFALIGN_KEYED inline length_controlled_fit read_without_length(const logistic_r
                           length_differences[i], ", must be finite");
     expects<domain_error>(difficulties.empty() || std::isfinite(difficulties[i]), function, "difficulties[", i,
                           "] must be finite");
-    mean += length_differences[i] / static_cast<double>(n);
   }
-  for (index_t i = 0; i < n; ++i) squares += (length_differences[i] - mean) * (length_differences[i] - mean);
-  const double sd = std::sqrt(squares / static_cast<double>(n - 1));
-  detail::logistic_rows rows{std::size_t{2} + (difficulties.empty() ? 0 : 1) - (sd > 0 ? 0 : 1), {}, preferences};
+  const std::vector<double> lengths = detail::scaled_lengths(length_differences);
+  const bool differ = !lengths.empty();
+  detail::logistic_rows rows{std::size_t{1} + (differ ? 1 : 0) + (difficulties.empty() ? 0 : 1), {}, preferences};
   for (index_t i = 0; i < n; ++i) {
     rows.x.push_back(1);
-    if (sd > 0) rows.x.push_back(std::tanh(length_differences[i] / sd));
+    if (differ) rows.x.push_back(std::tanh(lengths[static_cast<std::size_t>(i)]));
     if (!difficulties.empty()) rows.x.push_back(difficulties[i]);
   }
   std::vector<double> beta(rows.covariates), gradient, curvature;
@@ -165,7 +183,7 @@ INFALIGN_KEYED inline length_controlled_fit read_without_length(const logistic_r
   }
   expects<domain_error>(converged && std::abs(beta[0]) < 30, function,
                         "no finite coefficients fit these preferences: a ridge above 0 makes them finite");
-  return detail::read_without_length(rows, beta, ridge, sd > 0, !difficulties.empty(), clusters);
+  return detail::read_without_length(rows, beta, ridge, differ, !difficulties.empty(), clusters);
 }
 
 }  // namespace infalign
