@@ -23,9 +23,10 @@ class named_argument {
     if (nb::isinstance<Value>(given)) {
       value_ = nb::inst_ptr<Value>(given);
     } else if (nb::isinstance<nb::str>(given)) {
-      const char* const name = PyUnicode_AsUTF8(given.ptr());
+      Py_ssize_t size = 0;
+      const char* const name = PyUnicode_AsUTF8AndSize(given.ptr(), &size);
       if (name == nullptr) throw nb::python_error();  // a surrogate on its own
-      parsed_.emplace(Parse(name));
+      parsed_.emplace(Parse({name, static_cast<std::size_t>(size)}));
       value_ = &*parsed_;
     } else {
       throw nb::type_error((std::string("a ") + what + " must be given by its name or as an object of infalign").c_str());
