@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pickle
+import struct
+import zlib
 
 import numpy as np
 import oracles
@@ -118,6 +120,26 @@ class TestSummaries:
         one = ia.Summary()
         one.add(2.0)
         assert (one.count, one.mean, one.estimate().value) == (1, 2.0, 2.0)
+
+    def test_byte_form(self, rng):
+        # The form that the C++ library declares in statistics/bytes.hpp: to be read on another machine, and by it.
+        s = ia.Summary.of(rng.normal(size=7))
+        state = s.to_bytes()
+        fields = struct.pack("<qdd", s.count, s.mean, s.m2)
+        head = struct.pack("<HHI", 1, 1, len(fields))
+        assert state == b"infS" + head + struct.pack("<I", zlib.crc32(head + fields)) + fields
+        again = ia.Summary.from_bytes(state)
+        assert (again.count, again.mean, again.m2) == (s.count, s.mean, s.m2)
+        for bad, says in [
+            (b"", "no state"),
+            (state[:-1], "the state has 24 bytes"),
+            (state[:-1] + bytes([state[-1] ^ 1]), "damaged"),
+            (ia.Calibrator(np.ones((1, 2))).to_bytes(), "no state"),
+        ]:
+            with pytest.raises(ia.Error, match=says):
+                ia.Summary.from_bytes(bad)
+        with pytest.raises(TypeError):
+            ia.Summary.from_bytes("infS")
 
     def test_compare(self, rng):
         a, b = rng.uniform(size=10), rng.uniform(size=10)

@@ -9,6 +9,7 @@
 #include <nanobind/stl/string_view.h>
 
 #include <infalign/statistics/bootstrap.hpp>
+#include <infalign/statistics/bytes.hpp>
 #include <infalign/statistics/clustered_mean.hpp>
 #include <infalign/statistics/sign_flip.hpp>
 #include <infalign/statistics/summary.hpp>
@@ -146,6 +147,18 @@ void define_statistics(nb::module_& m) {
       .def_ro("m2", &ia::summary::m2)
       .def("add", &ia::summary::add, nb::arg("x"))
       .def("merge", &ia::summary::merge, nb::arg("other"))
+      .def("to_bytes",
+           [](const ia::summary& s) {
+             const std::vector<std::byte> state = ia::to_bytes(s);
+             return nb::bytes(state.data(), state.size());
+           })
+      .def_static(
+          "from_bytes",
+          [](const nb::bytes& state) {
+            const auto* const data = static_cast<const std::byte*>(state.data());
+            return ia::from_bytes<ia::summary>({data, static_cast<index_t>(state.size())});
+          },
+          nb::arg("state"))
       .def(
           "estimate",
           [](const ia::summary& s, double lowest, double highest) {
