@@ -103,7 +103,7 @@ def policy_loss(
         What a trainer computes, with its defaults: ``"trl.grpo"``, ``"verl.vanilla"`` … (``preset_names()``). It sets the bounds, the
         clamps, the mean, and how the KL is estimated; β is ``kl`` still, 0 by default. Each can be given otherwise.
     epsilon_low, epsilon_high : float
-        Other bounds than those of the table.
+        Other bounds than those of the table or the preset, each by itself: TRL's ``epsilon`` without an ``epsilon_high`` is both.
     kl, kl_estimator : float, name
         β, and ``"exact"``, ``"k1"``, ``"k2"``, ``"k3"`` or ``"absolute"``. Default: that of the preset; exact with ``base_logits``;
         else k3.
