@@ -197,7 +197,8 @@ constexpr const char* compare_explanation =
     "may hold 0 where the p-value is small. All files must hold the same prompts.\n"
     "Several policies are each compared with the baseline; of many p-values the smallest is small by chance, so they are "
     "given\n"
-    "adjusted for their number as well (Holm): of those below 5 %, one is wrong in at most 5 % of comparisons.\n"
+    "adjusted for their number as well (Holm): that any of those below 5 % is there by chance has a probability of at most 5 "
+    "%.\n"
     "Where prompts come in clusters, --cluster FIELD names them: errors are by cluster, and the signs of a cluster flip "
     "together.\n"
     "\n";

@@ -9,17 +9,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "beyond_samples.hpp"
 #include "commands.hpp"
 #include "estimate_text.hpp"
 #include "failure.hpp"
 #include "infalign/backend/simd.hpp"
-#include "infalign/core/binomial.hpp"
 #include "infalign/evaluation/curve.hpp"
-#include "infalign/evaluation/extrapolate.hpp"
 #include "left_out.hpp"
 #include "output_file.hpp"
 #include "prompt_mean.hpp"
@@ -37,17 +37,11 @@ using infalign::index_t;
 struct curve_options : report_options {
   record_options records;
   std::string policy, reference;
-  std::string reference_serves = "same";
+  std::optional<std::string> reference_serves;
   bool worst = false;
-  index_t most = 0;  ///< 0 for as many as the smallest prompt allows, at most 64
+  std::optional<index_t> most;  ///< by default as many as the smallest prompt allows, at most 64
   std::string short_prompts = "error";
   std::vector<std::string> extrapolate;
-};
-
-/// A success rate beyond the samples, by the two models.
-struct beyond {
-  double attempts;
-  infalign::extrapolated_rate beta, power;
 };
 
 struct curve_report {
@@ -56,12 +50,6 @@ struct curve_report {
   std::vector<beyond> beyond_samples;
   left_out without;
 };
-
-index_t fewest(const reward_table& table) {
-  index_t n = table.count(0);
-  for (std::size_t p = 1; p < table.prompts.size(); ++p) n = std::min(n, table.count(p));
-  return n;
-}
 
 /// The reference with its prompts in the order of the policy.
 reward_table in_order_of(const reward_table& policy, const reward_table& reference) {
@@ -81,40 +69,6 @@ void expect_samples(const reward_table& table, index_t needed) {
     if (table.count(p) < needed)
       fail("{}:{}: prompt {} has {} rewards, fewer than the {} of --most (--short skip leaves it out)", table.name,
            table.first_line[p], table.prompts.shown(p), table.count(p), needed);
-}
-
-bool is_pass(double reward) {
-  return reward == 0 || reward == 1;
-}
-
-std::vector<beyond> extrapolated(const reward_table& policy, const std::vector<double>& targets) {
-  if (targets.empty()) return {};
-  std::vector<index_t> samples, successes;
-  for (std::size_t p = 0; p < policy.prompts.size(); ++p) {
-    samples.push_back(policy.count(p));
-    const auto rewards = policy.groups()[static_cast<index_t>(p)];
-    successes.push_back(std::count(rewards.begin(), rewards.end(), 1.0));
-    if (!std::all_of(rewards.begin(), rewards.end(), is_pass))
-      fail("{}:{}: prompt {} has a reward other than 0 and 1, but --extrapolate takes passes", policy.name,
-           policy.first_line[p], policy.prompts.shown(p));
-  }
-  std::vector<double> attempts;
-  for (index_t n = 1; n <= fewest(policy); n *= 2) attempts.push_back(static_cast<double>(n));
-  infalign::mean_covariance curve(static_cast<index_t>(attempts.size()));
-  std::vector<double> point(attempts.size());
-  for (std::size_t p = 0; p < samples.size(); ++p) {
-    for (std::size_t i = 0; i < attempts.size(); ++i)
-      point[i] = 1 - infalign::choose_ratio(samples[p] - successes[p], samples[p], static_cast<index_t>(attempts[i]));
-    curve.add(point);
-  }
-  const infalign::beta_rates rates = infalign::fit_beta_rates(samples, successes);
-  std::vector<beyond> all;
-  for (const double n : targets)
-    all.push_back({n, rates.pass_at(n),
-                   attempts.size() < 4 || n < attempts.back()
-                       ? infalign::extrapolated_rate{std::nan(""), infalign::infinity<double>, 0, 0}
-                       : infalign::extrapolate_power_law(curve, attempts, n)});
-  return all;
 }
 
 std::string curve_title(const curve_options& chosen) {
@@ -191,8 +145,10 @@ std::vector<infalign::estimate> means(const std::vector<double>& curve, index_t 
 void run(const curve_options& chosen) {
   check_level(chosen.level);
   check(chosen.records);
-  const bool of_win_rates = !chosen.reference.empty(), same = chosen.reference_serves == "same";
-  if (chosen.most < 0) throw usage_failure("--most must be at least 1");
+  const bool of_win_rates = !chosen.reference.empty(), same = chosen.reference_serves.value_or("same") == "same";
+  expect_at_least_one("--most", chosen.most);
+  if (!of_win_rates && chosen.reference_serves)
+    throw usage_failure("--reference-serves: there is no --reference that would serve");
   if (of_win_rates && !chosen.extrapolate.empty()) throw usage_failure("--extrapolate: is for passes, not for win rates");
   if (chosen.worst && !chosen.extrapolate.empty())
     throw usage_failure("--extrapolate: is for the best of N, not for the worst");
@@ -203,16 +159,15 @@ void run(const curve_options& chosen) {
   reward_table reference = of_win_rates ? read_rewards(chosen.reference, chosen.records.without_cluster()) : reward_table();
   curve_report of{};
   of.without.missing_rewards = policy.missing + reference.missing;
-  const index_t base_needs = of_win_rates ? (same ? chosen.most : 1) : 0;
+  const index_t needed = chosen.most.value_or(1);
   if (chosen.short_prompts == "skip")
     of.without.short_prompts =
-        of_win_rates ? drop_short_prompts(std::array<required, 2>{
-                           {{&policy, std::max<index_t>(chosen.most, 1)}, {&reference, std::max<index_t>(base_needs, 1)}}})
-                     : drop_short_prompts(std::array<required, 1>{{{&policy, std::max<index_t>(chosen.most, 1)}}});
+        of_win_rates ? drop_short_prompts(std::array<required, 2>{{{&policy, needed}, {&reference, same ? needed : 1}}})
+                     : drop_short_prompts(std::array<required, 1>{{{&policy, needed}}});
   if (of_win_rates) reference = in_order_of(policy, reference);
   constexpr index_t usual = 64;
   const index_t all = of_win_rates && same ? std::min(fewest(policy), fewest(reference)) : fewest(policy);
-  const index_t steps = chosen.most > 0 ? chosen.most : std::max<index_t>(std::min(usual, all), 1);
+  const index_t steps = chosen.most.value_or(std::max<index_t>(std::min(usual, all), 1));
   expect_samples(policy, steps);
   if (of_win_rates) expect_samples(reference, same ? steps : 1);
   std::vector<double> curve(policy.prompts.size() * static_cast<std::size_t>(steps));
@@ -258,9 +213,9 @@ void add_curve(CLI::App& program) {
   const auto chosen = std::make_shared<curve_options>();
   command->add_option("--policy", chosen->policy, "Rewards of samples of the policy; - for standard input")->required();
   command->add_option("--reference", chosen->reference, "Rewards of samples of the reference policy, for win rates");
-  command->add_option("--reference-serves", chosen->reference_serves, "same: of N samples as well; one: a single sample")
-      ->check(CLI::IsMember({"same", "one"}))
-      ->capture_default_str();
+  command
+      ->add_option("--reference-serves", chosen->reference_serves, "same: of N samples as well (default); one: a single sample")
+      ->check(CLI::IsMember({"same", "one"}));
   command->add_flag("--worst", chosen->worst, "The worst of N is served, not the best");
   command->add_option("--most", chosen->most, "The largest N (default: the fewest samples of a prompt, at most 64)");
   command->add_option("--extrapolate", chosen->extrapolate, "Numbers of attempts beyond the samples, X,X,…");

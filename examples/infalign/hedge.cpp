@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,8 +37,8 @@ struct hedge_options : report_options {
   std::string proxy_field, true_field;
   std::string value = "reward";
   std::string short_prompts = "error";
-  index_t most = 0;  ///< 0 for as many as the smallest prompt allows, at most 64
-  index_t soft = 0;  ///< N of soft best-of-N; 0 to leave it out
+  std::optional<index_t> most;  ///< by default as many as the smallest prompt allows, at most 64
+  std::optional<index_t> soft;  ///< N of soft best-of-N
 };
 
 /// One family of procedures: its parameters, and what each is worth.
@@ -55,16 +56,16 @@ std::string parameter_text(double value) {
 /// The largest N, from what is wanted and what the prompts have. `extra`: samples that are needed beside the N.
 index_t largest_n(const hedge_options& chosen, paired_table& table, index_t extra) {
   constexpr index_t usual = 64;
-  const index_t needed = std::max(chosen.most, chosen.soft) + extra;
-  if (chosen.short_prompts == "skip" && needed > extra) table.drop_short(needed);
+  const index_t needed = std::max(chosen.most.value_or(1), chosen.soft.value_or(1)) + extra;
+  if (chosen.short_prompts == "skip") table.drop_short(needed);
   index_t fewest = table.count(0);
   std::size_t where = 0;
   for (std::size_t p = 1; p < table.prompts.size(); ++p)
     if (table.count(p) < fewest) fewest = table.count(p), where = p;
-  if (fewest < std::max(needed, 1 + extra))
+  if (fewest < needed)
     fail("{}: prompt {} has {} sample{}, fewer than the {} that are needed (--short skip leaves it out)", table.name,
-         table.prompts.shown(where), fewest, fewest == 1 ? "" : "s", std::max(needed, 1 + extra));
-  return chosen.most > 0 ? chosen.most : std::min(usual, fewest - extra);
+         table.prompts.shown(where), fewest, fewest == 1 ? "" : "s", needed);
+  return chosen.most.value_or(std::min(usual, fewest - extra));
 }
 
 class evaluation {
@@ -98,13 +99,13 @@ class evaluation {
     return of;
   }
   family soft_best_of() {
-    family of{fmt::format("soft_best_of:{}", chosen_.soft), "λ", {}, {}};
+    family of{fmt::format("soft_best_of:{}", *chosen_.soft), "λ", {}, {}};
     const double range = largest_range();
     for (int i = 0; i <= 24 && range > 0; ++i) of.parameters.push_back(range * std::pow(2.0, 2 - 0.25 * i));
     if (of.parameters.empty()) of.parameters.push_back(1);
     std::vector<double> out(table_.prompts.size() * of.parameters.size());
     const auto columns = static_cast<index_t>(of.parameters.size());
-    infalign::soft_best_of_curve(on_, proxy(), truth(), chosen_.soft, of.parameters,
+    infalign::soft_best_of_curve(on_, proxy(), truth(), *chosen_.soft, of.parameters,
                                  infalign::rows<double>(out.data(), prompts(), columns));
     of.choice = choose(out, columns);
     return of;
@@ -192,18 +193,19 @@ std::string report(const hedge_options& chosen, const paired_table& table, const
 void run(const hedge_options& chosen) {
   check_level(chosen.level);
   if (chosen.file == "-") throw usage_failure("the file is read twice, so it cannot be standard input");
-  if (chosen.most < 0 || chosen.soft < 0) throw usage_failure("--most and --soft must be at least 1");
+  expect_at_least_one("--most", chosen.most);
+  expect_at_least_one("--soft", chosen.soft);
   record_options records = chosen.records;
   for (const std::string& field : {chosen.proxy_field, chosen.true_field}) {
     records.reward_field = field;
     check(records);
   }
-  if (chosen.soft > 0 && chosen.value == "win-rate") throw usage_failure("--soft: has a true reward, but no win rate yet");
+  if (chosen.soft && chosen.value == "win-rate") throw usage_failure("--soft: has a true reward, but no win rate yet");
   paired_table table = read_pairs(chosen.file, chosen.records, chosen.proxy_field, chosen.true_field);
   const index_t most = largest_n(chosen, table, chosen.value == "win-rate" ? 1 : 0);
   evaluation of(chosen, table);
   std::vector<family> families{of.best_of(most), of.best_of_poisson(most)};
-  if (chosen.soft > 0) families.push_back(of.soft_best_of());
+  if (chosen.soft) families.push_back(of.soft_best_of());
   write_output("-", report(chosen, table, families));
 }
 

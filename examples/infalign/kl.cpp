@@ -16,6 +16,7 @@
 #include "infalign/evaluation/sequence_kl.hpp"
 #include "output_file.hpp"
 #include "paired_table.hpp"
+#include "prompt_mean.hpp"
 #include "record_options.hpp"
 #include "shared_options.hpp"
 #include "text_table.hpp"
@@ -33,13 +34,10 @@ struct kl_options : report_options {
 };
 
 infalign::sequence_kl_estimates estimates(const paired_table& table) {
-  std::vector<index_t> offsets(table.first.size() + 1), clusters;
+  std::vector<index_t> offsets(table.first.size() + 1);
   std::iota(offsets.begin(), offsets.end(), index_t{0});  // a response is one number
-  for (std::size_t p = 0; p < table.prompts.size(); ++p)
-    clusters.insert(clusters.end(), static_cast<std::size_t>(table.count(p)),
-                    table.clusters.empty() ? static_cast<index_t>(p) : table.clusters[p]);
   return infalign::sequence_kl(infalign::ragged<const double>(table.first, offsets),
-                               infalign::ragged<const double>(table.second, offsets), {}, clusters);
+                               infalign::ragged<const double>(table.second, offsets), {}, table.sample_clusters());
 }
 
 std::string report(const kl_options& chosen, const paired_table& table, const infalign::sequence_kl_estimates& found) {
@@ -60,6 +58,7 @@ std::string report(const kl_options& chosen, const paired_table& table, const in
   text_table out({"estimate", "KL, nats", "s.e.", fmt::format("{:g} % interval", 100 * chosen.level)});
   for (const auto& [name, e] : all) out.add({name, value_text(*e), error_text(*e), interval_text(*e, chosen.level)});
   return out.text() + fmt::format("{} responses to {} prompts\n", table.first.size(), table.prompts.size()) +
+         clusters_text(chosen.records, found.k1) +
          (table.missing > 0 ? fmt::format("left out: {} responses with a missing number\n", table.missing) : "");
 }
 
@@ -71,7 +70,8 @@ void run(const kl_options& chosen) {
     records.reward_field = field;
     check(records);
   }
-  const paired_table table = read_pairs(chosen.file, chosen.records, chosen.policy_field, chosen.base_field);
+  paired_table table = read_pairs(chosen.file, chosen.records, chosen.policy_field, chosen.base_field);
+  table.drop_short(1);  // all responses to a prompt may be missing
   write_output("-", report(chosen, table, estimates(table)));
 }
 

@@ -8,6 +8,7 @@
 #include "failure.hpp"
 #include "progress.hpp"
 #include "record_reader.hpp"
+#include "reward_table.hpp"
 
 namespace command {
 
@@ -21,15 +22,6 @@ struct sample {
 record_options with_field(record_options options, const std::string& field) {
   options.reward_field = field;
   return options;
-}
-
-/// All records of a prompt must name the same cluster.
-void add_cluster(const record_reader& in, std::uint32_t prompt, prompt_index& clusters, std::vector<infalign::index_t>& of) {
-  const infalign::index_t cluster = clusters.find_or_add(in.cluster());
-  if (prompt == of.size()) of.push_back(cluster);
-  if (of[prompt] != cluster)
-    in.fail_here("prompt {} is in cluster {}, and was in {} before", shown(in.prompt()), shown(in.cluster()),
-                 clusters.shown(static_cast<std::size_t>(of[prompt])));
 }
 
 void group(const std::vector<sample>& samples, paired_table& into) {
@@ -79,6 +71,14 @@ paired_table read_pairs(const std::string& path, const record_options& options, 
   if (samples.empty()) fail("{}: no sample has both {} and {}", table.name, first_field, second_field);
   group(samples, table);
   return table;
+}
+
+std::vector<infalign::index_t> paired_table::sample_clusters() const {
+  std::vector<infalign::index_t> all;
+  for (std::size_t p = 0; p < prompts.size(); ++p)
+    all.insert(all.end(), static_cast<std::size_t>(count(p)),
+               clusters.empty() ? static_cast<infalign::index_t>(p) : clusters[p]);
+  return all;
 }
 
 void paired_table::drop_short(infalign::index_t samples) {

@@ -23,6 +23,8 @@ struct paired_table {
   std::uint64_t short_prompts = 0;          ///< prompts that `drop_short` took out
 
   [[nodiscard]] infalign::index_t count(std::size_t prompt) const { return offsets[prompt + 1] - offsets[prompt]; }
+  /// The cluster of every sample, which is its prompt where clusters are not read.
+  [[nodiscard]] std::vector<infalign::index_t> sample_clusters() const;
   /// Takes out the prompts with fewer samples.
   void drop_short(infalign::index_t samples);
 };

@@ -83,16 +83,17 @@ void normalize(reward_table& judged, const preference_range& range) {
     }
 }
 
+struct controlled_lengths {
+  infalign::length_controlled_fit fit;
+  std::size_t judgments;  ///< whose length is there too
+};
+
 /// The win rate at equal lengths. The file is read again, for the judgments and the lengths together.
-infalign::length_controlled_fit length_controlled(const preference_options& chosen, const record_options& records,
-                                                  const preference_range& range) {
+controlled_lengths length_controlled(const preference_options& chosen, const record_options& records,
+                                     const preference_range& range) {
   paired_table judged = read_pairs(chosen.file, records, records.reward_field, chosen.length_field);
-  std::vector<infalign::index_t> clusters;
-  for (std::size_t p = 0; p < judged.prompts.size(); ++p)
-    clusters.insert(clusters.end(), static_cast<std::size_t>(judged.count(p)),
-                    judged.clusters.empty() ? static_cast<infalign::index_t>(p) : judged.clusters[p]);
   for (double& given : judged.first) given = (given - range.base) / (range.policy - range.base);
-  return infalign::fit_length_controlled(judged.first, judged.second, {}, clusters);
+  return {infalign::fit_length_controlled(judged.first, judged.second, {}, judged.sample_clusters()), judged.first.size()};
 }
 
 /// How often which side is preferred.
@@ -105,7 +106,7 @@ struct verdicts {
 };
 
 std::string report(const preference_options& chosen, const reward_table& judged, const infalign::estimate& mean,
-                   const std::optional<infalign::length_controlled_fit>& controlled) {
+                   const std::optional<controlled_lengths>& controlled) {
   const verdicts all(judged.rewards);
   if (chosen.json) {
     json_object found;
@@ -118,10 +119,11 @@ std::string report(const preference_options& chosen, const reward_table& judged,
         .add("win_rate", mean.value);
     add_error(found, mean, chosen.level);
     if (controlled) {
+      const infalign::length_controlled_fit& fit = controlled->fit;
       json_object of;
-      of.add("win_rate", controlled->win_rate.value);
-      add_error(of, controlled->win_rate, chosen.level);
-      found.add("length_controlled", of.add("of_length", controlled->of_length).add("of_policy", controlled->of_policy));
+      of.add("judgments", static_cast<long long>(controlled->judgments)).add("win_rate", fit.win_rate.value);
+      add_error(of, fit.win_rate, chosen.level);
+      found.add("length_controlled", of.add("of_length", fit.of_length).add("of_policy", fit.of_policy));
     }
     return found.add("missing_judgments", static_cast<long long>(judged.missing)).add("level", chosen.level).text() + '\n';
   }
@@ -130,9 +132,12 @@ std::string report(const preference_options& chosen, const reward_table& judged,
   table.add({std::to_string(judged.prompts.size()), std::to_string(all.wins), std::to_string(all.ties),
              std::to_string(all.losses), value_text(mean), error_text(mean), interval_text(mean, chosen.level)});
   std::string at_equal_lengths;
-  if (controlled)
-    at_equal_lengths = fmt::format("at equal lengths: {} ± {} ({})\n", value_text(controlled->win_rate),
-                                   error_text(controlled->win_rate), interval_text(controlled->win_rate, chosen.level));
+  if (controlled) {
+    const infalign::estimate& win_rate = controlled->fit.win_rate;
+    at_equal_lengths =
+        fmt::format("at equal lengths: {} ± {} ({}), of {} judgment{}\n", value_text(win_rate), error_text(win_rate),
+                    interval_text(win_rate, chosen.level), controlled->judgments, controlled->judgments == 1 ? "" : "s");
+  }
   return table.text() + at_equal_lengths + clusters_text(chosen.records, mean) +
          (judged.missing > 0 ? fmt::format("left out: {} missing judgments\n", judged.missing) : "");
 }
@@ -152,10 +157,11 @@ void run(const preference_options& chosen) {
   infalign::simd on;
   infalign::preference_win_rate(on, judged.groups(), wins);
   const infalign::estimate mean = mean_over_prompts(wins, judged.clusters, infalign::win_rate_range);
-  if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, judged, "win_rate", wins);
-  std::optional<infalign::length_controlled_fit> controlled;
+  std::optional<controlled_lengths> controlled;
   if (!chosen.length_field.empty()) controlled = length_controlled(chosen, records, range);
-  write_output("-", report(chosen, judged, mean, controlled));
+  const std::string text = report(chosen, judged, mean, controlled);
+  if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, judged, "win_rate", wins);
+  write_output("-", text);
 }
 
 constexpr const char* preferences_explanation =

@@ -38,6 +38,7 @@ struct rank_options : report_options {
 };
 
 struct pair_judgments {
+  std::string name;  ///< of the file
   prompt_index policies;
   std::vector<index_t> first, second, prompts;
   std::vector<double> outcomes;
@@ -58,6 +59,7 @@ pair_judgments read_judgments(const rank_options& chosen) {
     throw usage_failure(fmt::format("--first-field and --second-field are both {}", chosen.first_field));
   record_reader in(chosen.file, records), other(chosen.file, others);
   pair_judgments found;
+  found.name = in.file().name();
   prompt_index prompts;
   while (in.next()) {
     if (!other.next()) in.fail_here("the file has changed while it was read");
@@ -77,8 +79,25 @@ pair_judgments read_judgments(const rank_options& chosen) {
       found.prompts.push_back(prompt);
     }
   }
-  if (found.outcomes.empty()) fail("{}: there is no judgment in it", in.file().name());
+  if (found.outcomes.empty()) fail("{}: there is no judgment in it", found.name);
   return found;
+}
+
+/// The library knows policies by number, people by name.
+void expect_one_scale(const pair_judgments& judged) {
+  const auto apart =
+      infalign::separated_policies(static_cast<index_t>(judged.policies.size()), judged.first, judged.second, judged.outcomes);
+  if (!apart) return;
+  const std::string one = judged.policies.shown(static_cast<std::size_t>(apart->first)),
+                    other = judged.policies.shown(static_cast<std::size_t>(apart->second));
+  if (!apart->compared)
+    fail("{}: {} and {} are not compared, not even by way of others; --prior 1 ties each to an average policy", judged.name,
+         one, other);
+  fail(
+      "{}: no finite scores fit: {} and {} are in two parts of the policies, of which one never beats the other; --prior 1 "
+      "makes "
+      "them finite",
+      judged.name, one, other);
 }
 
 std::string report(const rank_options& chosen, const pair_judgments& judged, const infalign::bradley_terry_fit& fit) {
@@ -129,6 +148,7 @@ void run(const rank_options& chosen) {
   if (!(chosen.prior >= 0 && std::isfinite(chosen.prior)))
     throw usage_failure(fmt::format("--prior is {}, must be finite and not negative", chosen.prior));
   const pair_judgments judged = read_judgments(chosen);
+  if (chosen.prior == 0) expect_one_scale(judged);
   const auto policies = static_cast<index_t>(judged.policies.size());
   write_output("-", report(chosen, judged,
                            infalign::fit_bradley_terry(policies, judged.first, judged.second, judged.outcomes, judged.prompts,
@@ -143,7 +163,7 @@ constexpr const char* rank_explanation =
     "of Bradley and Terry, on Elo's scale: 400 more mean odds of ten to one. The prompt is the unit of sampling, however many\n"
     "judgments it has: intervals are sandwich intervals by prompts. Policies that won or lost everything have no finite "
     "score;\n"
-    "--prior 1 adds a tie against an average policy to each.\n"
+    "--prior 1 adds a tie against the mean score to each.\n"
     "\n";
 
 constexpr const char* rank_examples =
@@ -163,7 +183,8 @@ void add_rank(CLI::App& program) {
   command->add_option("--second-field", chosen->second_field, "Field with the name of the second policy")
       ->capture_default_str();
   command->add_option("--preference-field", chosen->field, "Field with the judgment")->capture_default_str();
-  command->add_option("--prior", chosen->prior, "Ties against an average policy that are added to each")->capture_default_str();
+  command->add_option("--prior", chosen->prior, "Ties against the mean score that are added to each policy")
+      ->capture_default_str();
   add_missing(*command, chosen->records, "judgment");
   add_report(*command, *chosen);
   command->footer(std::string(rank_explanation) + rank_examples);

@@ -44,15 +44,6 @@ void group(segmented<double>& rewards, segmented<run_of_prompt>& runs, reward_ta
   });
 }
 
-/// All records of a prompt must name the same cluster.
-void add_cluster(const record_reader& in, std::uint32_t prompt, prompt_index& clusters, reward_table& table) {
-  const infalign::index_t cluster = clusters.find_or_add(in.cluster());
-  if (prompt == table.clusters.size()) table.clusters.push_back(cluster);
-  if (const auto before = table.clusters[prompt]; before != cluster)
-    in.fail_here("prompt {} is in cluster {}, and was in {} before", shown(in.prompt()), shown(in.cluster()),
-                 clusters.shown(static_cast<std::size_t>(before)));
-}
-
 /// A few bytes of counts can stand for a million rewards: without a limit, a small file could fill the memory.
 void expect_room(const record_reader& in, std::uint64_t counted) {
   constexpr std::uint64_t most = std::uint64_t{1} << 26;
@@ -60,6 +51,14 @@ void expect_room(const record_reader& in, std::uint64_t counted) {
 }
 
 }  // namespace
+
+void add_cluster(const record_reader& in, std::uint32_t prompt, prompt_index& clusters, std::vector<infalign::index_t>& of) {
+  const infalign::index_t cluster = clusters.find_or_add(in.cluster());
+  if (prompt == of.size()) of.push_back(cluster);
+  if (of[prompt] != cluster)
+    in.fail_here("prompt {} is in cluster {}, and was in {} before", shown(in.prompt()), shown(in.cluster()),
+                 clusters.shown(static_cast<std::size_t>(of[prompt])));
+}
 
 reward_table read_rewards(const std::string& path, const record_options& options) {
   record_reader in(path, options);
@@ -73,7 +72,7 @@ reward_table read_rewards(const std::string& path, const record_options& options
   for (; in.next(); ++records) {
     const std::uint32_t prompt = table.prompts.find_or_add(in.prompt());
     if (prompt == table.first_line.size()) table.first_line.push_back(in.line());
-    if (in.cluster().is_there()) add_cluster(in, prompt, clusters, table);
+    if (in.cluster().is_there()) add_cluster(in, prompt, clusters, table.clusters);
     std::uint32_t count = 0;
     for (const double reward : in.rewards())
       if (!std::isnan(reward)) rewards.push_back(reward), ++count;

@@ -31,6 +31,10 @@ struct reward_table {
 /// Reads a whole file. Throws `failure`, also if there is no record in it. A prompt of which all rewards are missing has none.
 reward_table read_rewards(const std::string& path, const record_options& options);
 
+class record_reader;
+/// Notes the cluster of the record's prompt in `of`. Throws `failure` where records of a prompt name different ones.
+void add_cluster(const record_reader& in, std::uint32_t prompt, prompt_index& clusters, std::vector<infalign::index_t>& of);
+
 /// Writes `{"prompt_id": …, KEY: value}` for every prompt of the table, one record a line.
 void write_per_prompt(const std::string& path, const reward_table& table, const char* key, const std::vector<double>& values);
 

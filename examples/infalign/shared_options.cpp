@@ -70,6 +70,10 @@ std::vector<double> positive_numbers(std::string_view option, const std::vector<
   return numbers;
 }
 
+void expect_at_least_one(std::string_view option, const std::optional<infalign::index_t>& value) {
+  if (value && *value < 1) throw usage_failure(fmt::format("{} is {}, must be at least 1", option, *value));
+}
+
 void expect_no_standard_output(std::string_view option, const std::string& path) {
   if (path == "-") throw usage_failure(fmt::format("{} is -, but the report goes to standard output: name a file", option));
 }

@@ -3,9 +3,12 @@
 /// Options that several subcommands have.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "infalign/core/config.hpp"
 
 namespace CLI {
 class App;
@@ -39,6 +42,9 @@ void add_json(CLI::App& to, bool& chosen);
 std::vector<double> positive_numbers(std::string_view option, const std::vector<std::string>& lists);
 /// Throws `usage_failure` unless the number is positive and finite.
 void expect_positive(std::string_view option, double value);
+
+/// Throws `usage_failure` for a number that is given and below 1.
+void expect_at_least_one(std::string_view option, const std::optional<infalign::index_t>& value);
 
 /// Throws `usage_failure` if the option's file is standard output, where the report goes.
 void expect_no_standard_output(std::string_view option, const std::string& path);

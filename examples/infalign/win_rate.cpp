@@ -79,9 +79,10 @@ void run(const win_rate_options& chosen) {
         {{&policy, what.served().policy.samples_needed()}, {&reference, what.served().reference.samples_needed()}}});
   const std::vector<double> values = what.of(policy, reference);
   const infalign::estimate mean = mean_over_prompts(values, policy.clusters, what.range());
-  if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, policy, key_of(what), values);
   const auto interval = interval_of(chosen.interval, mean, values, policy.clusters, chosen.level);
-  write_output("-", report(chosen, what, values.size(), mean, interval, without));
+  const std::string text = report(chosen, what, values.size(), mean, interval, without);
+  if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, policy, key_of(what), values);
+  write_output("-", text);
 }
 
 constexpr const char* win_rate_explanation =

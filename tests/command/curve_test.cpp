@@ -58,6 +58,11 @@ TEST_CASE("every N of a curve is what win-rate says of it alone") {
               "policy:1: prompt 0 has 5 rewards, fewer than the 6 of --most (--short skip leaves it out)");
   check_fails(work, "curve --policy policy --extrapolate 100", 1,
               "policy:1: prompt 0 has a reward other than 0 and 1, but --extrapolate takes passes");
+  check_fails(work, "curve --policy policy --reference-serves one", 2,
+              "--reference-serves: there is no --reference that would serve");
+  for (const char* number : {"0", "-1"})
+    check_fails(work, std::string("curve --policy policy --most ") + number, 2,
+                std::string("--most is ") + number + ", must be at least 1");
   check_fails(work, "curve --policy policy --reference reference --extrapolate 100", 2,
               "--extrapolate: is for passes, not for win rates");
 }
@@ -99,8 +104,17 @@ TEST_CASE("Elo scores of policies from words, numbers and ties") {
   CHECK(work.infalign("rank judged").out.find("policy  judgments     Elo  s.e.    95 % interval\na              40  1095.4") ==
         0);
   work.write("lost", "{\"prompt_id\":1,\"first\":\"a\",\"second\":\"b\",\"winner\":\"first\"}\n");
-  CHECK(work.infalign("rank lost").err.find("a prior above 0 makes them finite") != std::string::npos);
+  check_fails(
+      work, "rank lost", 1,
+      "lost: no finite scores fit: \"a\" and \"b\" are in two parts of the policies, of which one never beats the other; "
+      "--prior 1 makes them finite");
   CHECK(work.infalign("rank lost --prior 1").code == 0);
+  work.write("apart",
+             "{\"prompt_id\":1,\"first\":\"a\",\"second\":\"b\",\"winner\":\"tie\"}\n"
+             "{\"prompt_id\":1,\"first\":\"c\",\"second\":\"d\",\"winner\":\"tie\"}\n");
+  check_fails(work, "rank apart", 1,
+              "apart: \"a\" and \"c\" are not compared, not even by way of others; --prior 1 ties each to an average policy");
+  CHECK(work.infalign("rank apart --prior 1").code == 0);
   work.write("self", "{\"prompt_id\":1,\"first\":\"a\",\"second\":\"a\",\"winner\":\"first\"}\n");
   check_fails(work, "rank self", 1, "self:1: \"a\" is compared with itself");
   check_fails(work, "rank -", 2, "the file is read twice, so it cannot be standard input");
@@ -120,6 +134,19 @@ TEST_CASE("the KL of responses from their log-probabilities") {
   const double k3 = (2 * std::exp(-1.0) + std::exp(0.5) - 1.5) / 3;  // of d = -1, ½, -1
   CHECK(std::abs(value("k3") - k3) <= 1e-14);
   CHECK(work.infalign("kl r").out.find("3 responses to 2 prompts") != std::string::npos);
+  // A prompt whose responses are all missing is none, and takes its cluster with it.
+  work.write("m",
+             "{\"prompt_id\":0,\"log_prob\":null,\"base_log_prob\":-2,\"c\":9}\n"
+             "{\"prompt_id\":1,\"log_prob\":[-1,-2],\"base_log_prob\":[-2,-1.5],\"c\":7}\n"
+             "{\"prompt_id\":2,\"log_prob\":-3,\"base_log_prob\":-4,\"c\":7}\n"
+             "{\"prompt_id\":3,\"log_prob\":-3,\"base_log_prob\":-4,\"c\":8}\n");
+  const json_document rest(work.infalign("kl m --missing skip --cluster c --json").out);
+  CHECK(rest.number("responses") == 4);
+  CHECK(rest.number("prompts") == 3);
+  CHECK(rest.number("clusters") == 2);
+  CHECK(rest.number("missing_responses") == 1);
+  const std::string text = work.infalign("kl m --missing skip --cluster c").out;
+  CHECK(text.find("4 responses to 3 prompts\nerrors by 2 clusters of c\nleft out: 1 responses") != std::string::npos);
   work.write("bad", "{\"prompt_id\":1,\"log_prob\":1,\"base_log_prob\":-2}\n");
   CHECK(work.infalign("kl bad").code == 1);
 }

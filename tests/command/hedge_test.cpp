@@ -56,6 +56,28 @@ TEST_CASE("a win rate needs one sample more, and leaves pairs with a missing rew
   CHECK(none.err.find("f:2: p[2] is null") != std::string::npos);
 }
 
+TEST_CASE("--short skip leaves out what is too short for the default as well") {
+  const work_directory work;
+  // Prompt 1 has no sample with both rewards, prompt 2 one, prompts 3 and 4 three.
+  work.write("f",
+             "{\"prompt_id\":1,\"p\":[1,2],\"t\":[null,null]}\n{\"prompt_id\":2,\"p\":[1],\"t\":[1]}\n"
+             "{\"prompt_id\":3,\"p\":[1,2,3],\"t\":[0,1,0.5]}\n{\"prompt_id\":4,\"p\":[1,2,3],\"t\":[0,1,0.5]}\n");
+  const std::string hedge = "hedge f --proxy-field p --true-field t --missing skip --json ";
+  const auto short_prompts = [&](const std::string& options) {
+    const json_document found(work.infalign(hedge + "--short skip " + options).out);
+    CHECK(found.number("prompts") + found.number("short_prompts") == 4);
+    return found.number("short_prompts");
+  };
+  CHECK(short_prompts("") == 1);                  // best_of:1 needs a sample
+  CHECK(short_prompts("--value win-rate") == 2);  // and an opponent
+  CHECK(short_prompts("--most 2") == 2);
+  CHECK(short_prompts("--soft 3") == 2);
+  CHECK(work.infalign(hedge + "--short skip --most 4").err == "infalign: f: no prompt has 4 samples\n");
+  const outcome failed = work.infalign(hedge);
+  CHECK(failed.code == 1);
+  CHECK(failed.err == "infalign: f: prompt 1 has 0 samples, fewer than the 1 that are needed (--short skip leaves it out)\n");
+}
+
 TEST_CASE("soft best-of-N, clusters, and options that make no sense") {
   const work_directory work;
   std::string text;
@@ -72,6 +94,10 @@ TEST_CASE("soft best-of-N, clusters, and options that make no sense") {
     CHECK(failed.err == "infalign: " + message + "\n");
   };
   fails("- --proxy-field p --true-field t", "the file is read twice, so it cannot be standard input");
+  for (const char* option : {"--most", "--soft"})
+    for (const char* number : {"0", "-2"})
+      fails(std::string("f --proxy-field p --true-field t ") + option + " " + number,
+            std::string(option) + " is " + number + ", must be at least 1");
   fails("f --proxy-field prompt_id --true-field t", "--prompt-field and --reward-field are both prompt_id");
   work.write("uneven", "{\"prompt_id\":1,\"p\":[1,2],\"t\":[1]}\n");
   CHECK(work.infalign("hedge uneven --proxy-field p --true-field t").err ==

@@ -104,6 +104,27 @@ TEST_CASE("the win rate at equal lengths") {
   CHECK(std::abs(found["length_controlled"]["win_rate"].get_double().value() - 0.12972746) <= 2e-7);
   CHECK(work.infalign("preferences j --preference-range 1:2 --length-field longer").out.find("at equal lengths: 0.1297 ± ") !=
         std::string::npos);
+  // A judgment without a length is one of the plain win rate alone. Clusters are those of prompts.
+  work.write("few",
+             "{\"prompt_id\":1,\"preference\":[1,0],\"longer\":[3,-1],\"c\":1}\n"
+             "{\"prompt_id\":2,\"preference\":[0,1],\"longer\":[4,1],\"c\":1}\n"
+             "{\"prompt_id\":3,\"preference\":[1,0,1],\"longer\":[-5,9,null],\"c\":2}\n");
+  const std::string few = "preferences few --length-field longer --missing skip ";
+  const auto error = [&](const json_document& of) { return of["length_controlled"]["standard_error"].get_double().value(); };
+  const json_document by_prompt(work.infalign(few + "--json").out), by_cluster(work.infalign(few + "--cluster c --json").out);
+  CHECK(by_prompt.number("judgments") == 7);
+  CHECK(by_prompt["length_controlled"]["judgments"].get_int64().value() == 6);
+  CHECK(error(by_prompt) > 0);
+  CHECK(error(by_prompt) != error(by_cluster));
+  CHECK(work.infalign(few).out.find(", of 6 judgments\n") != std::string::npos);
+  // What fails leaves no file behind: here all is won, and no coefficients fit.
+  work.write("won", "{\"prompt_id\":1,\"preference\":1,\"longer\":3}\n{\"prompt_id\":2,\"preference\":1,\"longer\":-1}\n");
+  const outcome failed = work.infalign("preferences won --length-field longer --per-prompt rows");
+  CHECK(failed.code == 1);
+  CHECK(failed.err.find("no finite coefficients fit") != std::string::npos);
+  CHECK(!work.has("rows"));
+  CHECK(work.infalign("preferences won --per-prompt rows").code == 0);
+  CHECK(work.has("rows"));
   CHECK(work.infalign("preferences - --length-field longer").code == 2);
 }
 

@@ -232,7 +232,13 @@ TEST_CASE("prompts that are missing, and too few samples") {
         "a.jsonl:3: prompt \"b\" is not in one.jsonl, and a comparison is paired by prompt");
   check("compare --policy one.jsonl --baseline a.jsonl --reference a.jsonl --procedure standard",
         "a.jsonl:3: prompt \"b\" is not in one.jsonl, and a comparison is paired by prompt");
+  // What is said last fails before the file is written, too.
+  const std::string rewards =
+      "win-rate --policy a.jsonl --estimand expected-reward --procedure standard --per-prompt rows.jsonl ";
+  CHECK(work.infalign(rewards + "--interval anytime").code == 2);
   CHECK(!work.has("rows.jsonl"));
+  CHECK(work.infalign(rewards).code == 0);
+  CHECK(work.has("rows.jsonl"));
   CHECK(work.infalign("win-rate --policy one.jsonl --reference a.jsonl --procedure best_of:2 --json").code == 0);
 }
 

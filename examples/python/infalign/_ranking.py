@@ -64,7 +64,7 @@ def rank(first: Any, second: Any, outcomes: Any, *, clusters: Any = None, prior:
         Comparisons of one cluster, say of one prompt, may be alike: errors rest on the differences between clusters, and ``count`` is
         their number. Some dozens are needed.
     prior : float
-        So many ties against a policy of score 0 for every policy, for one that won or lost always.
+        So many ties against the mean score for every policy, for one that won or lost always.
 
     Errors: ``ValueError`` with the library's message, for policies that are not compared with others, or win or lose always.
 
