@@ -77,8 +77,8 @@ void check_weights(std::string_view function, bool has_base, bool has_base_log_p
 
 /// Results must not overlap what is known of the tokens.
 template <class A, class O, class Out, class Space>
-void check_apart_from_data(std::string_view function, std::string_view name, const Out& out,
-                           const token_data<A, O, Space>& data) {
+INFALIGN_KEYED void check_apart_from_data(std::string_view function, std::string_view name, const Out& out,
+                                          const token_data<A, O, Space>& data) {
   expects_apart(function, name, out, "advantages", data.advantages);
   expects_apart(function, name, out, "old_log_prob", data.old_log_prob);
   expects_apart(function, name, out, "base_log_prob", data.base_log_prob);
