@@ -46,7 +46,7 @@ constexpr dlpack_code dlpack_code_of() {
     return std::is_signed_v<T> ? dlpack_code::integer : dlpack_code::unsigned_integer;
 }
 
-inline std::string dlpack_type_name(int code, int bits) {
+INFALIGN_KEYED inline std::string dlpack_type_name(int code, int bits) {
   static constexpr const char* names[] = {"int", "uint", "float", "handle", "bfloat", "complex", "bool"};
   return (code >= 0 && code < 7 ? std::string(names[code]) : "type code " + std::to_string(code) + " of ") +
          (code == 6 ? "" : std::to_string(bits));
@@ -59,7 +59,7 @@ constexpr bool reaches_dlpack_device(int device) {
 }
 
 template <class T, class Space, dlpack_tensor D>
-strided_tensor strided_tensor_of(std::string_view function, const D& t, int fewest, int most) {
+INFALIGN_KEYED strided_tensor strided_tensor_of(std::string_view function, const D& t, int fewest, int most) {
   using value = std::remove_const_t<T>;
   const int device = static_cast<int>(t.device.device_type), code = static_cast<int>(t.dtype.code);
   const int bits = static_cast<int>(t.dtype.bits), lanes = static_cast<int>(t.dtype.lanes), rank = static_cast<int>(t.ndim);

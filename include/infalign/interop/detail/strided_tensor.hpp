@@ -30,7 +30,7 @@ struct strided_tensor {
 };
 
 /// Ranks that are allowed, for the message.
-inline std::string dimensions(int fewest, int most) {
+INFALIGN_KEYED inline std::string dimensions(int fewest, int most) {
   const std::string least = std::to_string(fewest);
   return fewest == most ? least + (fewest == 1 ? " dimension" : " dimensions")
                         : least + " or " + std::to_string(most) + " dimensions";
@@ -38,8 +38,8 @@ inline std::string dimensions(int fewest, int most) {
 
 /// `size_of(d)` and `stride_of(d)` for each dimension.
 template <class SizeOf, class StrideOf>
-strided_tensor strided_tensor_of(std::string_view function, void* data, index_t rank, int fewest, int most,
-                                 const SizeOf& size_of, const StrideOf& stride_of) {
+INFALIGN_KEYED strided_tensor strided_tensor_of(std::string_view function, void* data, index_t rank, int fewest, int most,
+                                                const SizeOf& size_of, const StrideOf& stride_of) {
   expects<shape_error>(rank >= fewest && rank <= most, function, "the tensor has ", rank, " dimensions, must have ",
                        dimensions(fewest, most));
   strided_tensor tensor{data, static_cast<int>(rank)};
@@ -61,7 +61,7 @@ strided_tensor strided_tensor_of(std::string_view function, void* data, index_t 
 }
 
 template <class T>
-void expects_aligned(std::string_view function, const void* data) {
+INFALIGN_KEYED void expects_aligned(std::string_view function, const void* data) {
   expects<shape_error>(reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0, function,
                        "the data does not begin at a multiple of ", alignof(T), " bytes");
 }
@@ -72,7 +72,7 @@ span<T, Space> span_of(const strided_tensor& tensor) {
 }
 
 template <class T, class Space>
-rows<T, Space> rows_of(std::string_view function, const strided_tensor& tensor) {
+INFALIGN_KEYED rows<T, Space> rows_of(std::string_view function, const strided_tensor& tensor) {
   const index_t n = tensor.sizes[0], columns = tensor.sizes[1], stride = n > 1 ? tensor.strides[0] : columns;
   expects<shape_error>(stride >= columns || tensor.empty(), function, "rows of ", columns, " values lie ", stride,
                        " apart, they must not overlap");
@@ -81,7 +81,7 @@ rows<T, Space> rows_of(std::string_view function, const strided_tensor& tensor) 
 
 /// The rows of a matrix, or of a batch `[B, L, V]`: row `b·L + t`.
 template <class T, class Space>
-any_rows<T, Space> any_rows_of(std::string_view function, const strided_tensor& tensor) {
+INFALIGN_KEYED any_rows<T, Space> any_rows_of(std::string_view function, const strided_tensor& tensor) {
   if (tensor.rank == 2) return any_rows(rows_of<T, Space>(function, tensor));
   const auto& [batch, length, columns] = tensor.sizes;
   return strided_rows<Space>(static_cast<T*>(tensor.data), batch, length, columns, tensor.strides[0], tensor.strides[1]);
