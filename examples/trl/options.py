@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be asked for, and whether what it needs is there. Imports nothing that may be missing."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+PROMPT, COMPLETION = 8, 24  # tokens
+TRANSFORMS = {"best_of:4": "exponential:10", "worst_of:4": "exponential:-10"}
+
+FULL = dict(width=128, layers=4, vocabulary=2048, pre_train=1200, reward=400, reward_pairs=8192, train_prompts=512, references=64)
+FULL |= dict(steps=150, batch=64, rate=3e-4, held_out=256, samples=32, kl=[0.3, 0.6, 1.0])
+QUICK = dict(width=64, layers=2, vocabulary=512, pre_train=150, reward=60, reward_pairs=1024, train_prompts=64, references=32)
+QUICK |= dict(steps=20, batch=32, rate=1e-3, held_out=64, samples=16, kl=[0.6])
+
+SIZES = {
+    "width": "of the transformer",
+    "layers": "of the transformer",
+    "vocabulary": "tokens",
+    "pre_train": "steps of the base policy",
+    "reward": "steps of the reward model",
+    "reward_pairs": "that the reward model is trained and tested on",
+    "train_prompts": "prompts of GRPO",
+    "references": "samples of the base policy for each of them",
+    "steps": "of GRPO, for every policy",
+    "batch": "completions a step of GRPO",
+    "held_out": "prompts that policies are compared on",
+    "samples": "of each policy for each of them",
+}
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="align.py", description="Aligns a small GPT-2 by TRL's GRPOTrainer, with and without infalign.")
+    parser.add_argument("--quick", action="store_true", help="a tiny model and few steps: shows that it runs, not what it wins")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--text", metavar="FILE", help="English text with a record a line, instead of a Debian package")
+    parser.add_argument("--output", type=Path, default=Path("build/trl"))
+    parser.add_argument("--threads", type=int, help="of PyTorch; by default its own choice")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; infalign's loss needs the CPU")
+    parser.add_argument("--kl", type=float, nargs="+", help="the KLs that β is chosen for, in nats")
+    parser.add_argument("--rate", type=float, help="learning rate of GRPO")
+    for name, what in SIZES.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, help=what)
+    given = parser.parse_args(arguments)
+    for name, value in (QUICK if given.quick else FULL).items():
+        if getattr(given, name) is None:
+            setattr(given, name, value)
+    return given
+
+
+def expect_packages() -> None:
+    """Ends with one line if something is missing."""
+    here = Path(__file__).resolve().parent
+    for name in ("torch", "transformers", "trl", "datasets", "tokenizers", "matplotlib", "infalign"):
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            source = here.parent / "python" if name == "infalign" else f"-r {here / 'requirements.txt'}"
+            raise SystemExit(f"examples/trl: {name} cannot be imported ({error}): pip install {source}")

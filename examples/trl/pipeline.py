@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stages of the run: what is prepared, what is foretold, what is trained and measured, and the comparison."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+import infalign
+import numpy as np
+import torch
+from datasets import Dataset
+from held_out import PROCEDURES, Evaluation, HeldOut, Method, foretold, matched_difference, planned, reached_by_all
+from language_model import new_model, pre_train, sample
+from options import COMPLETION, PROMPT, TRANSFORMS
+from policy_training import PLANNED, GRPOTrainer, LibraryLossTrainer, Schedule, compare_losses, make_trainer, next_batch, train
+from reward_model import RewardModel, calibrated_reward, raw_reward, train_reward_model
+from text_data import encode, read_records, train_tokenizer
+from transformers import PreTrainedTokenizerFast
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    tokenizer: PreTrainedTokenizerFast
+    base: Path
+    rewards: RewardModel
+    #: (P, K) rewards of the base policy for the training prompts, as the reward model gives them
+    references: np.ndarray
+    #: the unit of the raw reward: the mean deviation of a prompt's references
+    scale: float
+    data: Dataset
+    held_out: HeldOut
+    facts: dict[str, Any]
+
+
+def prepare(o: argparse.Namespace, say: Say) -> Prepared:
+    """Trains tokenizer, base policy and reward model, each on text of its own; draws the references, once for all training."""
+    torch.manual_seed(o.seed)
+    source, texts = read_records(o.text)
+    tokenizer = train_tokenizer(texts, o.vocabulary)
+    records = encode(texts, tokenizer, PROMPT, COMPLETION, o.seed)
+    apart = o.reward_pairs + o.train_prompts + o.held_out
+    if len(records) < 2 * apart:
+        raise SystemExit(f"examples/trl: {source} has {len(records)} records of more than {PROMPT + 2} tokens, needs {2 * apart}")
+    pairs = records[: o.reward_pairs]
+    prompts = records[o.reward_pairs : o.reward_pairs + o.train_prompts].prompts
+    held = records[o.reward_pairs + o.train_prompts : apart].prompts
+
+    base = new_model(tokenizer, o.width, o.layers, PROMPT + COMPLETION).to(o.device)
+    facts = dict(text=source, records=len(records), vocabulary=len(tokenizer), parameters=base.num_parameters())
+    facts["threads"] = torch.get_num_threads()
+    say(f"{source}: {len(records)} records, {len(tokenizer)} tokens; {base.num_parameters():,} parameters; {facts['threads']} threads")
+    facts["nats_a_token"] = pre_train(base, records[apart:], o.pre_train, batch=128, rate=3e-3, seed=o.seed)
+    say(f"base policy: {facts['nats_a_token']:.3f} nats a token")
+    base.save_pretrained(o.output / "base")
+    tokenizer.save_pretrained(o.output / "base")
+
+    rewards, accuracy = train_reward_model(base, pairs, sample(base, pairs.prompts, 1, COMPLETION, o.seed + 10), o.reward, 64, o.seed)
+    facts["reward_accuracy"] = accuracy
+    say(f"reward model (Bradley-Terry, a real completion against a sample): accuracy {accuracy:.3f}")
+    references = rewards.score(prompts, sample(base, prompts, o.references, COMPLETION, o.seed + 20))
+    facts["reward_scale"] = scale = float(references.std(axis=1, ddof=1).mean())
+    say(f"{o.train_prompts} prompts with {o.references} references; the raw reward is in units of their deviation, {scale:.3f}")
+    columns = {"prompt": tokenizer.batch_decode(prompts), "prompt_tokens": prompts.tolist(), "base_rewards": references.tolist()}
+    held_out = HeldOut(base, rewards, held, o.samples, COMPLETION, o.seed + 30)
+    return Prepared(tokenizer, o.output / "base", rewards, references, scale, Dataset.from_dict(columns), held_out, facts)
+
+
+def forecast(o: argparse.Namespace, prepared: Prepared, say: Say) -> list[tuple[Method, dict]]:
+    """Every method with its β and with what the optimal policy would reach; printed."""
+    in_units = prepared.references / prepared.scale
+    for procedure, transform in TRANSFORMS.items():
+        print(infalign.plan(procedure, kl=o.kl, transforms=["identity", transform]))
+    methods = [(m, foretold(in_units, m)) for m in planned(in_units, o.kl, TRANSFORMS)]
+    for method, told in methods:
+        wins = ", ".join(f"{p} {told[p]['value']:.3f}" for p in PROCEDURES)
+        doubt = f" ({told[PROCEDURES[0]]['doubt']})" if told[PROCEDURES[0]]["doubt"] else ""
+        say(f"foretold: {method.name:16} beta {method.beta:.4g}: KL {told['kl']['value']:.3f}, {wins}{doubt}")
+    return methods
+
+
+@dataclass
+class Runs:
+    """Trains policies, and measures each on the held-out prompts."""
+
+    o: argparse.Namespace
+    prepared: Prepared
+    say: Say
+    records: list[dict] = field(default_factory=list)
+    evaluations: dict[str, list[Evaluation]] = field(default_factory=dict)
+
+    def run(self, label: str, method: Method, kind: type = GRPOTrainer, told: Optional[dict] = None, **settings: Any) -> GRPOTrainer:
+        p, pad = self.prepared, self.prepared.tokenizer.pad_token_id
+        if method.transform is None:
+            reward = raw_reward(p.rewards.score, pad, p.scale)
+        else:
+            reward = calibrated_reward(p.rewards.score, pad, method.transform)
+        schedule = Schedule(self.o.steps, self.o.batch, 8, COMPLETION, self.o.rate)
+        on_cpu = self.o.device == "cpu"
+        trainer = make_trainer(kind, p.base, p.tokenizer, p.data, reward, schedule, self.o.output / "runs", self.o.seed, on_cpu, **settings)
+        cost = train(trainer)
+        evaluation = p.held_out.evaluate(trainer.model)
+        self.evaluations.setdefault(label, []).append(evaluation)
+        record = dict(label=label, beta=trainer.beta, wanted_kl=method.wanted, foretold=told, measured=evaluation.summary(), **cost)
+        self.records.append(record)
+        shown = {k: f"{v['value']:.3f} ± {1.96 * v['standard_error']:.3f}" for k, v in record["measured"].items()}
+        wins = ", ".join(f"{name} {shown[name]}" for name in PROCEDURES)
+        self.say(f"{label:28} beta {trainer.beta:.4g}: KL {shown['kl']}, {wins}; {cost['seconds_a_step']:.2f} s a step")
+        return trainer
+
+    def run_all(self, methods: list[tuple[Method, dict]]) -> Optional[dict[str, float]]:
+        """The grid; a run with TRL's own loss type, scale and β; and one with infalign's loss, which gives what the two losses cost."""
+        self.say(f"settings: {PLANNED}, temperature 1, {self.o.steps} steps of {self.o.batch} completions, learning rate {self.o.rate:g}")
+        for method, told in methods:
+            self.run(method.name, method, told=told, beta=method.beta, **PLANNED)
+        self.run("raw reward, TRL's defaults", methods[0][0])
+        if self.o.device != "cpu":
+            self.say("infalign's loss is not run: it needs tensors on the CPU")
+            return None
+        ours = [i for i, (m, _) in enumerate(methods) if m.transform == TRANSFORMS["best_of:4"]]
+        middle = ours[len(ours) // 2]
+        method, theirs = methods[middle][0], self.records[middle]
+        trainer = self.run(f"{method.name}, infalign's loss", method, LibraryLossTrainer, beta=method.beta, **PLANNED)
+        losses = compare_losses(trainer, next_batch(trainer))
+        for key in ("seconds_a_step", "peak_mib"):
+            losses |= {f"trl_{key}": theirs[key], f"library_{key}": self.records[-1][key]}
+        self.say("the two losses: " + ", ".join(f"{k} {v:.4g}" for k, v in losses.items()))
+        return losses
+
+    def differences(self) -> list[dict]:
+        """At the largest KL that both methods reach, and at half of it."""
+        found = []
+        for procedure, transform in TRANSFORMS.items():
+            ours, raw = self.evaluations[transform], self.evaluations["raw reward"]
+            for part in (0.5, 1.0):
+                kl = part * reached_by_all(ours, raw)
+                d = matched_difference(ours, raw, procedure, kl)
+                found.append(dict(procedure=procedure, transform=transform, kl=kl, value=d.value, interval=d.interval))
+                low, high = d.interval
+                self.say(f"{procedure} at KL {kl:.3f}: {transform} less raw reward {d.value:+.4f}, 95 % {low:+.4f} ... {high:+.4f}")
+        return found

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""examples/trl without its training: what its reward functions give, its KL, and that the two losses have the same gradient."""
+
+import math
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+torch = pytest.importorskip("torch")
+pytest.importorskip("trl")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples" / "trl"))
+
+import options  # noqa: E402
+import held_out  # noqa: E402
+import text_data  # noqa: E402
+from datasets import Dataset  # noqa: E402
+from language_model import kl_to_base, new_model, sample  # noqa: E402
+from policy_training import LibraryLossTrainer, Schedule, compare_losses, make_trainer, next_batch  # noqa: E402
+from reward_model import RewardModel, calibrated_reward, raw_reward  # noqa: E402
+
+PROMPT, COMPLETION = 4, 12
+WORDS = "the small green bird sings above a river while old stones dream of rain and light falls on water".split()
+
+
+@pytest.fixture(scope="module")
+def language():
+    rng = np.random.default_rng(1)
+    texts = [" ".join(rng.choice(WORDS, size=rng.integers(6, 14))) for _ in range(300)]
+    tokenizer = text_data.train_tokenizer(texts, 300)
+    torch.manual_seed(1)
+    records = text_data.encode(texts, tokenizer, PROMPT, COMPLETION, seed=1)
+    return texts, tokenizer, records, new_model(tokenizer, 32, 2, PROMPT + COMPLETION).eval()
+
+
+def test_records_are_prompts_that_are_read_as_the_same_tokens_alone(language):
+    texts, tokenizer, records, _ = language
+    assert len(records) > 200 and records.ids.shape[1] == PROMPT + COMPLETION
+    heads = tokenizer(tokenizer.batch_decode(records.prompts))["input_ids"]
+    assert heads == records.prompts.tolist()
+    text = tokenizer.decode(records.ids[0], skip_special_tokens=True)
+    assert any(t.startswith(text) for t in texts)
+
+
+# The score of a completion is its first token: what a reward function makes of it is counted by hand.
+def first_token(prompts, completions):
+    return completions[:, :1].astype(np.float64)
+
+
+def test_calibrated_reward_counts_references_below(rng):
+    references = rng.integers(0, 20, size=(6, 50)).astype(float)
+    completions = [[int(x), *([1] * n)] for n, x in enumerate(rng.integers(0, 20, size=6))]
+    for name, t in (("exponential:10", 10.0), ("exponential:-10", -10.0)):
+        reward = calibrated_reward(first_token, 0, name)
+        columns = {"prompt_tokens": [[1, 2]] * 6, "base_rewards": references.tolist(), "prompts": [], "trainer_state": None}
+        found = reward(completion_ids=completions, **columns)
+        for value, completion, z in zip(found, completions, references):
+            u = ((z < completion[0]).sum() + 0.5 * (z == completion[0]).sum()) / 50
+            expected = math.copysign(1, t) * math.exp(t * u) / abs(math.exp(t) - 1)
+            assert math.isclose(value, expected, rel_tol=1e-12)
+
+
+def test_raw_reward_is_the_score_in_its_unit():
+    assert raw_reward(first_token, 0, 4.0)(completion_ids=[[8], [2, 5]], prompt_tokens=[[1], [1]]) == [2.0, 0.5]
+
+
+def test_reward_model_does_not_see_padding(language):
+    _, tokenizer, records, base = language
+    model = RewardModel(base)
+    rows = records[:20]
+    scores = model.score(rows.prompts, rows.completions)
+    for i, ids in enumerate(rows.ids):
+        alone = model.score(ids[None, :PROMPT], ids[None, PROMPT:][:, : (ids[PROMPT:] != tokenizer.pad_token_id).sum()])
+        assert abs(alone[0, 0] - scores[i, 0]) < 1e-5
+
+
+def test_kl_is_that_of_the_distributions(language):
+    _, tokenizer, records, base = language
+    torch.manual_seed(2)
+    other = new_model(tokenizer, 32, 2, PROMPT + COMPLETION).eval()
+    prompts = records.prompts[:3]
+    completions = sample(other, prompts, 4, COMPLETION, seed=5)
+    found = kl_to_base(other, base, prompts, completions)
+    ids = torch.from_numpy(np.concatenate([np.repeat(prompts, 4, axis=0), completions], axis=1))
+    with torch.no_grad():
+        p, q = (torch.log_softmax(m(ids).logits.double(), -1)[:, PROMPT - 1 : -1] for m in (other, base))
+    kl = (p.exp() * (p - q)).sum(-1) * (ids[:, PROMPT:] != tokenizer.pad_token_id)
+    assert np.allclose(found, kl.sum(1).numpy(), rtol=1e-4)
+
+
+@pytest.fixture
+def trainer_of(language, tmp_path):
+    _, tokenizer, records, base = language
+    base.save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    prompts = records.prompts[:8]
+    data = Dataset.from_dict({"prompt": tokenizer.batch_decode(prompts), "prompt_tokens": prompts.tolist()})
+    schedule = Schedule(steps=1, batch=16, generations=4, completion=COMPLETION, rate=1e-3)
+
+    def make(**settings):
+        reward = raw_reward(first_token, tokenizer.pad_token_id, 50.0)
+        where = (tmp_path / "base", tokenizer, data, reward, schedule, tmp_path / "runs")
+        return make_trainer(LibraryLossTrainer, *where, seed=1, on_cpu=True, **settings)
+
+    return make
+
+
+@pytest.mark.parametrize("loss_type", ["dr_grpo", "grpo"])
+def test_gradients_of_the_two_losses_are_equal(trainer_of, loss_type):
+    trainer = trainer_of(beta=0.3, loss_type=loss_type, scale_rewards="none")
+    assert not trainer.args.bf16 and not trainer.args.gradient_checkpointing
+    batch = next_batch(trainer)
+    torch.manual_seed(3)
+    with torch.no_grad():  # a policy that has moved since, so that ratios are clipped and the KL is not 0
+        batch["old_per_token_logps"] = batch["ref_per_token_logps"] + 0.2 * torch.randn_like(batch["ref_per_token_logps"])
+        for p in trainer.model.parameters():
+            p.add_(0.02 * torch.randn_like(p))
+    found = compare_losses(trainer, batch, repeats=1)
+    assert batch["advantages"].abs().max() > 0.01
+    assert math.isclose(found["trl_loss"], found["library_loss"], rel_tol=1e-5, abs_tol=1e-7)
+    assert found["gradient_error"] < 1e-5
+    trainer.beta = 0.0
+    assert abs(compare_losses(trainer, batch, repeats=1)["library_loss"] - found["library_loss"]) > 1e-4
+
+
+def test_loss_that_is_not_replaced_is_said(trainer_of):
+    trainer = trainer_of(beta=0.3, loss_type="cispo")
+    with pytest.raises(ValueError, match="cispo"):
+        LibraryLossTrainer._compute_loss(trainer, trainer.model, next_batch(trainer))
+
+
+def test_difference_at_a_kl(rng):
+    def policy(kl, win):
+        kls = kl + 0.1 * rng.standard_normal(400)
+        return held_out.Evaluation(kls - kls.mean() + kl, {"best_of:4": np.full(400, win)})
+
+    raw = [policy(0.25, 0.6), policy(1.0, 0.7)]
+    ours = [policy(0.36, 0.7), policy(0.81, 0.8)]
+    # In the root of the KL, at 0.36: raw 0.6 + 0.1 (0.6 - 0.5) / 0.5, and at 0.81 + 0.08.
+    for kl, expected in ((0.36, 0.7 - 0.62), (0.81, 0.8 - 0.68)):
+        found = held_out.matched_difference(ours, raw, "best_of:4", kl)
+        assert abs(found.value - expected) < 1e-12 and found.interval[0] <= found.value <= found.interval[1]
+    assert math.isclose(held_out.reached_by_all(raw, ours), 0.81)
+
+
+def test_beta_for_raw_reaches_the_kl_of_a_normal_reward():
+    # Φ(r) = r of a normal reward of deviation 1: the optimal policy is moved by 1/β, and its KL is 1/(2β²).
+    z = np.random.default_rng(4).standard_normal((400, 64))
+    assert abs(held_out.beta_for_raw(z, 0.5) - 1.0) < 0.05
+
+
+def test_what_is_missing_is_said_in_one_line(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "trl", None)
+    with pytest.raises(SystemExit, match="trl cannot be imported.*requirements.txt"):
+        options.expect_packages()
+    monkeypatch.setattr(text_data, "WORDNET", tmp_path / "none")
+    monkeypatch.setattr(text_data, "FORTUNES", tmp_path / "none")
+    with pytest.raises(SystemExit, match="apt install wordnet-base"):
+        text_data.read_records(None)
+    with pytest.raises(SystemExit, match="cannot read --text"):
+        text_data.read_records(str(tmp_path / "none"))
