@@ -2,6 +2,7 @@
 // Calls of many algorithms, compiled for several instruction sets, each under a NAME of its own.
 #include <cstdint>
 #include <infalign/infalign.hpp>
+#include <infalign/serving.hpp>
 #include <vector>
 
 #include "library.hpp"
@@ -37,6 +38,24 @@ double NAME(const std::vector<float>& references, const std::vector<float>& rewa
   };
   const std::vector<float> quantiles{0.25f, 0.5f};
   sum += mean_transformed({quantiles.data(), 1, 2}, parse_transform("identity"), best_of(2)).value;
+  const auto model = [](span<const sample_request> asked) {
+    std::vector<double> responses;
+    for (const sample_request& r : asked) responses.push_back(static_cast<double>(r.seed >> 11) * 0x1p-53);
+    return responses;
+  };
+  const auto reward = [](span<const sample_request>, span<const double> y) { return std::vector<double>(y.begin(), y.end()); };
+  const auto served_by = [&](const auto& p) { sum += serve(p, model, reward, 4, {.seed = 1}).prompts[0].score; };
+  served_by(best_of(4));
+  served_by(best_of_poisson(3));
+  served_by(top_of(2, 8));
+  served_by(soft_best_of(4, 0.3));
+  served_by(stopped_at(worst_of(9), reservation_quantile(0.3)));
+  served_by(rewind_and_repeat(0.7, 3));
+  sum += serve_majority(
+             majority_of(3), model, [](double y) { return y > 0.5; }, 4)
+             .prompts[0]
+             .score;
+  sum += reservation_value(quantiles, 0.1);
   all(simd());
   all(scalar());
   return sum;

@@ -20,7 +20,7 @@ enum class unpassed { last, best };
 ///     best:  f(v)·M·F(v)^{M-1} for v ≤ τ,  f(v)·(1 - (1 - s)^M)/s above
 ///
 /// and `(1 - (1 - s)^M)/s` samples are drawn on average. Errors: `domain_error` for M < 1, or a threshold that is NaN.
-/// Source: rejection sampling with a last attempt; the densities are derived.
+/// Source: rejection sampling with a last attempt; the densities are derived. Win rates: `rewind_distortion` (theory/).
 struct rewind_and_repeat {
   double threshold;
   index_t attempts;

@@ -11,8 +11,8 @@
 namespace infalign {
 
 /// Soft best-of-N: of N samples with rewards `v_i`, sample i is served with probability `e^{v_i/λ}/Σ_j e^{v_j/λ}`. λ → 0 is best-of-N,
-/// λ → ∞ a plain sample. It is no distortion of the policy's CDF, as rewards count and not their ranks alone. What it is worth on
-/// samples in hand is `soft_best_of_curve`.
+/// λ → ∞ a plain sample. It is no distortion of the policy's CDF, as rewards count and not their ranks alone. What it makes of a
+/// policy is `soft_distortion` (theory/soft_distortion.hpp); what it is worth on samples in hand is `soft_best_of_curve`.
 ///
 /// One sample is kept: the one with the largest `v_i/λ` plus a Gumbel variable, which has just that probability.
 /// Errors: `domain_error` for N < 1, or a λ that is not positive and finite. Source: Verdun et al., arXiv 2505.03156.
