@@ -11,6 +11,7 @@
 
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
+#include "infalign/core/names.hpp"
 #include "infalign/procedure/procedure.hpp"
 #include "infalign/serving/soft_best_of.hpp"
 #include "infalign/theory/detail/chebyshev.hpp"
