@@ -19,6 +19,29 @@ using namespace infalign;
 
 namespace {
 
+/// The median of three, as a caller writes it.
+struct middle_of_three {};
+
+}  // namespace
+
+template <class Response>
+struct infalign::serving_rule<middle_of_three, Response> {
+  static constexpr bool stops_early = false;
+  serving_rule(const middle_of_three&, index_t, const prompt_random&) {}
+  [[nodiscard]] static index_t most() { return 3; }
+  bool take(scored_response<Response>&& next) {
+    drawn.push_back(std::move(next));
+    return false;
+  }
+  scored_response<Response> choose() {
+    std::sort(drawn.begin(), drawn.end(), [](const auto& a, const auto& b) { return a.score < b.score; });
+    return std::move(drawn[1]);
+  }
+  std::vector<scored_response<Response>> drawn;
+};
+
+namespace {
+
 constexpr index_t served_prompts = test::draws(40'000);
 
 /// Calls `check` with every procedure that is a distortion.
@@ -193,6 +216,54 @@ TEST_CASE("a prompt's result is the same in any order, in any batch, however man
   check(rewind_and_repeat(0.8, 6));
   check(rewind_and_repeat(0.95, 6, unpassed::best));
   check(stopped_at(best_of_poisson(3), 0.7));
+}
+
+TEST_CASE("procedures with a random number of samples draw as many as they should on average") {
+  const auto mean_samples = [](const auto& procedure) {
+    const auto result = serve(procedure, test::uniform_policy, test::own_reward, served_prompts, {.seed = 11});
+    index_t samples = 0;
+    for (const auto& prompt : result.prompts) samples += prompt.cost.samples;
+    CHECK(samples == result.cost.samples);
+    CHECK(result.sampler_calls == 1);
+    return static_cast<double>(samples) / served_prompts;
+  };
+  CHECK(std::abs(mean_samples(best_of_poisson(2.5)) - 3.5) <= 4 * std::sqrt(2.5 / served_prompts));
+  CHECK(std::abs(mean_samples(best_of_poisson(40)) - 41) <= 4 * std::sqrt(40.0 / served_prompts));
+  // 1 and 5 with equal probability: mean 3, variance 4.
+  CHECK(std::abs(mean_samples(best_of_random({{1, 0.5}, {5, 0.5}})) - 3) <= 4 * std::sqrt(4.0 / served_prompts));
+  CHECK(mean_samples(best_of_poisson(0)) == 1);
+  // Drawn until u >= 0.75, at most 3: 1 + 0.75 + 0.75² on average, with a variance below 1.
+  const auto stopped =
+      serve(stopped_at(best_of(3), 0.75), test::uniform_policy, test::own_reward, served_prompts, {.seed = 12});
+  CHECK(std::abs(static_cast<double>(stopped.cost.samples) / served_prompts - 2.3125) <= 4 / std::sqrt(1.0 * served_prompts));
+}
+
+TEST_CASE("best-of-N and worst-of-N serve the first of those with equal scores; a rank goes by order then") {
+  const auto model = [](span<const sample_request> requests) {
+    std::vector<index_t> responses;
+    for (const auto& r : requests) responses.push_back(r.attempt);
+    return responses;
+  };
+  const auto reward = [](span<const sample_request>, span<const index_t> responses) {
+    std::vector<double> scores;
+    for (const index_t y : responses) scores.push_back(y % 2 == 0 ? 1 : 2);  // 1 2 1 2 1
+    return scores;
+  };
+  const auto served_by = [&](const auto& procedure) { return serve(procedure, model, reward, 1).prompts[0].response; };
+  CHECK(served_by(best_of(5)) == 1);
+  CHECK(served_by(worst_of(5)) == 0);
+  const index_t by_rank[5] = {0, 2, 4, 1, 3};
+  for (index_t m = 1; m <= 5; ++m) CHECK(served_by(order_statistic(m, 5)) == by_rank[m - 1]);
+  CHECK(served_by(rewind_and_repeat(2, 5, unpassed::best)) == 1);
+  CHECK(served_by(rewind_and_repeat(2, 5)) == 4);
+  CHECK(served_by(stopped_at(best_of(5), 2)) == 1);
+}
+
+TEST_CASE("a procedure of the caller's own") {
+  const auto result = serve(middle_of_three{}, test::uniform_policy, test::own_reward, served_prompts, {.seed = 13});
+  double below = 0;
+  for (const auto& prompt : result.prompts) below += prompt.score <= 0.3 ? 1 : 0;
+  CHECK(test::is_share(below / served_prompts, 0.3 * 0.3 * (3 - 0.6), served_prompts));
 }
 
 TEST_CASE("responses need neither copies nor a default") {
