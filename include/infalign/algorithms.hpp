@@ -68,6 +68,7 @@
 #include "infalign/objective/preference_losses.hpp"
 #include "infalign/objective/preferences.hpp"
 #include "infalign/objective/sequence_policy_gradient.hpp"
+#include "infalign/objective/top_k_kl.hpp"
 #include "infalign/procedure/any_procedure.hpp"
 #include "infalign/procedure/procedure.hpp"
 #include "infalign/procedure/procedures.hpp"

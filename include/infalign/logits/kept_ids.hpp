@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "infalign/backend/backend.hpp"
@@ -132,13 +133,14 @@ void with_kept_gradient(B& on, const kept_ids<Space>& kept, const any_rows<G, Sp
   on.groups(gradient.size(), gradient.total(), scatter_kernel<G, Space>{kept, packed, gradient});
 }
 
-/// Flags tokens whose list does not ascend within `[0, columns)`, or does not hold the token.
+/// Flags tokens whose list does not ascend within `[0, columns)`, or does not hold the token, where it must.
 template <class Space>
 struct check_kept_kernel {
   kept_ids<Space> kept;
   token_ids<Space> tokens;
   token_weights<Space> weights;
   index_t columns;
+  bool holds_token;
   double* flags;
 
   template <class Team>
@@ -148,7 +150,7 @@ struct check_kept_kernel {
       const index_t id = kept.ids[begin + i], below = i == 0 ? -1 : kept.ids[begin + i - 1];
       return id >= 0 && id < columns && id > below ? 0.0 : 1.0;
     });
-    const bool reads = !tokens.ignores(t) && weights[t] != 0 && tokens[t] >= 0;
+    const bool reads = holds_token && !tokens.ignores(t) && weights[t] != 0 && tokens[t] >= 0;
     const bool lacks = reads && position_of(team, kept, t, tokens[t]) < 0;
     team.once([&] { flags[t] = bad + (lacks ? 1 : 0); });
   }
@@ -163,22 +165,22 @@ INFALIGN_KEYED void check_weights_size(std::string_view function, const token_we
   });
 }
 
-template <class B, class Batch, class Space>
-void check_kept(B& on, std::string_view function, const Batch& batch, const token_weights<Space>& weights) {
-  const kept_ids<Space>& kept = batch.kept;
-  if (kept.is_all()) return;
-  const index_t tokens = batch.tokens.size(), columns = batch.policy.columns();
-  expects_span(function, "kept.offsets", kept.offsets);
-  expects<shape_error>(kept.offsets.size() == tokens + 1, function, "kept.offsets has ", kept.offsets.size(),
+/// `name`: of the lists, for messages. `holds_token`: each must hold the token's own id.
+template <class B, class Space>
+void check_id_lists(B& on, std::string_view function, const std::string& name, const kept_ids<Space>& kept,
+                    const token_ids<Space>& of, index_t columns, const token_weights<Space>& weights, bool holds_token) {
+  const index_t tokens = of.size();
+  expects_span(function, name + ".offsets", kept.offsets);
+  expects<shape_error>(kept.offsets.size() == tokens + 1, function, name, ".offsets has ", kept.offsets.size(),
                        " values, but there are ", tokens, " tokens");
   check_weights_size(function, weights, tokens);  // they are read below
   kept.ids.visit([&]<class Id>(const span<const Id, Space>& ids) {
-    expects_groups(on, function, "kept", ragged<const Id, Space>(ids, kept.offsets));
+    expects_groups(on, function, name, ragged<const Id, Space>(ids, kept.offsets));
   });
   if (!on.checks_values()) return;
   auto frame = on.scratch();
   double* const flags = frame.template take<double>(tokens);
-  on.groups(tokens, 4 * kept.ids.size(), check_kept_kernel<Space>{kept, batch.tokens, weights, columns, flags});
+  on.groups(tokens, 4 * kept.ids.size(), check_kept_kernel<Space>{kept, of, weights, columns, holds_token, flags});
   const index_t t = on.template first<double>(tokens, is_positive{flags});
   if (t == tokens) return;
   const auto id_at = [&](index_t i) {
@@ -187,13 +189,19 @@ void check_kept(B& on, std::string_view function, const Batch& batch, const toke
   const index_t begin = on.read(kept.offsets.data() + t), end = on.read(kept.offsets.data() + t + 1);
   for (index_t i = begin; i < end; ++i) {
     const index_t id = id_at(i);
-    expects<domain_error>(id >= 0 && id < columns, function, "kept.ids[", i, "] is ", id, ", must be in [0, ", columns - 1,
+    expects<domain_error>(id >= 0 && id < columns, function, name, ".ids[", i, "] is ", id, ", must be in [0, ", columns - 1,
                           "]");
-    expects<domain_error>(i == begin || id_at(i - 1) < id, function, "kept.ids[", i, "] is ", id,
+    expects<domain_error>(i == begin || id_at(i - 1) < id, function, name, ".ids[", i, "] is ", id,
                           ", those of a token must ascend, none twice");
   }
-  const index_t token = batch.tokens.visit([&](const auto& ids) { return static_cast<index_t>(on.read(ids.data() + t)); });
-  raise<domain_error>(function, "kept.ids of token ", t, " do not hold its own id, ", token);
+  const index_t token = of.visit([&](const auto& ids) { return static_cast<index_t>(on.read(ids.data() + t)); });
+  raise<domain_error>(function, name, ".ids of token ", t, " do not hold its own id, ", token);
+}
+
+template <class B, class Batch, class Space>
+void check_kept(B& on, std::string_view function, const Batch& batch, const token_weights<Space>& weights) {
+  if (!batch.kept.is_all())
+    check_id_lists(on, function, "kept", batch.kept, batch.tokens, batch.policy.columns(), weights, true);
 }
 
 }  // namespace detail
