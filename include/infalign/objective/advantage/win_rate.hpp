@@ -18,7 +18,7 @@ namespace infalign {
 ///
 /// - Variance of the gradient with the baseline, as a share of that without, for three policy samples against two of the base, by
 ///   enumeration over four responses with a tie (`tests/objective/served_advantages_test.cpp`): one sample served on both sides .342; best
-///   of 2 .345; worst of 2 .185; best of 2 against worst of 2 .163; the second of 2 against one .219.
+///   of 2 .345; worst of 2 .185; best of 2 against worst of 2 .163; best of 2 against one .219.
 /// - Shapes: `rewards` and `out` P groups of the same lengths m ≥ N + 1, without baseline m ≥ N; `base_rewards` P groups
 ///   of at least the samples that `base_procedure` draws; `out` may be `rewards`.
 /// - Ties get equal advantages; if all policy samples are equal, those with a baseline are exactly 0. NaN and infinities are an
