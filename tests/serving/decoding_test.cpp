@@ -141,6 +141,20 @@ TEST_CASE("blocks: a start is extended, a finished one costs nothing; any order 
   CHECK(serve_blocks(procedure, extend_texts, score_texts, ended, std::vector<std::string>(), 0).sampler_calls == 0);
 }
 
+TEST_CASE("blocks: of equal candidates the first") {
+  const auto extend = [](span<const block_request<std::string>> requests) {
+    std::vector<std::string> extended;
+    for (const auto& r : requests) extended.push_back(*r.prefix + static_cast<char>('0' + r.attempt));
+    return extended;
+  };
+  const auto flat = [](span<const block_request<std::string>> requests, span<const std::string>) {
+    return std::vector<float>(static_cast<std::size_t>(requests.size()), 1);
+  };
+  const auto result = serve_blocks(best_of_blocks(3, 1, 4), extend, flat, ended, std::vector<std::string>(1), 1);
+  CHECK(result.prompts[0].response == "0000");
+  CHECK(result.prompts[0].attempt == 0);
+}
+
 TEST_CASE("tokens tilted by a prefix scorer: every response against enumeration") {
   const auto text_of = [](span<const index_t> tokens) {
     std::string text;
@@ -197,4 +211,6 @@ TEST_CASE("tokens: a masked token never comes, a lone one always does, no end") 
   const auto result = serve_tokens(tilted_tokens(kl_weight(1), 3, -1, 5), masked, values, 20);
   for (const auto& prompt : result.prompts) CHECK(prompt.response == std::vector<index_t>(5, 1));
   CHECK(serve_tokens(tilted_tokens(kl_weight(1), 3, -1, 5), masked, values, 0).sampler_calls == 0);
+  std::vector<double> tilted{0, -INFINITY};
+  CHECK(detail::pick_token(tilted, 0, 1) == 0);  // as rounding of the sum may have it
 }

@@ -89,6 +89,31 @@ TEST_CASE("majority voting from a fixed list of samples: stops when nothing can 
   CHECK(whole.cost.samples == 5);
 }
 
+TEST_CASE("majority voting: nobody is ahead by more than is left; a tie of the same votes is broken at random") {
+  const auto listed = [](std::vector<index_t> list) {
+    return [list](span<const sample_request> requests) {
+      std::vector<index_t> responses;
+      for (const auto& r : requests) responses.push_back(list[static_cast<std::size_t>(r.attempt)]);
+      return responses;
+    };
+  };
+  const index_t prompts = 2000;
+  // What is ahead by 2 with 2 left may still be drawn level with; so may the first of three.
+  for (const std::vector<index_t>& list : {std::vector<index_t>{0, 0, 1, 1}, std::vector<index_t>{0, 0, 1, 1, 1, 2, 0}}) {
+    const auto n = static_cast<index_t>(list.size());
+    const auto result = serve_majority(majority_of(n), listed(list), same, prompts, {.seed = 6});
+    CHECK(result.cost.samples == n * prompts);
+    const auto zeros =
+        std::count_if(result.prompts.begin(), result.prompts.end(), [](const auto& p) { return p.response == 0; });
+    CHECK(test::is_share(static_cast<double>(zeros) / prompts, 0.5, prompts));
+  }
+  const auto none = [](index_t) { return std::optional<index_t>(); };
+  const auto silent = serve_majority(majority_of(3), listed({4, 5, 6}), none, 1);
+  CHECK(silent.prompts[0].response == 4);
+  CHECK(silent.prompts[0].score == 0);
+  CHECK(silent.prompts[0].cost.samples == 3);
+}
+
 TEST_CASE("majority voting by drawing from a pool is majority_at_k in the limit") {
   // A pool of so many samples that drawing without replacement is drawing with it, to 1e-4.
   const index_t pool = 1'000'000, correct[3] = {pool / 2, pool * 3 / 10, pool / 5};

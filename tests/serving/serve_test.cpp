@@ -257,6 +257,7 @@ TEST_CASE("best-of-N and worst-of-N serve the first of those with equal scores; 
   CHECK(served_by(rewind_and_repeat(2, 5, unpassed::best)) == 1);
   CHECK(served_by(rewind_and_repeat(2, 5)) == 4);
   CHECK(served_by(stopped_at(best_of(5), 2)) == 1);
+  CHECK(serve(stopped_at(best_of(5), 2), model, reward, 1).cost.samples == 2);
 }
 
 TEST_CASE("a procedure of the caller's own") {

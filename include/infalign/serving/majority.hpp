@@ -42,8 +42,7 @@ class INFALIGN_KEYED majority_rule {
 
   bool take(scored_response<Response>&& next) {
     ++taken_;
-    vote(next);
-    if (!first_) first_.emplace(std::move(next));
+    if (!vote(next) && !silent_) silent_.emplace(std::move(next));
     index_t leader = 0, second = 0;
     for (const candidate& c : candidates_) {
       second = std::max(second, std::min(leader, c.votes));
@@ -53,42 +52,41 @@ class INFALIGN_KEYED majority_rule {
   }
 
   scored_response<Response> choose() {
+    if (candidates_.empty()) return std::move(*silent_);
     index_t leader = 0, tied = 0;
     for (const candidate& c : candidates_) leader = std::max(leader, c.votes);
     for (const candidate& c : candidates_) tied += c.votes == leader ? 1 : 0;
-    if (tied == 0) return std::move(*first_);
     index_t pick = random_.below(tied, random_use::choice);
-    for (candidate& c : candidates_) {
-      if (c.votes != leader || pick-- > 0) continue;
-      scored_response<Response>& chosen = c.first ? *c.first : *first_;
-      chosen.score = static_cast<double>(leader) / static_cast<double>(taken_);
-      return std::move(chosen);
-    }
-    return std::move(*first_);
+    std::size_t at = 0;
+    while (candidates_[at].votes != leader || pick-- > 0) ++at;
+    scored_response<Response>& chosen = candidates_[at].first;
+    chosen.score = static_cast<double>(leader) / static_cast<double>(taken_);
+    return std::move(chosen);
   }
 
  private:
   struct candidate {
     answer given;
     index_t votes;
-    std::optional<scored_response<Response>> first;  ///< none if it is the first sample of all
+    scored_response<Response> first;
   };
 
-  void vote(scored_response<Response>& next) {
+  /// Whether the sample has an answer. The first sample with an answer is kept.
+  bool vote(scored_response<Response>& next) {
     answer given = std::invoke(*answer_of_, std::as_const(next.response));
     if constexpr (is_optional<answer>) {
-      if (!given) return;
+      if (!given) return false;
     }
     for (candidate& c : candidates_)
-      if (c.given == given) return static_cast<void>(++c.votes);
-    candidates_.push_back({std::move(given), 1, std::nullopt});
-    if (first_) candidates_.back().first.emplace(std::move(next));
+      if (c.given == given) return ++c.votes > 0;
+    candidates_.push_back({std::move(given), 1, std::move(next)});
+    return true;
   }
 
   index_t most_, taken_ = 0;
   const AnswerOf* answer_of_;
   prompt_random random_;
-  std::optional<scored_response<Response>> first_;
+  std::optional<scored_response<Response>> silent_;  ///< the first sample that has no answer
   std::vector<candidate> candidates_;
 };
 

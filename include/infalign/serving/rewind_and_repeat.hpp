@@ -43,7 +43,8 @@ class INFALIGN_KEYED rewinding_rule {
   [[nodiscard]] index_t most() const { return procedure_.attempts; }
   bool take(scored_response<Response>&& next) {
     const bool passes = next.score > procedure_.threshold;
-    if (!kept_ || passes || procedure_.otherwise == unpassed::last || next.score > kept_->score) kept_.emplace(std::move(next));
+    // One that passes is better than all before.
+    if (!kept_ || procedure_.otherwise == unpassed::last || next.score > kept_->score) kept_.emplace(std::move(next));
     return passes;
   }
   scored_response<Response> choose() { return std::move(*kept_); }
