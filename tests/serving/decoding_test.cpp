@@ -83,7 +83,9 @@ std::vector<double> score_texts(span<const block_request<std::string>>, span<con
 template <class Count>
 void check_texts(const std::map<std::string, double>& expected, const Count& counts) {
   double sum = 0;
-  for (const auto& [text, p] : expected) {
+  for (const auto& one : expected) {
+    const std::string& text = one.first;
+    const double p = one.second;
     const auto found = counts.find(text);
     const double share = found == counts.end() ? 0 : static_cast<double>(found->second) / static_cast<double>(decoded_prompts);
     CAPTURE(text);
