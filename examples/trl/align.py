@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     runs = Runs(o, prepared, say)
     losses = runs.run_all(methods)
     differences = runs.differences()
-    settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(o).items()}
+    settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(o).items() if k != "grid"}
     results = dict(settings=settings, facts=prepared.facts, runs=runs.records, differences=differences, losses=losses)
     write_json(o.output / "results.json", results)
     draw(o.output / "frontier.svg", runs.records)

@@ -38,14 +38,14 @@ def beta_for_raw(base_rewards: np.ndarray, kl: float) -> float:
     return math.exp((low + high) / 2)
 
 
-def planned(base_rewards: np.ndarray, kls: Sequence[float], transforms: dict[str, str]) -> list[Method]:
-    """A grid of β for every method, such that all of them are to have the same KLs. ``base_rewards`` are in the trainer's units."""
+def planned(base_rewards: np.ndarray, grid: dict[Optional[str], Sequence[float]], transforms: dict[str, str]) -> list[Method]:
+    """β for every method and every KL that ``grid`` has for it. ``base_rewards`` are in the trainer's units."""
     methods = []
-    for kl in kls:
+    for kl in grid[None]:
         beta = beta_for_raw(base_rewards, kl)
         methods.append(Method("raw reward", None, beta, beta, kl))
     for procedure, transform in transforms.items():
-        for section in infalign.plan(procedure, kl=list(kls), transforms=[transform]).sections:
+        for section in infalign.plan(procedure, kl=list(grid[transform]), transforms=[transform]).sections:
             row = section[transform]
             if row.reached is not None:
                 methods.append(Method(transform, transform, row.scaled_beta, row.reached.beta, section.wanted))

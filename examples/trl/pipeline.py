@@ -74,8 +74,8 @@ def forecast(o: argparse.Namespace, prepared: Prepared, say: Say) -> list[tuple[
     """Every method with its β and with what the optimal policy would reach; printed."""
     in_units = prepared.references / prepared.scale
     for procedure, transform in TRANSFORMS.items():
-        print(infalign.plan(procedure, kl=o.kl, transforms=["identity", transform]))
-    methods = [(m, foretold(in_units, m)) for m in planned(in_units, o.kl, TRANSFORMS)]
+        print(infalign.plan(procedure, kl=list(o.grid[transform]), transforms=["identity", transform]))
+    methods = [(m, foretold(in_units, m)) for m in planned(in_units, o.grid, TRANSFORMS)]
     for method, told in methods:
         wins = ", ".join(f"{p} {told[p]['value']:.3f}" for p in PROCEDURES)
         doubt = f" ({told[PROCEDURES[0]]['doubt']})" if told[PROCEDURES[0]]["doubt"] else ""

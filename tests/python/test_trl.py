@@ -152,6 +152,21 @@ def test_beta_for_raw_reaches_the_kl_of_a_normal_reward():
     assert abs(held_out.beta_for_raw(z, 0.5) - 1.0) < 0.05
 
 
+def test_grid_is_what_the_theory_gives():
+    grid = options.parse(["--quick"]).grid
+    assert set(grid) == {None, *options.TRANSFORMS.values()} and all(len(kls) == 1 for kls in grid.values())
+    z = np.random.default_rng(6).standard_normal((50, 64))
+    methods = held_out.planned(z, {**grid, None: (0.5,)}, options.TRANSFORMS)
+    assert [m.transform for m in methods] == [None, *options.TRANSFORMS.values()]
+    for m in methods[1:]:  # p ∝ e^{Φ(u)/β} on [0, 1], by a sum over a fine grid
+        u = (np.arange(200_000) + 0.5) / 200_000
+        t = float(m.transform.split(":")[1])
+        phi = np.sign(t) * np.exp(t * u) / abs(math.exp(t) - 1)
+        w = np.exp((phi - phi.max()) / m.beta)
+        kl = (w / w.mean() * (np.log(w) - math.log(w.mean()))).mean()
+        assert abs(kl - m.wanted) < 1e-3
+
+
 def test_what_is_missing_is_said_in_one_line(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "trl", None)
     with pytest.raises(SystemExit, match="trl cannot be imported.*requirements.txt"):
