@@ -26,7 +26,7 @@ def write_json(path: Path, results: dict) -> None:
 def draw(path: Path, runs: list[dict]) -> None:
     """Held-out KL against win rate, a panel for each procedure: measured with 95 % intervals, and what was foretold as dotted lines."""
     plt.rcParams.update({"svg.hashsalt": "infalign", "svg.fonttype": "none"})
-    figure, panels = plt.subplots(1, len(PROCEDURES), figsize=(10, 4.2), layout="constrained")
+    figure, panels = plt.subplots(1, len(PROCEDURES), figsize=(10, 4.6), layout="constrained")
     widest = 1.1 * max(run["measured"]["kl"]["value"] for run in runs if run["foretold"])
     labels = dict.fromkeys(run["label"] for run in runs)
     for ax, procedure in zip(panels, PROCEDURES):
@@ -39,7 +39,7 @@ def draw(path: Path, runs: list[dict]) -> None:
         ax.set_xlim(0, widest)
         ax.set_xlabel("KL to the base policy (nats)")
         ax.set_ylabel(f"win rate, {procedure.replace('_', '-').replace(':', '-')}")
-        ax.legend(fontsize="x-small", loc="lower right")
+    figure.legend(*panels[0].get_legend_handles_labels(), fontsize="small", loc="outside lower center", ncols=3)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 
@@ -49,7 +49,7 @@ def _draw_method(ax: Any, procedure: str, label: str, runs: list[dict], colour: 
     kl, wins = ([run["measured"][key] for run in runs] for key in ("kl", procedure))
     x, y = ([m["value"] for m in measured] for measured in (kl, wins))
     dx, dy = (np.abs(np.transpose([np.subtract(m["interval"], m["value"]) for m in measured])) for measured in (kl, wins))
-    beyond = f": KL {x[0]:.1f}, win rate {y[0]:.2f}, not shown" if x[0] > widest else ""
+    beyond = f": not shown, KL {x[0]:.1f}" if x[0] > widest else ""
     ax.errorbar(x, y, xerr=dx, yerr=dy, marker="o", markersize=3, linewidth=1, capsize=2, color=colour, label=label + beyond)
     told = sorted((r["foretold"]["kl"]["value"], r["foretold"][procedure]["value"]) for r in runs if r["foretold"])
     if told:
