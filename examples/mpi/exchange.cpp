@@ -32,44 +32,48 @@ const char* get(const char* from, T* values, std::size_t n) {
   return from + n * sizeof(T);
 }
 
-/// Adds prompts as they come to a table whose rewards lie in the order of prompts: rewards are kept by prompt until all are there.
-class table_builder {
- public:
-  void add(const prompt_id& id, std::uint64_t first_line, const double* rewards, std::size_t n) {
-    const std::uint32_t prompt = table_.prompts.find_or_add(id);
-    if (prompt == rewards_.size()) rewards_.emplace_back(), table_.first_line.push_back(first_line);
-    rewards_[prompt].insert(rewards_[prompt].end(), rewards, rewards + n);
-  }
-  void add(const reward_table& other) {
-    const auto groups = other.groups();
-    for (std::size_t p = 0; p < other.prompts.size(); ++p) {
-      const auto group = groups[static_cast<infalign::index_t>(p)];
-      add(other.prompts.id(p), other.first_line[p], group.data(), static_cast<std::size_t>(group.size()));
-    }
-    table_.missing += other.missing;
-    if (table_.name.empty()) table_.name = other.name;
-  }
-  [[nodiscard]] reward_table finished(std::string name, std::uint64_t missing) && {
-    table_.name = std::move(name);
-    table_.missing = missing;
-    table_.offsets.push_back(0);
-    for (std::vector<double>& of_prompt : rewards_) {
-      table_.rewards.insert(table_.rewards.end(), of_prompt.begin(), of_prompt.end());
-      table_.offsets.push_back(static_cast<infalign::index_t>(table_.rewards.size()));
-      std::vector<double>().swap(of_prompt);
-    }
-    return std::move(table_);
-  }
-  [[nodiscard]] reward_table finished() && {
-    std::string name = table_.name;
-    const std::uint64_t missing = table_.missing;
-    return std::move(*this).finished(std::move(name), missing);
-  }
-
- private:
-  reward_table table_;
-  std::vector<std::vector<double>> rewards_;
+/// A prompt within a message: its header, and where its rewards are.
+struct prompt_part {
+  prompt_header header;
+  prompt_id id;
+  const char* rewards;
 };
+/// `each(part)` for the prompts of a message.
+template <class Each>
+void for_each_prompt(const std::string& message, const Each& each) {
+  for (const char *at = message.data(), *end = at + message.size(); at < end;) {
+    prompt_part part{};
+    at = get(at, &part.header, 1);
+    part.id = {part.header.is_text != 0, {at, part.header.id_bytes}};
+    part.rewards = at + part.header.id_bytes;
+    at = part.rewards + part.header.rewards * sizeof(double);
+    each(part);
+  }
+}
+
+/// The table of a message: prompts in the order in which they come first, rewards in the order of the message.
+reward_table table_of(const std::string& message) {
+  reward_table table;
+  std::vector<infalign::index_t> counts;
+  std::vector<std::uint32_t> prompts;
+  for_each_prompt(message, [&](const prompt_part& part) {
+    const std::uint32_t prompt = table.prompts.find_or_add(part.id);
+    prompts.push_back(prompt);
+    if (prompt == counts.size()) counts.push_back(0), table.first_line.push_back(part.header.first_line);
+    counts[prompt] += static_cast<infalign::index_t>(part.header.rewards);
+  });
+  table.offsets.push_back(0);
+  for (const infalign::index_t count : counts) table.offsets.push_back(table.offsets.back() + count);
+  table.rewards.resize(static_cast<std::size_t>(table.offsets.back()));
+  std::vector<infalign::index_t> next(table.offsets.begin(), table.offsets.end() - 1);
+  std::size_t n = 0;
+  for_each_prompt(message, [&](const prompt_part& part) {
+    infalign::index_t& place = next[prompts[n++]];
+    get(part.rewards, table.rewards.data() + place, part.header.rewards);
+    place += static_cast<infalign::index_t>(part.header.rewards);
+  });
+  return table;
+}
 
 /// MPI counts bytes in `int`.
 int count_of(std::size_t bytes) {
@@ -87,35 +91,43 @@ int owner_of(const prompt_id& id, int ranks) {
   return static_cast<int>(hash % static_cast<std::uint64_t>(ranks));
 }
 
-reward_table read_shards(const std::vector<std::string>& paths, const record_options& options, int rank, int ranks) {
-  table_builder all;
+std::vector<reward_table> read_shards(const std::vector<std::string>& paths, const record_options& options, int rank,
+                                      int ranks) {
+  std::vector<reward_table> tables;
   for (std::size_t i = static_cast<std::size_t>(rank); i < paths.size(); i += static_cast<std::size_t>(ranks))
-    all.add(read_rewards(paths[i], options));
-  return std::move(all).finished();
+    tables.push_back(read_rewards(paths[i], options));
+  return tables;
 }
 
-reward_table exchanged(const reward_table& own, MPI_Comm all) {
+reward_table exchanged(std::vector<reward_table> own, MPI_Comm all) {
   int ranks = 0;
   MPI_Comm_size(all, &ranks);
   const auto n = static_cast<std::size_t>(ranks);
   std::vector<std::string> parts(n);
-  const auto groups = own.groups();
-  for (std::size_t p = 0; p < own.prompts.size(); ++p) {
-    const prompt_id id = own.prompts.id(p);
-    const auto rewards = groups[static_cast<infalign::index_t>(p)];
-    const prompt_header header{id.is_text ? 1u : 0u, id.bytes.size(), static_cast<std::uint64_t>(rewards.size()),
-                               own.first_line[p]};
-    std::string& part = parts[static_cast<std::size_t>(owner_of(id, ranks))];
-    put(part, &header, 1);
-    put(part, id.bytes.data(), id.bytes.size());
-    put(part, rewards.data(), static_cast<std::size_t>(rewards.size()));
+  std::uint64_t missing_here = 0, missing = 0;
+  const std::string name = own.empty() ? "" : own.front().name;
+  for (reward_table& table : own) {
+    const auto groups = table.groups();
+    for (std::size_t p = 0; p < table.prompts.size(); ++p) {
+      const prompt_id id = table.prompts.id(p);
+      const auto rewards = groups[static_cast<infalign::index_t>(p)];
+      const prompt_header header{id.is_text ? 1u : 0u, id.bytes.size(), static_cast<std::uint64_t>(rewards.size()),
+                                 table.first_line[p]};
+      std::string& part = parts[static_cast<std::size_t>(owner_of(id, ranks))];
+      put(part, &header, 1);
+      put(part, id.bytes.data(), id.bytes.size());
+      put(part, rewards.data(), static_cast<std::size_t>(rewards.size()));
+    }
+    missing_here += table.missing;
+    table = reward_table();  // what is packed is needed no more
   }
+  MPI_Allreduce(&missing_here, &missing, 1, MPI_UINT64_T, MPI_SUM, all);
   std::vector<int> sent(n), received(n), sent_at(n), received_at(n);
-  std::string out;
+  std::string out, in;
   for (std::size_t r = 0; r < n; ++r) {
     sent[r] = count_of(parts[r].size());
     sent_at[r] = count_of(out.size());
-    out += parts[r];
+    out.empty() ? out.swap(parts[r]) : void(out += parts[r]);
     std::string().swap(parts[r]);
   }
   MPI_Alltoall(sent.data(), 1, MPI_INT, received.data(), 1, MPI_INT, all);
@@ -124,24 +136,14 @@ reward_table exchanged(const reward_table& own, MPI_Comm all) {
     received_at[r] = count_of(total);
     total += static_cast<std::size_t>(received[r]);
   }
-  std::string in(total, '\0');
+  in.resize(total);
   MPI_Alltoallv(out.data(), sent.data(), sent_at.data(), MPI_BYTE, in.data(), received.data(), received_at.data(), MPI_BYTE,
                 all);
   std::string().swap(out);
-  table_builder owned;
-  std::vector<double> rewards;
-  for (const char *at = in.data(), *end = at + in.size(); at < end;) {
-    prompt_header header;
-    at = get(at, &header, 1);
-    const prompt_id id{header.is_text != 0, {at, header.id_bytes}};
-    at += header.id_bytes;
-    rewards.resize(header.rewards);
-    at = get(at, rewards.data(), rewards.size());
-    owned.add(id, header.first_line, rewards.data(), rewards.size());
-  }
-  std::uint64_t missing = 0;
-  MPI_Allreduce(&own.missing, &missing, 1, MPI_UINT64_T, MPI_SUM, all);
-  return std::move(owned).finished(own.name, missing);
+  reward_table owned = table_of(in);
+  owned.name = name;
+  owned.missing = missing;
+  return owned;
 }
 
 infalign::summary reduced(const infalign::summary& own, MPI_Comm all) {

@@ -18,11 +18,12 @@ namespace command {
 int owner_of(const prompt_id& id, int ranks);
 
 /// Reads the files `paths[rank], paths[rank + ranks], …`. Throws `failure` as `read_rewards` does.
-reward_table read_shards(const std::vector<std::string>& paths, const record_options& options, int rank, int ranks);
+std::vector<reward_table> read_shards(const std::vector<std::string>& paths, const record_options& options, int rank,
+                                      int ranks);
 
 /// The rewards of the prompts that this rank owns, from all ranks, in the order of ranks. Collective: all ranks must call it.
-/// Memory: twice what is sent and received, 8 bytes a reward and the id of each prompt and rank.
-reward_table exchanged(const reward_table& own, MPI_Comm all);
+/// Memory: what is sent and what is received, 8 bytes a reward and 32 and the id a prompt, twice while they are in transit.
+reward_table exchanged(std::vector<reward_table> own, MPI_Comm all);
 
 /// The summary of all ranks, on every rank, by an `MPI_Op` of ours. Collective.
 infalign::summary reduced(const infalign::summary& own, MPI_Comm all);
