@@ -71,7 +71,7 @@ typedef enum infalign_loss { INFALIGN_REINFORCE = 0, INFALIGN_CLIPPED_SURROGATE 
 
 /* The loss of each token, `loss + kl*KL(pi||base) - entropy*H`, times its weight and `scale`; the gradient is that of the sum. */
 typedef struct infalign_loss_request {
-  infalign_type type; /* of logits, base and gradient */
+  infalign_type type; /* of logits, base and gradient: F32, BF16 or F16 */
   int64_t tokens;
   int64_t columns;
   const void* logits; /* row t is at logits + t*logits_stride, in elements; so are the others */
