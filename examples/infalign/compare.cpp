@@ -22,6 +22,7 @@
 #include "prompt_mean.hpp"
 #include "record_options.hpp"
 #include "shared_options.hpp"
+#include "strata.hpp"
 #include "text_table.hpp"
 
 namespace command {
@@ -33,6 +34,7 @@ struct compare_options : estimand_options, report_options {
   std::string short_prompts = "error";
   std::vector<std::string> policies;
   std::string baseline;
+  stratum_options by_stratum;
 };
 
 struct compared_policy {
@@ -45,6 +47,7 @@ struct compared_policy {
 
 struct comparison {
   std::size_t prompts;
+  std::size_t strata;  ///< 0 if every prompt counts the same
   infalign::estimate baseline;
   std::vector<compared_policy> policies;
 };
@@ -68,19 +71,22 @@ std::vector<double> in_order_of(const reward_table& first, const reward_table& t
   return ordered;
 }
 
-/// Clusters are those of the first policy.
+/// Clusters and strata are those of the first policy.
 comparison compare(const std::vector<reward_table>& policies, const reward_table& baseline, const reward_table& reference,
-                   const estimand& what) {
+                   const estimand& what, const stratum_options& by_stratum) {
   const reward_table& first = policies.front();
+  const strata kinds(first, by_stratum);
+  const auto mean = [&](const std::vector<double>& values, infalign::quantity_range range) {
+    return kinds.empty() ? mean_over_prompts(values, first.clusters, range) : kinds.mean(values, range);
+  };
   const std::vector<double> base = in_order_of(first, baseline, reference, what);
-  comparison found{base.size(), mean_over_prompts(base, first.clusters, what.range()), {}};
+  comparison found{base.size(), kinds.size(), mean(base, what.range()), {}};
   for (const reward_table& policy : policies) {
     const std::vector<double> own = in_order_of(first, policy, reference, what);
     std::vector<double> difference(own.size());
     for (std::size_t p = 0; p < own.size(); ++p) difference[p] = own[p] - base[p];
-    found.policies.push_back({policy.name, mean_over_prompts(own, first.clusters, what.range()),
-                              mean_over_prompts(difference, first.clusters, what.difference_range()),
-                              p_value(difference, first.clusters)});
+    found.policies.push_back({policy.name, mean(own, what.range()), mean(difference, what.difference_range()),
+                              p_value(kinds.empty() ? difference : kinds.weighted(difference), first.clusters)});
   }
   std::vector<double> p_values;
   for (const compared_policy& of : found.policies)
@@ -103,6 +109,7 @@ std::string report_json(const compare_options& chosen, const estimand& what, con
   json_object all;
   all.add("prompts", static_cast<long long>(found.prompts));
   if (!chosen.records.cluster_field.empty()) all.add("clusters", static_cast<long long>(found.baseline.count));
+  if (found.strata > 0) all.add("strata", static_cast<long long>(found.strata));
   if (!what.is_win_rate()) all.add("estimand", what.name());
   if (found.policies.size() == 1) {
     all.add("policy", side(found.policies.front().own)).add("baseline", side(found.baseline));
@@ -159,6 +166,8 @@ std::string report(const compare_options& chosen, const estimand& what, const co
                          excerpt(chosen.baseline));
   else
     below += std::isnan(p) ? "no p-value\n" : fmt::format("two-sided p-value {:.3g}\n", p);
+  if (found.strata > 0)
+    below += fmt::format("means over {} strata of {}\n", found.strata, excerpt(chosen.records.stratum_field));
   return report_table(chosen, what, found).text() + below + clusters_text(chosen.records, found.baseline) +
          left_out_text(without);
 }
@@ -169,12 +178,13 @@ void run(const compare_options& chosen) {
   files.insert(files.end(), {chosen.baseline, chosen.reference});
   if (std::count(files.begin(), files.end(), "-") > 1)
     throw usage_failure("--policy, --baseline and --reference: only one of them can be standard input");
-  check(chosen.records);
   const estimand what = estimand::parse(chosen);
-  const record_options others = chosen.records.without_cluster();
+  const record_options records = what.with_answers(chosen.records, chosen);
+  check(records);
+  check(chosen.by_stratum, records);
+  const record_options others = records.without_cluster();
   std::vector<reward_table> policies;
-  for (const std::string& file : chosen.policies)
-    policies.push_back(read_rewards(file, policies.empty() ? chosen.records : others));
+  for (const std::string& file : chosen.policies) policies.push_back(read_rewards(file, policies.empty() ? records : others));
   reward_table baseline = read_rewards(chosen.baseline, others);
   reward_table reference = what.is_win_rate() ? read_rewards(chosen.reference, others) : reward_table();
   left_out without{.missing_rewards = baseline.missing + reference.missing};
@@ -186,7 +196,7 @@ void run(const compare_options& chosen) {
   }
   all.insert(all.end(), {{&baseline, needed}, {&reference, what.served().reference.samples_needed()}});
   if (chosen.short_prompts == "skip") without.short_prompts = drop_short_prompts(all);
-  write_output("-", report(chosen, what, compare(policies, baseline, reference, what), without));
+  write_output("-", report(chosen, what, compare(policies, baseline, reference, what, chosen.by_stratum), without));
 }
 
 constexpr const char* compare_explanation =
@@ -224,8 +234,10 @@ void add_compare(CLI::App& program) {
   add_record_options(*command, chosen->records);
   add_short(*command, chosen->short_prompts);
   add_cluster(*command, chosen->records);
+  add_strata(*command, chosen->records, chosen->by_stratum);
   add_report(*command, *chosen);
-  command->footer(records_help() + estimand_help() + compare_explanation + procedure_list() + compare_examples);
+  command->footer(records_help() + estimand_help() + compare_explanation + strata_help() + "\n" + procedure_list() +
+                  compare_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

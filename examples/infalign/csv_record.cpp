@@ -94,6 +94,8 @@ void csv_record::read_header(std::string_view row, const std::vector<std::string
   };
   prompt_ = needed(options_.prompt_field);
   if (!options_.cluster_field.empty()) cluster_ = needed(options_.cluster_field);
+  if (!options_.stratum_field.empty()) stratum_ = needed(options_.stratum_field);
+  if (!options_.answer_field.empty()) answer_ = needed(options_.answer_field);
   const std::string name = options_.reward_field.empty() ? "reward" : options_.reward_field;
   reward_ = column(name);
   if (const auto second = options_.second_field.empty() ? std::nullopt : column(options_.second_field)) {
@@ -138,6 +140,16 @@ long long csv_record::count(std::size_t column, long long least, long long most)
   return number;
 }
 
+/// The reward of a row with its answer; a reward without one is missing.
+void csv_record::read_answer(std::string_view row, record& into) const {
+  if (!reward_) fail("{} is read, and counts of passes have no answers", names_[*answer_]);
+  const bool missing = fields_[*answer_].empty();
+  if (missing && !options_.skips_missing())
+    fail("{} is empty (--missing skip leaves it out): {}", names_[*answer_], excerpt(row));
+  into.answers.push_back(missing ? "" : json(id(*answer_, row)));
+  into.rewards.push_back(missing ? not_a_number : reward(fields_[*reward_]));
+}
+
 void csv_record::read(std::string_view row, record& into) {
   split(row);
   if (fields_.size() != names_.size())
@@ -146,6 +158,8 @@ void csv_record::read(std::string_view row, record& into) {
   into.clear();
   into.prompt = id(prompt_, row);
   if (cluster_) into.cluster = id(*cluster_, row);
+  if (stratum_) into.stratum = id(*stratum_, row);
+  if (answer_) return read_answer(row, into);
   if (reward_) return into.rewards.push_back(reward(fields_[*reward_]));
   const long long n = count(samples_, 1, json_record::most_counted);
   into.set_counts(n, count(successes_, 0, n));

@@ -31,12 +31,13 @@ class csv_record {
   std::optional<std::size_t> column(std::string_view name) const;
   [[nodiscard]] prompt_id id(std::size_t column, std::string_view row) const;
   [[nodiscard]] double reward(std::string_view field) const;
+  void read_answer(std::string_view row, record& into) const;
   [[nodiscard]] long long count(std::size_t column, long long least, long long most) const;
 
   record_options options_;
   std::vector<std::string> names_;
   std::size_t prompt_ = 0;
-  std::optional<std::size_t> cluster_;
+  std::optional<std::size_t> cluster_, stratum_, answer_;
   std::optional<std::size_t> reward_;  ///< otherwise the counts
   std::size_t samples_ = 0, successes_ = 0;
 

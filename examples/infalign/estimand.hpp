@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// What is estimated of every prompt of a policy: a win rate, an expected reward, pass@k, or cons@k. `win-rate` and `compare` share it.
+/// What is estimated of every prompt of a policy: a win rate, an expected reward, pass@k, cons@k or maj@k. `win-rate` and `compare` share it.
 #pragma once
 
 #include <string>
@@ -15,7 +15,8 @@ namespace command {
 
 struct estimand_options : procedure_options {
   std::string estimand = "win-rate";
-  std::string reference;  ///< a file, for win rates alone
+  std::string reference;     ///< a file, for win rates alone
+  std::string answer_field;  ///< for votes alone; empty for `answer`
 };
 
 class estimand {
@@ -24,23 +25,27 @@ class estimand {
   static estimand parse(const estimand_options& chosen);
 
   [[nodiscard]] bool is_win_rate() const { return kind_ == kind::win_rate; }
+  /// Whether the estimate of a prompt is the mean of its rewards.
+  [[nodiscard]] bool is_mean_of_samples() const;
+  /// The options of `records` with the field of answers where they are voted on.
+  [[nodiscard]] record_options with_answers(record_options records, const estimand_options& chosen) const;
   /// As the option names it: `pass@5`.
   [[nodiscard]] const std::string& name() const { return name_; }
   /// As a table heads it: `win rate`.
   [[nodiscard]] std::string title() const;
   [[nodiscard]] const procedures& served() const { return served_; }
-  /// What a table calls that which is run on the policy: `best_of:4`, or `5 samples` where more than half of them must pass.
+  /// What a table calls that which is run on the policy: `best_of:4`, or `5 samples` where these vote.
   [[nodiscard]] std::string procedure_name() const;
   [[nodiscard]] infalign::quantity_range range() const;
   [[nodiscard]] infalign::quantity_range difference_range() const;
 
   /// The unbiased estimate of every prompt of `policy`, in its order. `reference` is for win rates: prompts that only the
   /// reference has are left out. Throws `failure` for a prompt without reference or with fewer samples than are drawn, and for
-  /// rewards other than 0 and 1 where passes are counted.
+  /// rewards other than 0 and 1 where passes are counted, and for answers of which the rewards do not say which one is right.
   [[nodiscard]] std::vector<double> of(const reward_table& policy, const reward_table& reference) const;
 
  private:
-  enum class kind { win_rate, expected_reward, pass_at_k, consensus_at_k };
+  enum class kind { win_rate, expected_reward, pass_at_k, consensus_at_k, majority_at_k };
   estimand(kind what, std::string name, procedures served) : kind_(what), name_(std::move(name)), served_(std::move(served)) {}
 
   kind kind_;
@@ -48,7 +53,7 @@ class estimand {
   procedures served_;
 };
 
-/// `--estimand`, `--procedure`, `--reference` and `--reference-procedure`.
+/// `--estimand`, `--answer-field`, `--procedure`, `--reference` and `--reference-procedure`.
 void add_estimand(CLI::App& to, estimand_options& chosen);
 
 /// What the option means, for the end of a help text.

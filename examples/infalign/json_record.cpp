@@ -48,7 +48,7 @@ void for_each_match(std::string_view key, dom::element value, std::string_view p
 struct json_record::parser {
   record_options options;
   dom::parser json;
-  char digits[2][24];  ///< of the ids of prompt and cluster
+  char digits[3][24];  ///< of the ids of prompt, cluster and stratum
   std::optional<dom::element> samples, successes;
   bool has_marks = false;
   bool found = false;  ///< whether a field with rewards is there, though perhaps empty
@@ -59,6 +59,8 @@ struct json_record::parser {
   void read_field(const dom::key_value_pair& field, record& into);
   void read_id(const std::string& name, dom::element value, char (&buffer)[24], prompt_id& into) const;
   void read_rewards(std::string_view name, dom::element value, bool may_be_list, bool may_be_single, record& into);
+  void read_answers(dom::element value, record& into) const;
+  void match_answers(std::string_view text, record& into) const;
   double reward(const std::string& name, dom::element value);
   void read_counts(record& into);
   [[noreturn]] void fail_missing(const std::string& what) const;
@@ -167,12 +169,45 @@ void json_record::parser::read_rewards(std::string_view name, dom::element value
     fail_missing(fmt::format("{} is [], must hold at least one number", name));
 }
 
+/// An answer that is missing is empty.
+void json_record::parser::read_answers(dom::element value, record& into) const {
+  const std::string& name = options.answer_field;
+  if (!into.answers.empty()) fail("{} is there twice", name);
+  const auto add = [&](const std::string& each_name, dom::element each) {
+    char buffer[24];
+    prompt_id answer{};
+    if (each.is_null() && !options.skips_missing()) fail_missing(each_name + " is null, must be a string or an integer");
+    if (!each.is_null()) read_id(each_name, each, buffer, answer);
+    into.answers.push_back(each.is_null() ? "" : command::json(answer));
+  };
+  dom::array list;
+  if (value.get(list) != simdjson::SUCCESS) return add(name, value);
+  for (const dom::element each : list) add(fmt::format("{}[{}]", name, into.answers.size()), each);
+}
+
+/// As many answers as rewards. A reward without its answer is missing.
+void json_record::parser::match_answers(std::string_view text, record& into) const {
+  if (into.answers.empty()) {
+    if (!options.skips_missing()) fail_missing(fmt::format("{} is missing: {}", options.answer_field, excerpt(text)));
+    into.answers.resize(into.rewards.size());
+  }
+  if (into.answers.size() != into.rewards.size())
+    fail("{} has {} element{}, but there are {} rewards", options.answer_field, into.answers.size(),
+         into.answers.size() == 1 ? "" : "s", into.rewards.size());
+  for (std::size_t i = 0; i < into.rewards.size(); ++i)
+    if (into.answers[i].empty()) into.rewards[i] = nan;
+}
+
 void json_record::parser::read_field(const dom::key_value_pair& field, record& into) {
-  for_each_match(field.key, field.value, options.prompt_field,
-                 [&](dom::element value) { read_id(options.prompt_field, value, digits[0], into.prompt); });
-  if (!options.cluster_field.empty())
-    for_each_match(field.key, field.value, options.cluster_field,
-                   [&](dom::element value) { read_id(options.cluster_field, value, digits[1], into.cluster); });
+  const auto id = [&](const std::string& name, std::size_t place, prompt_id& id_of) {
+    if (!name.empty())
+      for_each_match(field.key, field.value, name, [&](dom::element value) { read_id(name, value, digits[place], id_of); });
+  };
+  id(options.prompt_field, 0, into.prompt);
+  id(options.cluster_field, 1, into.cluster);
+  id(options.stratum_field, 2, into.stratum);
+  if (!options.answer_field.empty())
+    for_each_match(field.key, field.value, options.answer_field, [&](dom::element value) { read_answers(value, into); });
   if (!options.reward_field.empty()) {
     for (const std::string* name : {&options.reward_field, &options.second_field})
       if (!name->empty())
@@ -210,14 +245,21 @@ void json_record::read(std::string_view text, bool unfinished, const std::vector
       if (field.key == name) fail("{} is there already, and would be added a second time", name);
   }
   const record_options& options = own.options;
-  if (!into.prompt.is_there()) fail("{} is missing: {}", options.prompt_field, excerpt(text));
-  if (!options.cluster_field.empty() && !into.cluster.is_there())
-    fail("{} is missing: {}", options.cluster_field, excerpt(text));
-  if (!own.found && own.samples && own.successes) return own.read_counts(into);
+  const auto expect_id = [&](const std::string& name, const prompt_id& id) {
+    if (!name.empty() && !id.is_there()) fail("{} is missing: {}", name, excerpt(text));
+  };
+  expect_id(options.prompt_field, into.prompt);
+  expect_id(options.cluster_field, into.cluster);
+  expect_id(options.stratum_field, into.stratum);
+  if (!own.found && own.samples && own.successes) {
+    if (!options.answer_field.empty()) fail("{} is read, and counts of passes have no answers", options.answer_field);
+    return own.read_counts(into);
+  }
   if (!own.found && own.successes) fail("successes is there, but n is missing: {}", excerpt(text));
   if (!own.found && !options.skips_missing())
     own.fail_missing(fmt::format("{} is missing: {}", options.reward_name(), excerpt(text)));
-  if (into.rewards.empty()) into.rewards.push_back(nan), into.is_list = false;
+  if (into.rewards.empty()) into.rewards.assign(std::max<std::size_t>(1, into.answers.size()), nan), into.is_list = false;
+  if (!options.answer_field.empty()) own.match_answers(text, into);
 }
 
 }  // namespace command

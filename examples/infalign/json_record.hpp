@@ -19,9 +19,12 @@ namespace command {
 struct record {
   prompt_id prompt{};
   prompt_id cluster{};          ///< without bytes if it is not read
+  prompt_id stratum{};          ///< likewise
   std::vector<double> rewards;  ///< NaN for one that is missing
-  bool is_list = false;         ///< whether the rewards are a list
-  bool is_count = false;        ///< whether they were given by their number
+  /// Of every reward, as JSON; empty if they are not read.
+  std::vector<std::string> answers;
+  bool is_list = false;   ///< whether the rewards are a list
+  bool is_count = false;  ///< whether they were given by their number
 
   /// `n` rewards, first those of 1.
   void set_counts(long long n, long long successes) {
@@ -30,8 +33,9 @@ struct record {
     is_list = is_count = true;
   }
   void clear() {
-    prompt = cluster = {};
+    prompt = cluster = stratum = {};
     rewards.clear();
+    answers.clear();
     is_list = is_count = false;
   }
 };

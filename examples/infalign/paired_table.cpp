@@ -59,7 +59,7 @@ paired_table read_pairs(const std::string& path, const record_options& options, 
     if (first.size() != second.size())
       in.fail_here("{} has {} values, but {} has {}", first_field, first.size(), second_field, second.size());
     const std::uint32_t prompt = table.prompts.find_or_add(in.prompt());
-    if (in.cluster().is_there()) add_cluster(in, prompt, clusters, table.clusters);
+    if (in.cluster().is_there()) add_mark(in, "cluster", in.cluster(), prompt, clusters, table.clusters);
     for (std::size_t i = 0; i < first.size(); ++i)
       if (std::isnan(first[i]) || std::isnan(second[i]))
         ++table.missing;

@@ -2,6 +2,7 @@
 #include "record_options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "failure.hpp"
 
@@ -30,9 +31,14 @@ void add_cluster(CLI::App& to, record_options& chosen) {
 }
 
 void check(const record_options& chosen) {
-  if (!chosen.cluster_field.empty() &&
-      (chosen.cluster_field == chosen.reward_field || chosen.cluster_field == chosen.prompt_field))
-    throw usage_failure(fmt::format("--cluster: {} is read as something else already", chosen.cluster_field));
+  std::vector<std::string> read{chosen.prompt_field, chosen.reward_field};
+  for (const auto& [option, field] : {std::pair{"--cluster", chosen.cluster_field},
+                                      {"--stratum", chosen.stratum_field},
+                                      {"--answer-field", chosen.answer_field}}) {
+    if (!field.empty() && std::find(read.begin(), read.end(), field) != read.end())
+      throw usage_failure(fmt::format("{}: {} is read as something else already", option, field));
+    read.push_back(field);
+  }
   if (chosen.prompt_field == chosen.reward_field)
     throw usage_failure(fmt::format("--prompt-field and --reward-field are both {}", chosen.prompt_field));
 }

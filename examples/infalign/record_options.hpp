@@ -25,13 +25,16 @@ struct record_options {
   /// Texts that stand for rewards.
   std::vector<std::pair<std::string, double>> words;
   std::string cluster_field;      ///< empty if clusters are not read
+  std::string stratum_field;      ///< empty if strata are not read
+  std::string answer_field;       ///< empty if answers are not read
   std::string missing = "error";  ///< or "skip"
   std::string format = "auto";    ///< or "jsonl", "json", "csv"
 
-  /// For files in which clusters are not looked up.
+  /// For files in which neither clusters nor strata are looked up.
   [[nodiscard]] record_options without_cluster() const {
     record_options same = *this;
     same.cluster_field.clear();
+    same.stratum_field.clear();
     return same;
   }
 

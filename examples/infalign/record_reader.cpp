@@ -29,7 +29,7 @@ record_reader::record_reader(const std::string& path, const record_options& opti
   chosen_ = {quoted(options.prompt_field), quoted(usual ? "reward" : options.reward_field),
              quoted(usual ? "rewards" : options.reward_field),
              options.cluster_field.empty() ? "" : quoted(options.cluster_field)};
-  if (!options.second_field.empty())
+  if (!options.second_field.empty() || !options.stratum_field.empty() || !options.answer_field.empty())
     keys_ = flat_keys::none;
   else if (usual && options.prompt_field == "prompt_id" && options.cluster_field.empty())
     keys_ = flat_keys::usual;

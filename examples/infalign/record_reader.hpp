@@ -38,6 +38,10 @@ class record_reader {
   [[nodiscard]] const prompt_id& prompt() const { return record_.prompt; }
   /// Of the prompt; without bytes where the options name no field for it.
   [[nodiscard]] const prompt_id& cluster() const { return record_.cluster; }
+  /// Likewise.
+  [[nodiscard]] const prompt_id& stratum() const { return record_.stratum; }
+  /// Of every reward, as JSON; empty where the options name no field for them.
+  [[nodiscard]] const std::vector<std::string>& answers() const { return record_.answers; }
   /// At least one. NaN stands for one that is missing, where the options let that be.
   [[nodiscard]] std::span<const double> rewards() const { return record_.rewards; }
   /// Whether the record has a list of rewards.

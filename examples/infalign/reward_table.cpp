@@ -22,26 +22,40 @@ struct run_of_prompt {
   std::uint32_t count;
 };
 
+/// The values of the file in the order of prompts, and then of the file. Without `runs` they are in order already.
+template <class T>
+std::vector<T> in_order(segmented<T>& values, const std::vector<run_of_prompt>& runs,
+                        const std::vector<infalign::index_t>& offsets) {
+  std::vector<T> ordered;
+  if (runs.empty()) {
+    ordered.reserve(values.size());
+    values.consume([&](T value) { ordered.push_back(value); });
+    return ordered;
+  }
+  std::vector<infalign::index_t> next(offsets.begin(), offsets.end() - 1);
+  ordered.resize(values.size());
+  auto current = runs.begin();
+  std::uint32_t taken = 0;
+  values.consume([&](T value) {
+    while (taken == current->count) ++current, taken = 0;  // all rewards of a run may be missing
+    ++taken;
+    ordered[static_cast<std::size_t>(next[current->prompt]++)] = value;
+  });
+  return ordered;
+}
+
 /// Sorts the runs by prompt, and keeps their order within a prompt.
-void group(segmented<double>& rewards, segmented<run_of_prompt>& runs, reward_table& into) {
+void group(segmented<double>& rewards, segmented<std::uint32_t>& answers, segmented<run_of_prompt>& runs, reward_table& into) {
   into.offsets.assign(into.prompts.size() + 1, 0);
   runs.for_each([&](const run_of_prompt& r) { into.offsets[r.prompt + 1] += r.count; });
   for (std::size_t p = 0; p < into.prompts.size(); ++p) into.offsets[p + 1] += into.offsets[p];
-  if (runs.size() == into.prompts.size()) {  // in order already
-    into.rewards.reserve(rewards.size());
-    return rewards.consume([&](double reward) { into.rewards.push_back(reward); });
-  }
-  std::vector<infalign::index_t> next(into.offsets.begin(), into.offsets.end() - 1);
   std::vector<run_of_prompt> left;
-  left.reserve(runs.size());
-  runs.consume([&](const run_of_prompt& r) { left.push_back(r); });
-  into.rewards.resize(rewards.size());
-  auto current = left.begin();
-  rewards.consume([&](double reward) {
-    while (current->count == 0) ++current;  // all rewards of a run may be missing
-    --current->count;
-    into.rewards[static_cast<std::size_t>(next[current->prompt]++)] = reward;
-  });
+  if (runs.size() != into.prompts.size()) {
+    left.reserve(runs.size());
+    runs.consume([&](const run_of_prompt& r) { left.push_back(r); });
+  }
+  into.rewards = in_order(rewards, left, into.offsets);
+  into.answers = in_order(answers, answers.size() > 0 ? left : std::vector<run_of_prompt>(), into.offsets);
 }
 
 /// A few bytes of counts can stand for a million rewards: without a limit, a small file could fill the memory.
@@ -52,12 +66,13 @@ void expect_room(const record_reader& in, std::uint64_t counted) {
 
 }  // namespace
 
-void add_cluster(const record_reader& in, std::uint32_t prompt, prompt_index& clusters, std::vector<infalign::index_t>& of) {
-  const infalign::index_t cluster = clusters.find_or_add(in.cluster());
-  if (prompt == of.size()) of.push_back(cluster);
-  if (of[prompt] != cluster)
-    in.fail_here("prompt {} is in cluster {}, and was in {} before", shown(in.prompt()), shown(in.cluster()),
-                 clusters.shown(static_cast<std::size_t>(of[prompt])));
+void add_mark(const record_reader& in, const char* kind, const prompt_id& mark, std::uint32_t prompt, prompt_index& marks,
+              std::vector<infalign::index_t>& of) {
+  const infalign::index_t number = marks.find_or_add(mark);
+  if (prompt == of.size()) of.push_back(number);
+  if (of[prompt] != number)
+    in.fail_here("prompt {} is in {} {}, and was in {} before", shown(in.prompt()), kind, shown(mark),
+                 marks.shown(static_cast<std::size_t>(of[prompt])));
 }
 
 reward_table read_rewards(const std::string& path, const record_options& options) {
@@ -66,16 +81,20 @@ reward_table read_rewards(const std::string& path, const record_options& options
   table.name = in.file().name();
   progress shown("reading " + table.name, in.file().total_bytes());
   segmented<double> rewards;
+  segmented<std::uint32_t> answers;
   segmented<run_of_prompt> runs;
   prompt_index clusters;
   std::uint64_t counted = 0, records = 0;
   for (; in.next(); ++records) {
     const std::uint32_t prompt = table.prompts.find_or_add(in.prompt());
     if (prompt == table.first_line.size()) table.first_line.push_back(in.line());
-    if (in.cluster().is_there()) add_cluster(in, prompt, clusters, table.clusters);
+    if (in.cluster().is_there()) add_mark(in, "cluster", in.cluster(), prompt, clusters, table.clusters);
+    if (in.stratum().is_there()) add_mark(in, "stratum", in.stratum(), prompt, table.stratum_names, table.strata);
     std::uint32_t count = 0;
     for (const double reward : in.rewards())
       if (!std::isnan(reward)) rewards.push_back(reward), ++count;
+    for (std::size_t i = 0; i < in.answers().size(); ++i)
+      if (!std::isnan(in.rewards()[i])) answers.push_back(table.answer_texts.find_or_add({true, in.answers()[i]}));
     if (runs.size() == 0 || runs.back().prompt != prompt || runs.back().count > 0x7FFFFFFFu)
       runs.push_back({prompt, count});
     else
@@ -86,7 +105,7 @@ reward_table read_rewards(const std::string& path, const record_options& options
   table.missing = in.missing();
   if (records == 0) fail("{}: there is no record in it", table.name);
   if (rewards.size() == 0) fail("{}: not one reward is there, {} are missing", table.name, table.missing);
-  group(rewards, runs, table);
+  group(rewards, answers, runs, table);
   return table;
 }
 
@@ -103,13 +122,19 @@ reward_table subset(const reward_table& table, const std::vector<std::uint32_t>&
   reward_table kept;
   kept.name = table.name;
   kept.missing = table.missing;
+  kept.stratum_names = table.stratum_names;
+  kept.answer_texts = table.answer_texts;
   kept.offsets.push_back(0);
   const auto groups = table.groups();
   for (const std::uint32_t prompt : prompts) {
     kept.prompts.find_or_add(table.prompts.id(prompt));
     kept.first_line.push_back(table.first_line[prompt]);
     if (!table.clusters.empty()) kept.clusters.push_back(table.clusters[prompt]);
+    if (!table.strata.empty()) kept.strata.push_back(table.strata[prompt]);
     const auto rewards = groups[prompt];
+    if (!table.answers.empty())
+      kept.answers.insert(kept.answers.end(), table.answers.begin() + table.offsets[prompt],
+                          table.answers.begin() + table.offsets[prompt + 1]);
     kept.rewards.insert(kept.rewards.end(), rewards.begin(), rewards.end());
     kept.offsets.push_back(static_cast<infalign::index_t>(kept.rewards.size()));
   }

@@ -22,7 +22,11 @@ struct reward_table {
   std::vector<infalign::index_t> offsets;
   std::vector<std::uint64_t> first_line;    ///< where a prompt is first seen
   std::vector<infalign::index_t> clusters;  ///< of the prompts, by number; empty if they are not read
-  std::uint64_t missing = 0;                ///< rewards that are not in it because they are missing in the file
+  std::vector<infalign::index_t> strata;    ///< likewise
+  prompt_index stratum_names;
+  std::vector<std::uint32_t> answers;  ///< of the rewards, by number; empty if they are not read
+  prompt_index answer_texts;           ///< as JSON
+  std::uint64_t missing = 0;           ///< rewards that are not in it because they are missing in the file
 
   [[nodiscard]] infalign::ragged<const double> groups() const { return {rewards, offsets}; }
   [[nodiscard]] infalign::index_t count(std::size_t prompt) const { return offsets[prompt + 1] - offsets[prompt]; }
@@ -32,8 +36,10 @@ struct reward_table {
 reward_table read_rewards(const std::string& path, const record_options& options);
 
 class record_reader;
-/// Notes the cluster of the record's prompt in `of`. Throws `failure` where records of a prompt name different ones.
-void add_cluster(const record_reader& in, std::uint32_t prompt, prompt_index& clusters, std::vector<infalign::index_t>& of);
+/// Notes the cluster or stratum of the record's prompt in `of`. Throws `failure` where records of a prompt name different ones; `kind` is
+/// what a message calls them.
+void add_mark(const record_reader& in, const char* kind, const prompt_id& mark, std::uint32_t prompt, prompt_index& marks,
+              std::vector<infalign::index_t>& of);
 
 /// Writes `{"prompt_id": …, KEY: value}` for every prompt of the table, one record a line.
 void write_per_prompt(const std::string& path, const reward_table& table, const char* key, const std::vector<double>& values);

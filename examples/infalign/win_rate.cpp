@@ -6,7 +6,9 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "commands.hpp"
 #include "estimand.hpp"
@@ -17,7 +19,9 @@
 #include "prompt_mean.hpp"
 #include "record_options.hpp"
 #include "shared_options.hpp"
+#include "strata.hpp"
 #include "text_table.hpp"
+#include "variance_parts.hpp"
 
 namespace command {
 
@@ -29,6 +33,8 @@ struct win_rate_options : estimand_options, report_options {
   std::string policy;
   std::string per_prompt;
   std::string interval = "student";
+  stratum_options by_stratum;
+  bool split_variance = false;
 };
 
 /// The key of the estimate in JSON.
@@ -36,23 +42,34 @@ const char* key_of(const estimand& what) {
   return what.is_win_rate() ? "win_rate" : "value";
 }
 
-std::string report(const win_rate_options& chosen, const estimand& what, std::size_t prompts, const infalign::estimate& mean,
-                   const infalign::confidence_interval& interval, const left_out& without) {
+struct win_rate_report {
+  const std::vector<double>& values;  ///< of the prompts
+  const strata& kinds;
+  infalign::estimate mean;
+  infalign::confidence_interval interval;
+  std::optional<variance_parts> variance;
+  left_out without;
+};
+
+std::string report(const win_rate_options& chosen, const estimand& what, const win_rate_report& of) {
+  const auto& [values, kinds, mean, interval, variance, without] = of;
   const procedures& served = what.served();
   if (chosen.json) {
     json_object found;
-    found.add("prompts", static_cast<long long>(prompts));
+    found.add("prompts", static_cast<long long>(values.size()));
     if (!chosen.records.cluster_field.empty()) found.add("clusters", static_cast<long long>(mean.count));
     if (!what.is_win_rate()) found.add("estimand", what.name());
     found.add(key_of(what), mean.value);
     found.add("standard_error", mean.standard_error);
     add_interval(found, mean, interval);
+    kinds.add(found, key_of(what), values);
+    if (variance) add_variance(found, *variance, mean);
     add_left_out(found, without);
     return found.add("level", chosen.level).text() + '\n';
   }
   std::vector<std::string> header{"procedure", "prompts", what.title(), "s.e.",
                                   fmt::format("{:g} % interval", 100 * chosen.level)};
-  std::vector<std::string> row{what.procedure_name(), std::to_string(prompts), value_text(mean), error_text(mean),
+  std::vector<std::string> row{what.procedure_name(), std::to_string(values.size()), value_text(mean), error_text(mean),
                                interval_text(mean, interval)};
   if (what.is_win_rate()) {
     header.insert(header.begin() + 1, "reference");
@@ -60,7 +77,8 @@ std::string report(const win_rate_options& chosen, const estimand& what, std::si
   }
   text_table table(std::move(header));
   table.add(std::move(row));
-  return table.text() + clusters_text(chosen.records, mean) + left_out_text(without);
+  return table.text() + kinds.text(what.title(), values, what.range(), chosen.level) + clusters_text(chosen.records, mean) +
+         (variance ? variance_text(*variance, mean) : "") + left_out_text(without);
 }
 
 void run(const win_rate_options& chosen) {
@@ -68,19 +86,28 @@ void run(const win_rate_options& chosen) {
   expect_no_standard_output("--per-prompt", chosen.per_prompt);
   if (chosen.policy == "-" && chosen.reference == "-")
     throw usage_failure("--policy and --reference: only one of them can be standard input");
-  check(chosen.records);
   const estimand what = estimand::parse(chosen);
-  reward_table policy = read_rewards(chosen.policy, chosen.records);
-  reward_table reference =
-      what.is_win_rate() ? read_rewards(chosen.reference, chosen.records.without_cluster()) : reward_table();
+  const record_options records = what.with_answers(chosen.records, chosen);
+  check(records);
+  check(chosen.by_stratum, records);
+  if (chosen.split_variance && !(records.cluster_field.empty() && records.stratum_field.empty()))
+    throw usage_failure("--variance-split: is for prompts that are sampled one by one, without clusters and strata");
+  if (chosen.interval != "student" && !records.stratum_field.empty())
+    throw usage_failure(fmt::format("--interval {}: is for prompts without strata", chosen.interval));
+  reward_table policy = read_rewards(chosen.policy, records);
+  reward_table reference = what.is_win_rate() ? read_rewards(chosen.reference, records.without_cluster()) : reward_table();
   left_out without{.missing_rewards = policy.missing + reference.missing};
   if (chosen.short_prompts == "skip")
     without.short_prompts = drop_short_prompts(std::array<required, 2>{
         {{&policy, what.served().policy.samples_needed()}, {&reference, what.served().reference.samples_needed()}}});
   const std::vector<double> values = what.of(policy, reference);
-  const infalign::estimate mean = mean_over_prompts(values, policy.clusters, what.range());
+  const strata kinds(policy, chosen.by_stratum);
+  const infalign::estimate mean =
+      kinds.empty() ? mean_over_prompts(values, policy.clusters, what.range()) : kinds.mean(values, what.range());
   const auto interval = interval_of(chosen.interval, mean, values, policy.clusters, chosen.level);
-  const std::string text = report(chosen, what, values.size(), mean, interval, without);
+  std::optional<variance_parts> variance;
+  if (chosen.split_variance) variance = split_variance(what, policy, reference);
+  const std::string text = report(chosen, what, {values, kinds, mean, interval, variance, without});
   if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, policy, key_of(what), values);
   write_output("-", text);
 }
@@ -96,7 +123,11 @@ constexpr const char* win_rate_explanation =
     "are\n"
     "then the unit of sampling. --interval bootstrap resamples prompts (or clusters) instead; --interval anytime may be looked "
     "at\n"
-    "after every prompt, and stopped at when it pleases: it holds at all moments together, and is about twice as wide. "
+    "after every prompt, and stopped at when it pleases: it holds at all moments together, and is about twice as wide.\n"
+    "--variance-split says what to buy more of: how much of the variance more prompts take away alone, how much more samples "
+    "of\n"
+    "each would too, and the error with twice as many of either; of win rates and best-of-N by two random halves of the "
+    "samples.\n"
     "Judgments of pairs, such as AlpacaEval's, are for infalign preferences.\n"
     "\n";
 
@@ -107,6 +138,9 @@ constexpr const char* win_rate_examples =
     "--json\n"
     "  infalign win-rate --policy policy.jsonl --reference base.jsonl --procedure worst_of:8 --per-prompt rows.jsonl\n"
     "  infalign win-rate --policy passes.jsonl --estimand pass@5 --cluster repository\n"
+    "  infalign win-rate --policy answers.jsonl --estimand maj@16 --answer-field boxed\n"
+    "  infalign win-rate --policy passes.jsonl --estimand pass@1 --stratum difficulty --stratum-weight easy=0.7 hard=0.3\n"
+    "  infalign win-rate --policy passes.jsonl --estimand pass@1 --variance-split\n"
     "  infalign win-rate --policy policy.jsonl --estimand expected-reward --procedure best_of:4";
 
 }  // namespace
@@ -122,9 +156,12 @@ void add_win_rate(CLI::App& program) {
   add_short(*command, chosen->short_prompts);
   add_cluster(*command, chosen->records);
   command->add_option("--per-prompt", chosen->per_prompt, "Write the win rate of every prompt here, one record a line");
+  add_strata(*command, chosen->records, chosen->by_stratum);
   add_interval_kind(*command, chosen->interval);
+  command->add_flag("--variance-split", chosen->split_variance, "Whether the error comes from prompts or from samples of each");
   add_report(*command, *chosen);
-  command->footer(records_help() + estimand_help() + win_rate_explanation + procedure_list() + win_rate_examples);
+  command->footer(records_help() + estimand_help() + win_rate_explanation + strata_help() + "\n" + procedure_list() +
+                  win_rate_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

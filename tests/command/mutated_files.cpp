@@ -55,9 +55,11 @@ arguments chosen_arguments(mutated_file& chosen) {
     case 7:
       add({"preferences", "in", "--preference-field", "rewards", "--preference-range", "0:3", "--json", "--per-prompt", "out"});
       break;
+    case 8: add({"win-rate", "--policy", "in", "--estimand", "maj@1", "--answer-field", "rewards", "--json"}); break;
     default: add({"calibrate", "--reference", "good", "--rollouts", "in", "--output", "out"});
   }
   if (all.front() == "preferences" && chosen.below(3) == 0) add({"--cluster", "reward"});
+  if (all.front() == "compare" && chosen.below(3) == 0) add({"--stratum", "reward"});
   if (chosen.below(3) == 0) add({"--missing", "skip"});
   if (all.front() != "calibrate" && all.front() != "preferences" && chosen.below(3) == 0) add({"--short", "skip"});
   if (all.front() != "preferences" && chosen.below(8) == 0) add({"--reward-field", "x"});
