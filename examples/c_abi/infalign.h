@@ -127,7 +127,8 @@ INFALIGN_C_API infalign_status infalign_calibrator_quantile(const infalign_calib
                                                             int64_t n, double* out);
 INFALIGN_C_API void infalign_calibrator_destroy(infalign_calibrator* of);
 
-/* Which transform to train with at a KL budget, in nats; base_procedure NULL: the same. */
+/* Which transform to train with at a KL budget, in nats; base_procedure NULL: the same. Procedures may be those of
+ * `infalign plan` that select by the calibrated reward, "soft_best_of:4:0.1", "rewind_and_repeat:0.8:4". */
 INFALIGN_C_API infalign_status infalign_plan_create(const char* procedure, const char* base_procedure, double kl,
                                                     infalign_plan** out);
 INFALIGN_C_API int64_t infalign_plan_size(const infalign_plan* of);

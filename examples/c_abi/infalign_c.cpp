@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 #include <infalign/infalign.hpp>
+#include <infalign/serving/any_served_procedure.hpp>
 #include <infalign/statistics/estimate.hpp>
 #include <infalign/statistics/summarize.hpp>
 #include <infalign/theory.hpp>
@@ -230,8 +231,8 @@ infalign_status infalign_plan_create(const char* procedure, const char* base_pro
   return guarded([&] {
     constexpr const char* function = "infalign_plan_create";
     infalign_plan*& result = given(function, "out", out);
-    const ia::any_procedure ours = ia::parse_procedure(text_of(function, "procedure", procedure));
-    const ia::any_procedure theirs = base_procedure == nullptr ? ours : ia::parse_procedure(base_procedure);
+    const ia::any_served_procedure ours = ia::parse_served_procedure(text_of(function, "procedure", procedure));
+    const ia::any_served_procedure theirs = base_procedure == nullptr ? ours : ia::parse_served_procedure(base_procedure);
     result = new infalign_plan{ia::plan(ia::matchup(ours, theirs), {ia::kl_budget(kl)})};
   });
 }

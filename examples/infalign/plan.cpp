@@ -92,7 +92,7 @@ std::string name_of(infalign::optimality proof) {
   return proof == infalign::optimality::best_stationary_point ? "best_stationary_point" : "within_bound";
 }
 
-std::string report_json(const infalign::plan_table& plan, const procedures& served, bool by_kl) {
+std::string report_json(const infalign::plan_table& plan, const served_procedures& served, bool by_kl) {
   std::string rows;
   for (const infalign::plan_section& section : plan.sections)
     for (const infalign::plan_row& row : section.rows) rows += (rows.empty() ? "" : ", ") + json_row(row, section, by_kl);
@@ -152,7 +152,7 @@ std::string footnotes(const infalign::plan_table& plan, bool by_kl) {
   return text;
 }
 
-std::string report_table(const infalign::plan_table& plan, const procedures& served, bool by_kl) {
+std::string report_table(const infalign::plan_table& plan, const served_procedures& served, bool by_kl) {
   const auto scaled_beta = [](double beta) { return std::isnan(beta) ? "-" : fmt::format("{:.6g}", beta); };
   text_table table({"transform", "beta", "scaled beta", "KL", served.policy.name(), "standard", "price"});
   for (const infalign::plan_section& section : plan.sections) {
@@ -178,7 +178,7 @@ void run(const plan_options& chosen) {
   if (by_kl == chosen.beta.has_value()) throw usage_failure("one of --kl and --beta is needed (see --help)");
   if (!by_kl) expect_positive("--beta", *chosen.beta);
   expect_no_standard_output("--plot", chosen.plot);
-  const procedures served = procedures::parse(chosen);
+  const served_procedures served = served_procedures::parse(chosen);
   const std::vector<infalign::any_transform> transforms = chosen_transforms(chosen.transforms);
   const infalign::matchup played(served.policy, served.reference);
   const infalign::plan_table plan = by_kl ? infalign::plan(played, chosen_budgets(kls), transforms)
@@ -221,7 +221,7 @@ void add_plan(CLI::App& program) {
                       "Transforms beside the optimum (default: " + names_of(infalign::customary_transforms()) + ")");
   command->add_option("--plot", chosen->plot, "Write a picture (SVG) of win rate against KL here");
   add_json(*command, chosen->json);
-  command->footer(std::string(plan_explanation) + procedure_list() + transform_list() + plan_examples);
+  command->footer(std::string(plan_explanation) + served_procedure_list() + transform_list() + plan_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

@@ -8,6 +8,7 @@
 
 #include "failure.hpp"
 #include "infalign/procedure/any_procedure.hpp"
+#include "infalign/serving/any_served_procedure.hpp"
 #include "infalign/transform/any_transform.hpp"
 
 namespace command {
@@ -28,6 +29,10 @@ std::string name_list(const std::string& heading, const Entries& entries) {
 
 std::string procedure_list() {
   return name_list("Procedures", infalign::procedure_names());
+}
+
+std::string served_procedure_list() {
+  return name_list("Procedures, which select by the calibrated reward u", infalign::served_procedure_names());
 }
 
 std::string transform_list() {

@@ -32,6 +32,7 @@ void add_procedures(CLI::App& to, procedure_options& chosen, const std::string& 
 
 /// What can be given as a procedure or as a transform: every name that the library reads, one a line, under a heading.
 std::string procedure_list();
+std::string served_procedure_list();
 std::string transform_list();
 
 /// `--level` and `--json`.

@@ -4,6 +4,7 @@
 /// library alone; models run where they run.
 #pragma once
 
+#include "infalign/serving/any_served_procedure.hpp"
 #include "infalign/serving/block_decoding.hpp"
 #include "infalign/serving/majority.hpp"
 #include "infalign/serving/rank_rules.hpp"

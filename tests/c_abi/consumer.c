@@ -132,6 +132,8 @@ static void handles(const infalign_api* api) {
   infalign_plan_row row;
   CHECK(api->plan_get(plan, 99, &row) == INFALIGN_BAD_VALUE);
   api->plan_destroy(plan);
+  CHECK(api->plan_create("rewind_and_repeat:0.8:4", "standard", 1, &plan) == INFALIGN_OK);
+  api->plan_destroy(plan);
   CHECK_MESSAGE(api->plan_create("best_of:4", NULL, -1, &plan), INFALIGN_BAD_VALUE,
                 "kl_budget: kl is -1, must be positive and finite");
   api->calibrator_destroy(NULL);

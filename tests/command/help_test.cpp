@@ -7,6 +7,7 @@
 
 #include "command/run_command.hpp"
 #include "infalign/procedure/any_procedure.hpp"
+#include "infalign/serving/any_served_procedure.hpp"
 #include "infalign/transform/any_transform.hpp"
 
 using infalign::test::lines_of;
@@ -35,6 +36,8 @@ TEST_CASE("help lists every procedure and every transform that can be given") {
       CHECK(lists(help, entry));
     }
   }
+  const std::string plan_help = directory.infalign("plan --help").out;
+  for (const infalign::name_entry& entry : infalign::served_procedure_names()) CHECK(lists(plan_help, entry));
   for (const char* subcommand : {"plan", "calibrate", "evaluate"}) {
     const std::string help = directory.infalign(std::string(subcommand) + " --help").out;
     for (const infalign::name_entry& entry : infalign::transform_names()) {

@@ -283,6 +283,21 @@ TEST_CASE("a KL that nothing reaches is an error") {
   CHECK(work.read("x.svg").find("nan") == std::string::npos);
 }
 
+TEST_CASE("plan for procedures that select by reward") {
+  const work_directory work;
+  // By quadrature in NumPy, as in tests/theory/reward_procedure_test.cpp.
+  const json_document found(
+      work.infalign(
+              "plan --procedure rewind_and_repeat:0.8:4 --reference-procedure standard --beta 0.2 --transform identity --json")
+          .out);
+  CHECK(found["procedure"].get_string().value() == "rewind_and_repeat:0.8:4");
+  for (const row& r : rows_of(found))
+    if (r.transform == "identity") CHECK(r.inference == doctest::Approx(0.911126713806).epsilon(1e-9));
+  const outcome wrong = work.infalign("plan --procedure rewind_and_repeat:1.5:4 --kl 1");
+  CHECK(wrong.code != 0);
+  CHECK(wrong.err.find("the threshold of rewind_and_repeat:1.5:4 is 1.5, must be in [0, 1]") != std::string::npos);
+}
+
 TEST_CASE("options of a plan that make no sense") {
   const work_directory work;
   const auto check = [&](const std::string& options, const std::string& message) {

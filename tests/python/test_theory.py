@@ -47,8 +47,20 @@ class TestPlan:
         prices = {r.transform: r.price for r in table.sections[0].rows}
         assert prices["tabulated:2"] == pytest.approx(prices["identity"], abs=1e-9)
 
+    def test_procedures_that_select_by_reward(self):
+        # Values by quadrature in NumPy, as in tests/theory/reward_procedure_test.cpp.
+        for procedure, base, wins in [
+            ("soft_best_of:2:0.1", None, 0.802219582756),
+            ("rewind_and_repeat:0.8:4", ia.parse_procedure("standard"), 0.911126713806),
+        ]:
+            table = ia.plan(procedure, base, beta=0.2, transforms=["identity"])
+            assert table.sections[0]["identity"].reached.inference_win_rate == pytest.approx(wins, abs=1e-11)
+            assert table.procedure == procedure
+
     def test_bad_input(self):
         for call, error, says in [
+            (lambda: ia.plan("rewind_and_repeat:1.5:4", kl=1.0), ValueError, "threshold of rewind_and_repeat:1.5:4 is 1.5"),
+            (lambda: ia.plan("soft_best_of:4:0", kl=1.0), ValueError, "lambda is 0"),
             (lambda: ia.plan("best_of:4"), TypeError, "either kl"),
             (lambda: ia.plan("best_of:4", kl=1.0, beta=1.0), TypeError, "either kl"),
             (lambda: ia.plan("best_of:4", kl=[]), ValueError, "budget"),

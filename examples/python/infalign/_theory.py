@@ -97,6 +97,7 @@ def plan(
 ) -> PlanTable:
     """Ranks transforms, and the optimum, at KL budgets in nats, or at one β: what each wins, and which is recommended.
 
+    ``procedure`` may be one that selects by the calibrated reward, too: ``soft_best_of:N:LAMBDA``, ``rewind_and_repeat:TAU:M``.
     ``transforms``: by default identity, logarithm, and exponential with t = ±5 and ±10. ``forgo``: the share of what can be gained that
     you would give up to train with a transform in closed form. Cost: about 1 ms a transform and budget, without the GIL.
 

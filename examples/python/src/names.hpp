@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <nanobind/nanobind.h>
 
@@ -15,6 +16,14 @@ namespace infalign_python {
 
 namespace nb = nanobind;
 
+/// The text of a string, which lives as long as that does.
+inline std::string_view utf8_of(nb::handle text) {
+  Py_ssize_t size = 0;
+  const char* const bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+  if (bytes == nullptr) throw nb::python_error();  // a surrogate on its own
+  return {bytes, static_cast<std::size_t>(size)};
+}
+
 /// An argument that is `Value`, or the name of one.
 template <class Value, Value (*Parse)(std::string_view)>
 class named_argument {
@@ -23,10 +32,7 @@ class named_argument {
     if (nb::isinstance<Value>(given)) {
       value_ = nb::inst_ptr<Value>(given);
     } else if (nb::isinstance<nb::str>(given)) {
-      Py_ssize_t size = 0;
-      const char* const name = PyUnicode_AsUTF8AndSize(given.ptr(), &size);
-      if (name == nullptr) throw nb::python_error();  // a surrogate on its own
-      parsed_.emplace(Parse({name, static_cast<std::size_t>(size)}));
+      parsed_.emplace(Parse(utf8_of(given)));
       value_ = &*parsed_;
     } else {
       throw nb::type_error((std::string("a ") + what + " must be given by its name or as an object of infalign").c_str());

@@ -10,6 +10,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <infalign/serving/any_served_procedure.hpp>
 #include <infalign/theory.hpp>
 
 #include "modules.hpp"
@@ -21,10 +22,14 @@ namespace ia = infalign;
 
 namespace {
 
+/// A procedure by its name, those included that select by reward; or an object.
+ia::any_served_procedure procedure_of(nb::handle given) {
+  if (nb::isinstance<nb::str>(given)) return ia::parse_served_procedure(utf8_of(given));
+  return *procedure_argument("procedure", given);
+}
+
 ia::matchup matchup_of(nb::handle procedure, nb::handle base_procedure) {
-  const procedure_argument policy("procedure", procedure),
-      base("procedure", base_procedure.is_none() ? procedure : base_procedure);
-  return {*policy, *base};
+  return {procedure_of(procedure), procedure_of(base_procedure.is_none() ? procedure : base_procedure)};
 }
 
 const char* text_of(ia::optimality proof) {

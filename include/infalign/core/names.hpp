@@ -71,9 +71,10 @@ class INFALIGN_KEYED parameter_reader {
       fail(parameter, " is '", shortened(value), "', must be a ", std::integral<T> ? "whole" : "finite", " number");
     return result;
   }
+  [[nodiscard]] bool finished() const { return left_.empty(); }
   /// Nothing may be left.
   void finish() const {
-    if (!left_.empty()) fail("'", shortened(left_), "' is too much");
+    if (!finished()) fail("'", shortened(left_), "' is too much");
   }
   template <class... Parts>
   [[noreturn]] void fail(const Parts&... parts) const {

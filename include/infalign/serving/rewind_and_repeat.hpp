@@ -2,10 +2,13 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
+#include "infalign/core/names.hpp"
 #include "infalign/serving/serve.hpp"
 
 namespace infalign {
@@ -22,6 +25,9 @@ enum class unpassed { last, best };
 /// and `(1 - (1 - s)^M)/s` samples are drawn on average. Errors: `domain_error` for M < 1, or a threshold that is NaN.
 /// Source: rejection sampling with a last attempt; the densities are derived. Win rates: `rewind_distortion` (theory/).
 struct rewind_and_repeat {
+  static constexpr name_entry naming{"rewind_and_repeat:TAU:M", "rewind_and_repeat:0.8:4",
+                                     "the first of M with u > TAU, else the last (with :best, the best)"};
+
   double threshold;
   index_t attempts;
   unpassed otherwise;
@@ -30,6 +36,20 @@ struct rewind_and_repeat {
       : threshold(score_to_pass), attempts(most_attempts), otherwise(served_otherwise) {
     expects<domain_error>(threshold == threshold, "rewind_and_repeat", "threshold is ", threshold, ", must not be NaN");
     expects<domain_error>(attempts >= 1, "rewind_and_repeat", "attempts is ", attempts, ", must be at least 1");
+  }
+  [[nodiscard]] index_t samples_needed() const { return attempts; }
+  [[nodiscard]] std::string name() const {
+    return "rewind_and_repeat:" + detail::format_parameter(threshold) + ":" + std::to_string(attempts) +
+           (otherwise == unpassed::best ? ":best" : "");
+  }
+  static rewind_and_repeat read(detail::parameter_reader& in) {
+    const double threshold = in.real("TAU");
+    const index_t attempts = in.whole("M");
+    if (in.finished()) return {threshold, attempts};
+    const std::string_view served = in.rest("what is served otherwise");
+    if (served != "last" && served != "best")
+      in.fail("what is served otherwise is '", detail::shortened(served), "', must be last or best");
+    return {threshold, attempts, served == "best" ? unpassed::best : unpassed::last};
   }
 };
 

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
+#include "infalign/core/names.hpp"
 #include "infalign/serving/serve.hpp"
 
 namespace infalign {
@@ -17,6 +19,8 @@ namespace infalign {
 /// One sample is kept: the one with the largest `v_i/λ` plus a Gumbel variable, which has just that probability.
 /// Errors: `domain_error` for N < 1, or a λ that is not positive and finite. Source: Verdun et al., arXiv 2505.03156.
 struct soft_best_of {
+  static constexpr name_entry naming{"soft_best_of:N:LAMBDA", "soft_best_of:4:0.1", "one of N by softmax(u/LAMBDA)"};
+
   index_t n;
   double lambda;
 
@@ -24,6 +28,14 @@ struct soft_best_of {
     expects<domain_error>(samples >= 1, "soft_best_of", "N is ", samples, ", must be at least 1");
     expects<domain_error>(lambda > 0 && !not_finite(lambda), "soft_best_of", "lambda is ", lambda,
                           ", must be positive and finite");
+  }
+  [[nodiscard]] index_t samples_needed() const { return n; }
+  [[nodiscard]] std::string name() const {
+    return "soft_best_of:" + std::to_string(n) + ":" + detail::format_parameter(lambda);
+  }
+  static soft_best_of read(detail::parameter_reader& in) {
+    const index_t n = in.whole("N");
+    return {n, in.real("LAMBDA")};
   }
 };
 

@@ -6,18 +6,21 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
-#include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "infalign/core/error.hpp"
-#include "infalign/core/math.hpp"
 #include "infalign/core/names.hpp"
 #include "infalign/procedure/procedure.hpp"
-#include "infalign/theory/detail/numerical_density.hpp"
+#include "infalign/theory/detail/procedure_side.hpp"
 
 namespace infalign {
+
+namespace detail {
+class density_curve;
+}
 
 /// The procedures that the policy and the base run at inference. It is one pair of procedures, or several pairs with
 /// probabilities `p_i`, as when the number of samples at inference is not known yet:
@@ -29,25 +32,39 @@ namespace infalign {
 /// A policy whose reward quantile has the CDF `F` wins `W = 1 - ∫₀¹ Σ_i p_i·G_i(F(u))·g_i^base(u) du`. `G_i` is the distortion
 /// of the policy's procedure and `g_i^base` the density of the base's; for best-of-N, `G(q) = q^N` and `g(q) = N·q^{N-1}`.
 ///
-/// A procedure needs only `distortion`. If it has no `density`, the derivative of its distortion is taken numerically, with an
-/// error of about 1e-12 of the derivative's largest value. The procedures are copied. Source of W: derived.
+/// `soft_best_of` and `rewind_and_repeat` may be played too, with the calibrated reward u as what they select by. They are no
+/// distortion of ranks: `G_i` is then `soft_distortion` or `rewind_distortion` of the policy in question, and `g_i^base` that of
+/// the base policy.
+///
+///     matchup(soft_best_of(4, 0.1))      // of 4 samples, one by the softmax of u/0.1
+///     matchup(rewind_and_repeat(0.8, 4)) // draw until u > 0.8, at most 4 times
+///
+/// Of the others a procedure needs only `distortion`. If it has no `density`, the derivative of its distortion is taken
+/// numerically, with an error of about 1e-12 of the derivative's largest value. The procedures are copied. Source of W: derived.
 ///
 /// Errors: `domain_error` with the procedure's name, if it draws more than `most_served_samples` samples, or its density at 0 or 1
 /// is finite but larger than that. A quantile next to 1 is known to 1e-16, and W therefore to about 1e-16 of the largest density:
-/// 1e-7 at the limit. Where a density is taken numerically, also if the distortion is not finite, or has about 300 kinks. A mixture
-/// has at most 100 pairs.
+/// 1e-7 at the limit. Where a density is taken numerically, also if the distortion is not finite, or has about 300 kinks. For a
+/// threshold of `rewind_and_repeat` outside [0, 1], and a λ of `soft_best_of` below 0.00025, where it is nearly `best_of`. A
+/// mixture has at most 100 pairs.
 class matchup {
  public:
   struct outcome;
 
   /// Both sides run `procedure`.
   template <class Procedure>
-    requires(!std::same_as<Procedure, matchup>) && inference_procedure<Procedure>
+    requires(!std::same_as<Procedure, matchup>) && detail::played_procedure<Procedure>
   explicit matchup(const Procedure& procedure) : matchup(procedure, procedure) {}
-  template <inference_procedure Procedure, inference_procedure BaseProcedure>
-  matchup(const Procedure& procedure, const BaseProcedure& base_procedure)
-      : pairs_{{1, side(procedure), side(base_procedure), 0}} {
-    pairs_.front().steepest_fall = fall(procedure);
+  template <detail::played_procedure Procedure, detail::played_procedure BaseProcedure>
+  matchup(const Procedure& procedure, const BaseProcedure& base_procedure) : pairs_{{1, {}, {}, 0, {}}} {
+    if constexpr (std::same_as<Procedure, any_served_procedure>)
+      procedure.visit([this](const auto& held) { set_policy(held); });
+    else
+      set_policy(procedure);
+    if constexpr (std::same_as<BaseProcedure, any_served_procedure>)
+      base_procedure.visit([this](const auto& held) { pairs_.front().base = detail::side_of(held); });
+    else
+      pairs_.front().base = detail::side_of(base_procedure);
   }
 
   /// Several matchups with the probability of each. Errors: `shape_error` if there is none; `domain_error` if a probability is
@@ -55,7 +72,7 @@ class matchup {
   static matchup mixture(const std::vector<outcome>& outcomes);
 
   /// The derivative of the integrand of W with respect to `F`, without its minus sign: `k(q, u) = Σ_i p_i·g_i(q)·g_i^base(u)`,
-  /// taken at `q = F(u)`.
+  /// taken at `q = F(u)`. Not for procedures that select by reward.
   [[nodiscard]] double slope(double q, double u) const {
     double sum = 0;
     for (const pair& p : pairs_) sum += p.probability * p.policy.density(q) * p.base.density(u);
@@ -69,7 +86,9 @@ class matchup {
   /// is at least a quarter of this sum, `W - β·KL` is concave even though W is not.
   ///
   /// Derived: with `h = δF`, `δ²W = -∫ g'(F)·g_base·h²` and `δ²KL = ∫ h'²/f`. Since `h` vanishes at both ends,
-  /// `max h² <= (∫|h'|)²/4 <= ∫ h'²/f / 4`; and `∫ g_base = 1`.
+  /// `max h² <= (∫|h'|)²/4 <= ∫ h'²/f / 4`; and `∫ g_base = 1`. A procedure that serves one of N samples by their rewards counts as
+  /// `2N(N-1)`: W is the mean of a number in [0, 1] over N draws, so that `δ²W = N(N-1)·∫∫ k δf δf` with a k in [0, 1] that may be
+  /// moved by ½, and `(∫|δf|)² <= δ²KL`.
   [[nodiscard]] double steepest_fall() const {
     double sum = 0;
     for (const pair& p : pairs_) sum += p.probability * p.steepest_fall;
@@ -92,48 +111,33 @@ class matchup {
     return text;
   }
 
-  /// A procedure with its type erased. What is solved for a matchup is then compiled once, whatever the procedures are.
-  struct side_functions {
-    std::string name;
-    std::function<double(double)> distortion;
-    std::function<double(double)> density;
-    long density_cost = 1;  ///< in powers
-  };
+  using side_functions = detail::side_functions;
   struct pair {
     double probability;
     side_functions policy;
     side_functions base;
     double steepest_fall;  ///< `max(-g')` of the policy's procedure
+    /// The policy's procedure where it selects by reward. `policy` is then what it makes of the base policy.
+    std::optional<detail::reward_procedure> by_reward;
+
+    /// What it makes of another policy, where it selects by reward.
+    [[nodiscard]] side_functions made_of(const detail::density_curve& policy) const;
   };
   [[nodiscard]] const std::vector<pair>& pairs() const { return pairs_; }
+  /// Whether the policy's procedure, in some pair, selects by reward.
+  [[nodiscard]] bool by_reward() const {
+    return std::any_of(pairs_.begin(), pairs_.end(), [](const pair& p) { return p.by_reward.has_value(); });
+  }
 
  private:
   template <class Procedure>
-  static side_functions side(const Procedure& procedure) {
-    std::string name = "user-defined";
-    if constexpr (requires { procedure.name(); }) name = procedure.name();
-    detail::expects_few_samples("matchup", name, procedure);
-    side_functions functions{name, [procedure](double q) { return static_cast<double>(procedure.distortion(q)); }, {}};
-    if constexpr (requires { procedure.density_cost(); }) functions.density_cost = procedure.density_cost();
-    if constexpr (requires { procedure.density(0.5); })
-      functions.density = [procedure](double q) { return static_cast<double>(procedure.density(q)); };
-    else
-      functions.density = detail::numerical_density(name, functions.distortion);
-    for (const double end : {0.0, 1.0}) {
-      const double density = functions.density(end);
-      const bool few = density <= static_cast<double>(most_served_samples) || density == infinity<double>;
-      expects<domain_error>(few, "matchup", "the density of ", name, " at ", end, " is ", density, ", the largest is ",
-                            most_served_samples);
-    }
-    return functions;
-  }
-  /// A procedure that does not state its steepest fall may have any.
-  template <class Procedure>
-  static double fall(const Procedure& procedure) {
-    if constexpr (requires { procedure.steepest_fall(); })
-      return static_cast<double>(procedure.steepest_fall());
-    else
-      return infinity<double>;
+  void set_policy(const Procedure& procedure) {
+    pair& p = pairs_.front();
+    p.policy = detail::side_of(procedure);
+    p.steepest_fall = detail::steepest_fall_of(procedure);
+    // With one sample there is nothing to select.
+    if constexpr (std::constructible_from<detail::reward_procedure, Procedure>)
+      if (procedure.samples_needed() > 1) p.by_reward = procedure;
   }
 
   std::vector<pair> pairs_;

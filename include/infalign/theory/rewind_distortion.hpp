@@ -26,7 +26,7 @@ namespace infalign {
 /// density.win_rate(rewind_distortion(procedure, density.cdf(0.8)), rewind_distortion(procedure, 0.8));
 /// \endcode
 ///
-/// As b moves with the policy, no optimal transform is found this way. Errors: `domain_error` unless b is in [0, 1].
+/// That is what `density.win_rate(procedure, procedure)` does, and what `plan` and `frontier` do of a `matchup(procedure)`. Errors: `domain_error` unless b is in [0, 1].
 /// Source: derived.
 class rewind_distortion {
  public:

@@ -60,8 +60,8 @@ INFALIGN_KEYED void add_soft_panels(const Exponent& exponent, double low, double
 ///                  soft_distortion(procedure, [](double u) { return u; }));
 /// \endcode
 ///
-/// `served_value(g, …)` is what it is worth by a true reward g(q), `procedure_kl(…)` its KL to the policy. As v(q) moves with the
-/// policy, no optimal transform is found this way.
+/// That is what `density.win_rate(procedure, procedure)` does, and what `plan` and `frontier` do of a `matchup(procedure)`.
+/// `served_value(g, …)` is what it is worth by a true reward g(q), `procedure_kl(…)` its KL to the policy.
 ///
 /// By `1/S = ∫ e^{-xS} dx` it is `N·∫ x·e^{a - x·e^a}·M(x)^{N-1} d(log x)` with `a = v(q)/λ` and `M(x) = ∫ exp(-x·e^{v/λ}) dq`: a sum
 /// over equal steps of log x, which converges as `e^{-40}` for steps of ¼. Error: about 1e-12·N. The reward need not increase; a jump

@@ -56,7 +56,7 @@ class tilted_density {
   [[nodiscard]] double standard_win_rate() const { return curve_.mean(); }
   /// `∫ Σ_i p_i·G_i^base(u) dG_i(F(u))`. It needs the distortions alone, not their densities.
   [[nodiscard]] double win_rate(const matchup& played) const { return curve_.win_rate(played); }
-  template <inference_procedure Procedure, inference_procedure BaseProcedure>
+  template <detail::played_procedure Procedure, detail::played_procedure BaseProcedure>
   [[nodiscard]] double win_rate(const Procedure& procedure, const BaseProcedure& base_procedure) const {
     return win_rate(matchup(procedure, base_procedure));
   }

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "infalign/theory/detail/density_curve.hpp"
@@ -80,11 +82,17 @@ INFALIGN_INLINE double density_curve::quantile(double p) const {
 
 INFALIGN_INLINE double density_curve::win_rate(const matchup& played) const {
   double sum = 0;
-  for (const matchup::pair& pair : played.pairs())
+  for (const matchup::pair& pair : played.pairs()) {
+    std::optional<matchup::pair> of_this;
+    if (pair.by_reward) {
+      of_this = pair;
+      of_this->policy = pair.made_of(*this);
+    }
     for (const curve_panel& panel : panels_) {
       int halvings = 1000;
-      sum += pair.probability * area(pair, panel, panel.low, panel.high, 0, halvings);
+      sum += pair.probability * area(of_this ? *of_this : pair, panel, panel.low, panel.high, 0, halvings);
     }
+  }
   return std::clamp(sum, 0.0, 1.0);  // rounding may have left the range
 }
 
@@ -132,3 +140,14 @@ INFALIGN_INLINE double density_curve::area(const matchup::pair& pair, const curv
 }
 
 }  // namespace infalign::detail
+
+namespace infalign {
+
+INFALIGN_INLINE matchup::side_functions matchup::pair::made_of(const detail::density_curve& of) const {
+  if (const auto* const soft = std::get_if<soft_best_of>(&*by_reward))
+    return detail::side_for_policy(policy.name, soft_distortion(*soft, [&of](double q) { return of.quantile(q); }));
+  const auto& rewind = std::get<rewind_and_repeat>(*by_reward);
+  return detail::side_for_policy(policy.name, rewind_distortion(rewind, of.cdf(rewind.threshold)));
+}
+
+}  // namespace infalign

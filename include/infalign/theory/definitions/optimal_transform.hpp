@@ -26,6 +26,7 @@ INFALIGN_INLINE optimal_transform::optimal_transform(matchup played, kl_weight b
 
 INFALIGN_INLINE void optimal_transform::solve_all(detail::effort& effort) {
   expects<domain_error>(beta_ > 0, "optimal_transform", "beta is ", beta_, ", must be positive");
+  if (played_.by_reward()) not_found();
   if (std::log(played_.slope(1, 1)) - std::log(beta_) > stiffest) not_found();
   const bool concave = played_.concave() || beta_ >= 0.25 * played_.steepest_fall();
   optimality_ = concave ? optimality::proved_global : optimality::best_stationary_point;
