@@ -24,7 +24,7 @@ struct row {
 std::vector<row> rows_of(const json_document& plan) {
   std::vector<row> rows;
   for (const simdjson::dom::element r : plan["rows"].get_array())
-    if (!r["beta"].is_null())
+    if (!r["inference_win_rate"].is_null())
       rows.push_back({std::string(r["transform"].get_string().value()), r["beta"], r["kl"], r["inference_win_rate"],
                       r["standard_win_rate"]});
   return rows;
