@@ -14,11 +14,10 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from . import _core
+from ._policy_loss import settings_of
 from ._torch_gradient import PolicyLoss, evaluated, memory, policy_loss_op
 
 __all__ = ["TokenStatistics", "policy_loss", "preset_names", "release_memory"]
-
-_NAN = float("nan")
 
 
 class TokenStatistics(NamedTuple):
@@ -126,26 +125,19 @@ def policy_loss(
     A second derivative is not defined. Under ``torch.compile`` the gradient goes into new memory, whatever ``in_place`` says.
     Errors: ``ValueError`` with the library's message, ``TypeError``; nothing is written then.
     """
-    if loss is None:
-        loss = "grpo" if preset is None else preset
-    elif preset is not None or "." in loss:
-        raise TypeError("policy_loss: give either loss, or the name of a preset as preset")
-    settings = (
+    settings = settings_of(
         loss,
-        _NAN if epsilon_low is None else epsilon_low,
-        _NAN if epsilon_high is None else epsilon_high,
+        preset,
+        epsilon_low,
+        epsilon_high,
         kl,
-        kl_estimator or ("preset" if preset is not None else "k3" if base_logits is None else "exact"),
+        kl_estimator,
+        base_logits is not None,
         entropy,
         temperature,
-        0.0 if soft_cap is None else soft_cap,
-        "" if aggregation is None else aggregation if isinstance(aggregation, str) else "sum_over",
-        1.0 if aggregation is None or isinstance(aggregation, str) else float(aggregation),
+        soft_cap,
+        aggregation,
     )
-    if soft_cap is not None and not soft_cap > 0:
-        raise ValueError(f"policy_loss: soft_cap is {soft_cap}, must be positive")
-    if aggregation == "sum_over":
-        raise ValueError("policy_loss: give the number that the sum is divided by as aggregation")
     inputs = (tokens, advantages, mask, old_log_prob, base_logits, base_log_prob)
     if torch.compiler.is_compiling():
         total, statistics, _ = policy_loss_op(logits, *inputs, *settings)

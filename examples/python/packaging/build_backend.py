@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scikit-build-core, with one addition: a source distribution carries the headers that it is compiled from.
+"""scikit-build-core, with two additions.
 
-They are those of the library, `include/`, and those of xsimd (BSD 3-clause, see their heads), found in XSIMD_INCLUDE_DIR, the prefix of
+With INFALIGN_JAX=1 in the environment a wheel is built in the presence of jaxlib, whose headers the handlers of `infalign.jax` need.
+
+A source distribution carries the headers that it is compiled from. They are those of the library, `include/`, and those of xsimd (BSD 3-clause, see their heads), found in XSIMD_INCLUDE_DIR, the prefix of
 conda, or /usr. They are copied to `headers/` while the distribution is made, and removed again.
 """
 
@@ -11,6 +13,7 @@ import shutil
 
 from scikit_build_core.build import *  # noqa: F403
 from scikit_build_core.build import build_sdist as _build_sdist
+from scikit_build_core.build import get_requires_for_build_wheel as _get_requires_for_build_wheel
 from version_of_headers import PROJECT
 
 
@@ -42,3 +45,8 @@ def _carried():
 def build_sdist(sdist_directory, config_settings=None):
     with _carried():
         return _build_sdist(sdist_directory, config_settings)
+
+
+def get_requires_for_build_wheel(config_settings=None):
+    jaxlib = ["jaxlib>=0.5"] if os.environ.get("INFALIGN_JAX") == "1" else []
+    return _get_requires_for_build_wheel(config_settings) + jaxlib

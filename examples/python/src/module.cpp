@@ -80,4 +80,9 @@ NB_MODULE(_core, m) {
   define_curves(m);
   define_theory(m);
   define_torch(m);
+#if defined(INFALIGN_PYTHON_JAX)
+  define_jax(m);
+#else
+  m.def("jax_handlers", [] { return nb::dict(); });
+#endif
 }

@@ -14,5 +14,6 @@ void define_advantage(nanobind::module_& m);
 void define_curves(nanobind::module_& m);
 void define_theory(nanobind::module_& m);
 void define_torch(nanobind::module_& m);
+void define_jax(nanobind::module_& m);  ///< only where it is built with jaxlib
 
 }  // namespace infalign_python

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Tensors of PyTorch, read by their addresses: nothing of PyTorch is compiled against.
+/// Tensors of a framework, read by their addresses: nothing of the framework is compiled against.
 #pragma once
 
 #include <array>
@@ -23,61 +23,27 @@ inline constexpr std::string_view policy_loss_name = "policy_loss";
 
 enum class element : int { float32, float64, bfloat16, float16, int64, int32, boolean, none };
 
-/// What is asked of tensors, made once, when `infalign.torch` is imported.
-struct vocabulary {
-  std::vector<nb::object> dtypes;  ///< `torch.dtype` objects, which exist once each, in the order of `element`
-  nb::object is_cpu = name("is_cpu"), dtype = name("dtype"), shape = name("shape"), stride = name("stride"),
-             data_ptr = name("data_ptr");
-
-  static nb::object name(const char* text) { return nb::steal(PyUnicode_InternFromString(text)); }
-};
-inline vocabulary* words = nullptr;
-
-inline element element_of(nb::handle dtype) {
-  for (std::size_t i = 0; i < words->dtypes.size(); ++i)
-    if (words->dtypes[i].is(dtype)) return static_cast<element>(i);
-  return element::none;
-}
-
-/// A tensor, or None: where it lies and how, of its first three dimensions.
+/// A tensor on the CPU, or none: where it lies and how, of its first dimensions.
 struct tensor {
+  static constexpr int most_dimensions = 4;
+
   std::string_view name;
-  nb::handle from;
   element type = element::none;
   char* data = nullptr;
-  int dimensions = 0;
-  std::array<index_t, 3> sizes{};
-  std::array<index_t, 3> strides{};
+  int dimensions = -1;  ///< -1: it is not given
+  std::array<index_t, most_dimensions> sizes{};
+  std::array<index_t, most_dimensions> strides{};
 
-  tensor(std::string_view called, nb::handle handed_in, bool needed = false) : name(called), from(handed_in) {
-    if (from.is_none() && !needed) return;
-    const nb::object on_cpu = nb::getattr(from, words->is_cpu, nb::none());
-    if (on_cpu.is_none())
-      raise_type_error(policy_loss_name,
-                       std::string(name) + " is a " + nb::type_name(from.type()).c_str() + ", must be a tensor");
-    if (!on_cpu.is(nb::handle(Py_True)))
-      raise_value_error(policy_loss_name, std::string(name) + " is on " +
-                                              nb::steal<nb::str>(PyObject_Str(nb::object(from.attr("device")).ptr())).c_str() +
-                                              ", must be on the CPU");
-    type = element_of(nb::getattr(from, words->dtype));
-    const auto shape = nb::borrow<nb::tuple>(nb::getattr(from, words->shape)),
-               steps = nb::borrow<nb::tuple>(from.attr(words->stride)());
-    dimensions = static_cast<int>(shape.size());
-    for (std::size_t i = 0; i < shape.size() && i < 3; ++i) {
-      sizes[i] = nb::cast<index_t>(shape[i]);
-      strides[i] = nb::cast<index_t>(steps[i]);
-    }
-    data = reinterpret_cast<char*>(nb::cast<std::uintptr_t>(from.attr(words->data_ptr)()));
-  }
-  [[nodiscard]] bool given() const { return !from.is_none(); }
+  [[nodiscard]] bool given() const { return dimensions >= 0; }
   [[noreturn]] void refuse_type(const char* allowed) const {
     raise_type_error(policy_loss_name, std::string(name) + " must be of " + allowed);
   }
   [[nodiscard]] std::string shape() const {
+    if (dimensions == 0) return "a single number";
+    if (dimensions > most_dimensions) return "of " + std::to_string(dimensions) + " dimensions";
     std::string text;
-    for (const nb::handle size : nb::borrow<nb::tuple>(nb::getattr(from, words->shape)))
-      text += (text.empty() ? "" : " x ") + std::to_string(nb::cast<index_t>(size));
-    return dimensions == 0 ? "a single number" : text;
+    for (int i = 0; i < dimensions; ++i) text += (i == 0 ? "" : " x ") + std::to_string(sizes[static_cast<std::size_t>(i)]);
+    return text;
   }
 };
 

@@ -1,87 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Policy losses of PyTorch's tensors on the CPU.
-#include <cmath>
+/// Policy losses of PyTorch's tensors on the CPU: nothing of PyTorch is compiled against.
 #include <string>
 #include <vector>
 
-#include "losses.hpp"
 #include "modules.hpp"
-#include "tensors.hpp"
+#include "policy_loss_call.hpp"
 
 namespace infalign_python {
 
 namespace {
 
-constexpr std::string_view function = policy_loss_name;
+/// What is asked of tensors, made once, when `infalign.torch` is imported.
+struct vocabulary {
+  std::vector<nb::object> dtypes;  ///< `torch.dtype` objects, which exist once each, in the order of `element`
+  nb::object is_cpu = name("is_cpu"), dtype = name("dtype"), shape = name("shape"), stride = name("stride"),
+             data_ptr = name("data_ptr");
 
-int choice(const char* what, std::string_view text, const std::vector<const char*>& words, int first) {
-  std::string known;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    if (text == words[i]) return static_cast<int>(i) + first;
-    known += (known.empty() ? "" : ", ") + std::string(words[i]);
-  }
-  raise_value_error(function, std::string(what) + " is '" + std::string(text) + "', must be one of " + known);
-}
-
-/// Settings of a call. Numbers that are NaN are not given: the loss has its own.
-struct settings {
-  const char* loss;
-  double epsilon_low;
-  double epsilon_high;
-  double kl;
-  const char* kl_estimator;
-  double entropy;
-  double temperature;
-  double soft_cap;
-  const char* aggregation;
-  double divisor;
+  static nb::object name(const char* text) { return nb::steal(PyUnicode_InternFromString(text)); }
 };
+vocabulary* words = nullptr;
 
-/// How the KL is taken: by a name, or as the preset has it.
-void fill_kl(policy_loss_request& request, const settings& from, const named_loss& loss, bool has_base, bool has_log_prob) {
-  request.kl = from.kl;
-  if (loss.trainer != nullptr && std::string_view(from.kl_estimator) == "preset") {
-    if (from.kl > 0 && !loss.has_kl)
-      raise_value_error(function, loss.name + " has no KL term that is offered here: name one by kl_estimator");
-    request.estimate = loss.kl;
-  } else {
-    const int estimator = choice("kl_estimator", from.kl_estimator, {"exact", "k1", "absolute", "k2", "k3"}, -1);
-    request.exact_kl = estimator < 0;
-    if (estimator >= 0) request.estimate.value.estimator = static_cast<ia::kl_estimator>(estimator);
-    request.estimate.gradient = request.estimate.value;
-  }
-  if (from.kl > 0 && request.exact_kl && !has_base) raise_value_error(function, "the exact KL needs base_logits");
-  if (from.kl > 0 && !request.exact_kl && !has_base && !has_log_prob)
-    raise_value_error(function, "the KL needs base_log_prob or base_logits");
+element element_of(nb::handle dtype) {
+  for (std::size_t i = 0; i < words->dtypes.size(); ++i)
+    if (words->dtypes[i].is(dtype)) return static_cast<element>(i);
+  return element::none;
 }
 
-void fill(policy_loss_request& request, const settings& from, const named_loss& loss) {
-  request.loss = loss.kind;
-  request.limits = loss.limits;
-  request.epsilon_low = std::isnan(from.epsilon_low) ? loss.low : from.epsilon_low;
-  request.epsilon_high = std::isnan(from.epsilon_high) ? loss.high : from.epsilon_high;
-  request.entropy = from.entropy;
-  if (!(from.temperature > 0) || !std::isfinite(1 / from.temperature))
-    raise_value_error(function, "temperature is " + std::to_string(from.temperature) + ", must be positive");
-  request.scale = 1 / from.temperature;
-  request.soft_cap = from.soft_cap;
-}
-
-/// The mask of `of` becomes the weights of its tokens.
-void weigh(batch& of, const settings& from, const named_loss& loss) {
-  double divisor = loss.by_size ? static_cast<double>(of.size()) : 0;
-  ia::aggregation how = loss.how;
-  if (const std::string_view by = from.aggregation; !by.empty()) {
-    constexpr ia::aggregation ways[] = {ia::aggregation::token_mean, ia::aggregation::sequence_mean_of_token_means,
-                                        ia::aggregation::sequence_mean_of_token_sums, ia::aggregation::token_mean};
-    how = ways[choice("aggregation", by,
-                      {"token_mean", "sequence_mean_of_token_means", "sequence_mean_of_token_sums", "sum_over"}, 0)];
-    divisor = by == "sum_over" ? from.divisor : 0;
-    if (by == "sum_over" && !(divisor > 0 && std::isfinite(divisor)))
-      raise_value_error(function, "aggregation is " + std::to_string(divisor) + ", must be positive and finite");
+/// A tensor of PyTorch, or None unless it is needed.
+tensor tensor_of(std::string_view name, nb::handle from, bool needed = false) {
+  tensor t{name};
+  if (from.is_none() && !needed) return t;
+  const nb::object on_cpu = nb::getattr(from, words->is_cpu, nb::none());
+  if (on_cpu.is_none())
+    raise_type_error(policy_loss_name,
+                     std::string(name) + " is a " + nb::type_name(from.type()).c_str() + ", must be a tensor");
+  if (!on_cpu.is(nb::handle(Py_True)))
+    raise_value_error(policy_loss_name, std::string(name) + " is on " +
+                                            nb::steal<nb::str>(PyObject_Str(nb::object(from.attr("device")).ptr())).c_str() +
+                                            ", must be on the CPU");
+  t.type = element_of(nb::getattr(from, words->dtype));
+  const auto shape = nb::borrow<nb::tuple>(nb::getattr(from, words->shape)),
+             steps = nb::borrow<nb::tuple>(from.attr(words->stride)());
+  t.dimensions = static_cast<int>(shape.size());
+  for (std::size_t i = 0; i < shape.size() && i < t.sizes.size(); ++i) {
+    t.sizes[i] = nb::cast<index_t>(shape[i]);
+    t.strides[i] = nb::cast<index_t>(steps[i]);
   }
-  baseline::aggregate(how, loss.counted, divisor, of.responses, of.length, of.weights.data());
+  t.data = reinterpret_cast<char*>(nb::cast<std::uintptr_t>(from.attr(words->data_ptr)()));
+  return t;
 }
 
 void policy_loss(nb::handle logits, nb::handle tokens, nb::handle advantages, nb::handle mask, nb::handle old_log_prob,
@@ -89,50 +56,28 @@ void policy_loss(nb::handle logits, nb::handle tokens, nb::handle advantages, nb
                  const char* loss, double epsilon_low, double epsilon_high, double kl, const char* kl_estimator, double entropy,
                  double temperature, double soft_cap, const char* aggregation, double divisor, bool wants_entropy,
                  int threads) {
-  const settings given{loss, epsilon_low, epsilon_high, kl, kl_estimator, entropy, temperature, soft_cap, aggregation, divisor};
-  const tensor l("logits", logits), base("base_logits", base_logits), g("out", gradient), s("statistics", statistics),
-      sum("total", total);
-  if (l.type == element::none || l.type > element::float16) l.refuse_type("float32, float64, bfloat16 or float16");
-  if (base.given() && !same_type(base, l)) base.refuse_type("the type of logits");
-  if (!same_type(g, l)) g.refuse_type("the type of logits");
-  batch of(tensor("tokens", tokens, true));
-  policy_loss_request request{};
-  request.type = static_cast<logit_type>(l.type);
-  request.responses = of.responses;
-  request.length = of.length;
-  request.columns = l.sizes[l.dimensions == 2 ? 1 : 2];
-  request.logits = rows_of(l, of, request.columns);
-  request.base = rows_of(base, of, request.columns);
-  request.gradient = rows_of(g, of, request.columns);
-  const named_loss& chosen = loss_named(loss);
-  of.read_advantages(tensor("advantages", advantages, true), of_responses(chosen.kind));
-  of.read(tensor("old_log_prob", old_log_prob), of.old_log_prob);
-  of.read(tensor("base_log_prob", base_log_prob), of.base_log_prob);
-  of.weights.assign(of.size(), 1);
-  of.read(tensor("mask", mask), of.weights);
-  fill(request, given, chosen);
-  fill_kl(request, given, chosen, base.given(), !of.base_log_prob.empty());
-  weigh(of, given, chosen);
-  for (std::size_t t = 0; t < of.size(); ++t)
-    if (of.weights[t] == 0) of.tokens[t] = 0;  // what is no token may have any id
-  const auto data_or_null = [](const std::vector<double>& values) { return values.empty() ? nullptr : values.data(); };
-  request.tokens = of.tokens.data();
-  request.advantages = of.advantages.data();
-  request.old_log_prob = data_or_null(of.old_log_prob);
-  request.base_log_prob = data_or_null(of.base_log_prob);
-  request.weights = of.weights.data();
-  request.wants_entropy = wants_entropy || entropy > 0;
-  // Without a place of their own they go into scratch memory: the sum is made of them.
-  std::vector<double> scratch(s.given() ? 0 : 4 * of.size());
-  request.statistics = s.given() ? static_cast<void*>(s.data) : scratch.data();
-  // Logits of double are for checks of gradients: they are compiled for the baseline alone.
-  const kernels& table = request.type == logit_type::float64 ? baseline::table : chosen_kernels();
-  double value = 0;
-  without_gil(function, threads, [&](const ia::executor& run) { value = table.policy_loss(run, request); });
-  if (sum.type == element::float64)
-    *reinterpret_cast<double*>(sum.data) = value;
-  else
-    *reinterpret_cast<float*>(sum.data) = static_cast<float>(value);
+  policy_loss_call call({.logits = tensor_of("logits", logits, true),
+                         .tokens = tensor_of("tokens", tokens, true),
+                         .advantages = tensor_of("advantages", advantages, true),
+                         .mask = tensor_of("mask", mask),
+                         .old_log_prob = tensor_of("old_log_prob", old_log_prob),
+                         .base_logits = tensor_of("base_logits", base_logits),
+                         .base_log_prob = tensor_of("base_log_prob", base_log_prob),
+                         .gradient = tensor_of("out", gradient, true),
+                         .statistics = tensor_of("statistics", statistics),
+                         .total = tensor_of("total", total, true)},
+                        {.loss = loss,
+                         .epsilon_low = epsilon_low,
+                         .epsilon_high = epsilon_high,
+                         .kl = kl,
+                         .kl_estimator = kl_estimator,
+                         .entropy = entropy,
+                         .temperature = temperature,
+                         .soft_cap = soft_cap,
+                         .aggregation = aggregation,
+                         .divisor = divisor},
+                        wants_entropy);
+  without_gil(policy_loss_name, threads, [&](const ia::executor& by) { call.run(by); });
 }
 
 }  // namespace
