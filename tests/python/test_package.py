@@ -199,7 +199,7 @@ def test_docstrings_hold():
     import doctest
     import importlib
 
-    for module in ("_arrays", "_names", "_calibration", "_evaluation", "_ranking", "_bootstrap", "_advantage", "_theory", "_frames", "plot"):
+    for module in "_arrays _names _calibration _evaluation _ranking _bootstrap _states _estimators _advantage _theory _frames plot".split():
         loaded = importlib.import_module(f"infalign.{module}")
         failed, tried = doctest.testmod(loaded, extraglobs={"np": np, **{n: getattr(ia, n) for n in ia.__all__}})
         assert failed == 0, module

@@ -63,6 +63,28 @@ struct curve_request {
   bool base_one_sample;  ///< the base policy serves one sample, not the same of N
 };
 
+/// What is selected by a proxy, valued by the truth. All groups are ragged, of double.
+struct proxy_request {
+  groups proxy;
+  groups truth;
+  groups out;
+  bool of_win_rates;
+  index_t samples;        ///< of soft best-of-N
+  const double* lambdas;  ///< one a column of `out`
+};
+
+/// All groups are ragged, of double.
+struct corrected_request {
+  groups references;
+  groups rewards;
+  groups out;
+  const groups* errors;                      ///< null: none
+  const infalign::any_transform* transform;  ///< null: the polynomial
+  const double* coefficients;
+  index_t terms;
+  const char* method;  ///< unbiased, jackknife or series
+};
+
 struct off_policy_request {
   groups rewards;
   const infalign::any_transform* transform;  ///< null: the rewards as they are
@@ -191,6 +213,10 @@ void sort(const infalign::executor& run, const groups& values, void* out);
 void aggregate(infalign::aggregation how, infalign::counted_responses counted, double divisor, index_t responses,
                index_t length, double* weights);
 void look_up(const lookup_request& request);
+void proxy_curve(const infalign::executor& run, const proxy_request& request);
+void soft_best_of_curve(const infalign::executor& run, const proxy_request& request);
+void best_of_poisson_curve(const infalign::executor& run, const groups& curve, const double* means, const groups& out);
+void corrected_transform(const infalign::executor& run, const corrected_request& request);
 infalign::off_policy_evaluation evaluate_off_policy(const infalign::executor& run, const off_policy_request& request);
 }  // namespace baseline
 

@@ -78,6 +78,8 @@ NB_MODULE(_core, m) {
   define_rewards(m);
   define_advantage(m);
   define_curves(m);
+  define_states(m);
+  define_estimators(m);
   define_theory(m);
   define_torch(m);
 #if defined(INFALIGN_PYTHON_JAX)

@@ -12,6 +12,8 @@ void define_statistics(nanobind::module_& m);
 void define_rewards(nanobind::module_& m);
 void define_advantage(nanobind::module_& m);
 void define_curves(nanobind::module_& m);
+void define_states(nanobind::module_& m);
+void define_estimators(nanobind::module_& m);
 void define_theory(nanobind::module_& m);
 void define_torch(nanobind::module_& m);
 void define_jax(nanobind::module_& m);  ///< only where it is built with jaxlib

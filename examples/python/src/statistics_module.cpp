@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// Estimates, summaries and off-policy evaluation for Python.
-#include <algorithm>
 #include <optional>
 #include <vector>
 
-#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string_view.h>
 
 #include <infalign/statistics/bootstrap.hpp>
-#include <infalign/statistics/bytes.hpp>
 #include <infalign/statistics/clustered_mean.hpp>
 #include <infalign/statistics/sign_flip.hpp>
 #include <infalign/statistics/summary.hpp>
@@ -17,18 +14,13 @@
 #include "arrays.hpp"
 #include "modules.hpp"
 #include "names.hpp"
+#include "states.hpp"
 
 namespace infalign_python {
 
 namespace ia = infalign;
 
 namespace {
-
-using pair = std::pair<double, double>;
-
-pair as_pair(const ia::confidence_interval& interval) {
-  return {interval.low, interval.high};
-}
 
 ia::summary summary_of(const vector_argument& values) {
   ia::summary all;
@@ -67,21 +59,13 @@ nb::tuple bootstrap(nb::handle values, nb::handle statistic, nb::handle clusters
   constexpr std::string_view function = "bootstrap";
   ia::bootstrap_options options{.resamples = resamples, .seed = seed, .level = level};
   if (percentile) options.interval = ia::bootstrap_interval::percentile;
-  if (!statistic.is_none()) {  // a function of Python's, called from this thread, under the GIL
-    groups_argument columns(function, "values", values);
+  if (!statistic.is_none()) {
+    const groups_argument columns(function, "values", values);
     const groups& c = columns.get();
     if (c.offsets != nullptr || c.type != scalar::float64)
       raise_type_error(function, "values must be an array of float64, a row for each mean");
-    const auto of_means = [&](const double* means) {
-      const column given = new_column(c.size);
-      std::copy_n(means, c.size, static_cast<double*>(given.data));
-      const nb::object found = statistic(given.array);
-      const double value = PyFloat_AsDouble(found.ptr());
-      if (value == -1 && PyErr_Occurred() != nullptr) throw nb::python_error();
-      return value;
-    };
     return as_tuple(ia::bootstrap(ia::rows<const double>(static_cast<const double*>(c.data), c.size, c.columns, c.stride),
-                                  of_means, options));
+                                  statistic_argument{statistic, c.size}, options));
   }
   const vector_argument x(function, "values", values, 'd');
   std::optional<vector_argument> of;
@@ -134,8 +118,8 @@ void define_statistics(nb::module_& m) {
       .def_ro("highest", &ia::estimate::highest)
       .def(
           "interval", [](const ia::estimate& e, double level) { return as_pair(e.interval(level)); }, nb::arg("level") = 0.95);
-  nb::class_<ia::summary>(m, "Summary")
-      .def(nb::init<>())
+  nb::class_<ia::summary> summary(m, "Summary");
+  summary.def(nb::init<>())
       .def(
           "__init__",
           [](ia::summary* self, index_t count, double mean, double m2) {
@@ -146,25 +130,13 @@ void define_statistics(nb::module_& m) {
       .def_ro("mean", &ia::summary::mean)
       .def_ro("m2", &ia::summary::m2)
       .def("add", &ia::summary::add, nb::arg("x"))
-      .def("merge", &ia::summary::merge, nb::arg("other"))
-      .def("to_bytes",
-           [](const ia::summary& s) {
-             const std::vector<std::byte> state = ia::to_bytes(s);
-             return nb::bytes(state.data(), state.size());
-           })
-      .def_static(
-          "from_bytes",
-          [](const nb::bytes& state) {
-            const auto* const data = static_cast<const std::byte*>(state.data());
-            return ia::from_bytes<ia::summary>({data, static_cast<index_t>(state.size())});
-          },
-          nb::arg("state"))
       .def(
           "estimate",
           [](const ia::summary& s, double lowest, double highest) {
             return ia::estimate_of(s, {lowest, highest});
           },
           nb::arg("lowest") = -ia::infinity<double>, nb::arg("highest") = ia::infinity<double>);
+  define_state_members(summary);
   m.def("summary_of", [](nb::handle values) { return summary_of(vector_argument("Summary", "values", values, 'd')); });
   m.def("summarize", summarize, nb::arg("values"), nb::arg("clusters").none(), nb::arg("lowest"), nb::arg("highest"));
   m.def("bootstrap", bootstrap, nb::arg("values"), nb::arg("statistic").none(), nb::arg("clusters").none(),
