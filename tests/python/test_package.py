@@ -199,7 +199,10 @@ def test_docstrings_hold():
     import doctest
     import importlib
 
-    for module in "_arrays _names _calibration _evaluation _ranking _bootstrap _states _estimators _advantage _theory _frames plot".split():
+    modules = "_arrays _names _calibration _evaluation _ranking _bootstrap _states _estimators _advantage _theory _frames plot".split()
+    if importlib.util.find_spec("torch") is not None:
+        modules.append("_torch_shards")
+    for module in modules:
         loaded = importlib.import_module(f"infalign.{module}")
         failed, tried = doctest.testmod(loaded, extraglobs={"np": np, **{n: getattr(ia, n) for n in ia.__all__}})
         assert failed == 0, module

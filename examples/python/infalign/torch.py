@@ -16,8 +16,9 @@ from torch.autograd import forward_ad
 from . import _core
 from ._policy_loss import settings_of
 from ._torch_gradient import PolicyLoss, evaluated, memory, policy_loss_op
+from ._torch_shards import TokenTerms, token_statistics
 
-__all__ = ["TokenStatistics", "policy_loss", "preset_names", "release_memory"]
+__all__ = ["TokenStatistics", "TokenTerms", "policy_loss", "preset_names", "release_memory", "token_statistics"]
 
 
 class TokenStatistics(NamedTuple):

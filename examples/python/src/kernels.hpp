@@ -10,6 +10,9 @@
 #include <infalign/backend/executor.hpp>
 #include <infalign/calibration/tie_rule.hpp>
 #include <infalign/evaluation/off_policy.hpp>
+#include <infalign/logits/row_gradient.hpp>
+#include <infalign/logits/row_state.hpp>
+#include <infalign/logits/row_statistics.hpp>
 #include <infalign/objective/advantage/best_sample.hpp>
 #include <infalign/objective/advantage/group_normalized.hpp>
 #include <infalign/objective/advantage/subset_baseline.hpp>
@@ -193,7 +196,13 @@ struct kernels {
   void (*curve)(const infalign::executor&, const curve_request&);
   /// Returns the loss of the batch.
   double (*policy_loss)(const infalign::executor&, const policy_loss_request& request);
+  /// The two passes, each on its own, of the logits of a request, which may be a part of the vocabulary: ids are those within it, -1 where
+  /// a token lies elsewhere, and `left_out` where nothing is read. Logits of 16 bits are none of these.
+  void (*read_shard)(const infalign::executor&, const policy_loss_request& request, bool entropy, infalign::row_state* states);
+  void (*shard_gradient)(const infalign::executor&, const policy_loss_request& request,
+                         const infalign::row_statistics* statistics, const infalign::row_coefficients* coefficients);
 };
+constexpr index_t left_out = -2;
 
 namespace avx2 {
 extern const kernels table;

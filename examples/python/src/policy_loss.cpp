@@ -5,6 +5,7 @@
 
 #include <infalign/core/any_rows.hpp>
 #include <infalign/core/storage.hpp>
+#include <infalign/logits/passes.hpp>
 #include <infalign/objective/losses.hpp>
 #include <infalign/objective/policy_gradient.hpp>
 #include <infalign/objective/sequence_policy_gradient.hpp>
@@ -120,7 +121,40 @@ double run_policy_loss(ia::simd& on, const policy_loss_request& request) {
   return total;
 }
 
+/// `f(on, batch)` with logits of 32 or 64 bits, the latter in the baseline alone.
+template <class F>
+void with_shard(const ia::executor& run, const policy_loss_request& request, const F& f) {
+  with_backend(run, [&](ia::simd& on) {
+#if defined(INFALIGN_PYTHON_DOUBLE_LOGITS)
+    if (request.type == logit_type::float64) return f(on, batch_of<double, double>{request});
+#endif
+    f(on, batch_of<float, float>{request});
+  });
+}
+
+template <class L>
+ia::token_logits<L> leaving_out(ia::token_logits<L> batch) {
+  batch.tokens = batch.tokens.ignoring(left_out);
+  return batch;
+}
+
 }  // namespace
+
+void read_shard(const ia::executor& run, const policy_loss_request& request, bool entropy, ia::row_state* states) {
+  with_shard(run, request, [&](ia::simd& on, const auto& batch) {
+    ia::read_logits(on, leaving_out(batch.logits()), {.kl = request.base.data != nullptr, .entropy = entropy},
+                    ia::span<ia::row_state>(states, batch.tokens()));
+  });
+}
+
+void shard_gradient(const ia::executor& run, const policy_loss_request& request, const ia::row_statistics* statistics,
+                    const ia::row_coefficients* coefficients) {
+  with_shard(run, request, [&]<class L, class T>(ia::simd& on, const batch_of<L, T>& batch) {
+    ia::write_logit_gradient(on, leaving_out(batch.logits()), ia::span<const ia::row_statistics>(statistics, batch.tokens()),
+                             ia::span<const ia::row_coefficients>(coefficients, batch.tokens()),
+                             batch.template rows<L>(request.gradient));
+  });
+}
 
 double policy_loss(const ia::executor& run, const policy_loss_request& request) {
   return with_backend(run, [&](ia::simd& on) {

@@ -6,6 +6,14 @@
 
 namespace infalign_python::INFALIGN_PYTHON_ISA {
 
-const kernels table{INFALIGN_PYTHON_TEXT(INFALIGN_PYTHON_ISA), calibrate, apply, win_rate, expected_reward, curve, policy_loss};
+const kernels table{INFALIGN_PYTHON_TEXT(INFALIGN_PYTHON_ISA),
+                    calibrate,
+                    apply,
+                    win_rate,
+                    expected_reward,
+                    curve,
+                    policy_loss,
+                    read_shard,
+                    shard_gradient};
 
 }  // namespace infalign_python::INFALIGN_PYTHON_ISA

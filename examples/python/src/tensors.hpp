@@ -18,7 +18,7 @@ namespace infalign_python {
 
 namespace ia = infalign;
 
-/// The function that messages name.
+/// The function that messages name unless a tensor says otherwise.
 inline constexpr std::string_view policy_loss_name = "policy_loss";
 
 enum class element : int { float32, float64, bfloat16, float16, int64, int32, boolean, none };
@@ -33,10 +33,11 @@ struct tensor {
   int dimensions = -1;  ///< -1: it is not given
   std::array<index_t, most_dimensions> sizes{};
   std::array<index_t, most_dimensions> strides{};
+  std::string_view function = policy_loss_name;  ///< that messages name
 
   [[nodiscard]] bool given() const { return dimensions >= 0; }
   [[noreturn]] void refuse_type(const char* allowed) const {
-    raise_type_error(policy_loss_name, std::string(name) + " must be of " + allowed);
+    raise_type_error(function, std::string(name) + " must be of " + allowed);
   }
   [[nodiscard]] std::string shape() const {
     if (dimensions == 0) return "a single number";
@@ -85,7 +86,7 @@ struct batch {
   /// `tokens` says how many responses and tokens there are: T ids, or B times L.
   explicit batch(const tensor& ids) {
     if (ids.dimensions != 1 && ids.dimensions != 2)
-      raise_value_error(policy_loss_name, "tokens is " + ids.shape() + ", must have one dimension or two");
+      raise_value_error(ids.function, "tokens is " + ids.shape() + ", must have one dimension or two");
     if (ids.type != element::int64 && ids.type != element::int32) ids.refuse_type("int64 or int32");
     responses = ids.dimensions == 2 ? ids.sizes[0] : 1;
     length = ids.sizes[ids.dimensions == 2 ? 1 : 0];
@@ -132,17 +133,17 @@ inline bool same_type(const tensor& a, const tensor& b) {
 inline logit_rows rows_of(const tensor& from, const batch& of, index_t columns) {
   if (!from.given()) return {};
   if (from.dimensions != 2 && from.dimensions != 3)
-    raise_value_error(policy_loss_name, std::string(from.name) + " is " + from.shape() + ", must have two dimensions or three");
+    raise_value_error(from.function, std::string(from.name) + " is " + from.shape() + ", must have two dimensions or three");
   const bool two = from.dimensions == 2;
   const std::size_t last = two ? 1 : 2;
   const bool fits = two ? of.responses == 1 && from.sizes[0] == of.length
                         : from.dimensions == 3 && from.sizes[0] == of.responses && from.sizes[1] == of.length;
   if (!fits || from.sizes[last] != columns)
-    raise_value_error(policy_loss_name, std::string(from.name) + " is " + from.shape() + ", but there are " +
-                                            std::to_string(of.responses) + " x " + std::to_string(of.length) + " tokens of " +
-                                            std::to_string(columns) + " logits");
+    raise_value_error(from.function, std::string(from.name) + " is " + from.shape() + ", but there are " +
+                                         std::to_string(of.responses) + " x " + std::to_string(of.length) + " tokens of " +
+                                         std::to_string(columns) + " logits");
   if (columns > 1 && from.strides[last] != 1)
-    raise_value_error(policy_loss_name, "the rows of " + std::string(from.name) + " are not contiguous");
+    raise_value_error(from.function, "the rows of " + std::string(from.name) + " are not contiguous");
   return {from.data, two ? of.length * from.strides[0] : from.strides[0], from.strides[last - 1]};
 }
 

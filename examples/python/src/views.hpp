@@ -19,6 +19,9 @@ void win_rate(const ia::executor& run, const win_rate_request& request);
 void expected_reward(const ia::executor& run, const groups& rewards, const ia::any_procedure& procedure, double* out);
 void curve(const ia::executor& run, const curve_request& request);
 double policy_loss(const ia::executor& run, const policy_loss_request& request);
+void read_shard(const ia::executor& run, const policy_loss_request& request, bool entropy, ia::row_state* states);
+void shard_gradient(const ia::executor& run, const policy_loss_request& request, const ia::row_statistics* statistics,
+                    const ia::row_coefficients* coefficients);
 
 /// The backend of this thread. It keeps its scratch memory between calls.
 inline ia::simd& serial_backend() {
