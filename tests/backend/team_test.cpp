@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <numeric>
 #include <vector>
@@ -202,4 +203,31 @@ TEST_CASE_TEMPLATE("sort puts every group in order and leaves its input", C, INF
   typename C::template array<T> padded(std::vector<T>{3, 1, 99, 2, -2, 99}), packed(4);
   on.sort(padded.rows(2, 2, 3), packed.span().data());
   CHECK(packed.host() == std::vector<T>{1, 3, -2, 2});
+}
+
+TEST_CASE_TEMPLATE("groups that are sorted side by side, of one length or not, with ties and over themselves", C,
+                   INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  // Tiles of one length, of nearly one, of too many, with a group that is too long, and a last one that is not full.
+  std::vector<index_t> bounds{0};
+  const auto add = [&](index_t n) { bounds.push_back(bounds.back() + n); };
+  for (index_t g = 0; g < 16; ++g) add(64);
+  for (index_t g = 0; g < 16; ++g) add(33 + g % 5);
+  for (index_t g = 0; g < 16; ++g) add(g == 7 ? 300 : 1);
+  for (index_t g = 0; g < 16; ++g) add(g == 3 ? 1025 : 1024);
+  for (index_t g = 0; g < 16; ++g) add(g);
+  add(100);
+  auto expected = tied_values<T>(bounds.back(), 5, 40);
+  expected[3] = -T(0);
+  typename C::template array<T> values(expected);
+  typename C::template array<index_t> offsets(bounds);
+  on.sort(values.ragged(offsets), values.span().data());
+  for (std::size_t g = 0; g + 1 < bounds.size(); ++g) std::sort(expected.begin() + bounds[g], expected.begin() + bounds[g + 1]);
+  const auto sorted = values.host();
+  CHECK(sorted == expected);
+  const auto negative_zeros = [](const std::vector<T>& of) {
+    return std::count_if(of.begin(), of.end(), [](T v) { return v == 0 && std::signbit(v); });
+  };
+  CHECK(negative_zeros(sorted) == negative_zeros(expected));
 }

@@ -69,14 +69,12 @@ TEST_CASE("a backend without a cost model of its own counts for few and sorts fo
   CHECK(sorts<observed<of_default>>(rank_algorithm::automatic, 4096, 4096));
 }
 
-TEST_CASE("lanes make counting cheaper, so SIMD sorts later") {
-  using infalign::rank_cost;
-  index_t later = 0;
-  for (index_t n = 1; n <= 8192; n *= 2) {
-    const bool scalar_counts = rank_cost<infalign::scalar>::prefers_counting(n, n);
-    const bool simd_counts = rank_cost<infalign::simd>::prefers_counting(n, n);
-    CHECK(simd_counts >= scalar_counts);
-    later += simd_counts && !scalar_counts ? 1 : 0;
-  }
-  CHECK(later > 0);
+TEST_CASE("SIMD counts for few values among many references, and sorts where there are many of both") {
+  using cost = infalign::rank_cost<infalign::simd>;
+  CHECK(cost::prefers_counting(128, 16));
+  CHECK(cost::prefers_counting(5000, 16));
+  CHECK(!cost::prefers_counting(1024, 4096));
+  CHECK(cost::prefers_counting_pairs(1, 128));
+  CHECK(!cost::prefers_counting_pairs(64, 64));
+  CHECK(cost::prefers_counting_pairs(8, 5000));
 }

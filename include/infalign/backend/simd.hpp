@@ -15,6 +15,7 @@
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/detail/host_backend.hpp"
 #include "infalign/backend/detail/simd_math.hpp"
+#include "infalign/backend/detail/simd_sort.hpp"
 #include "infalign/backend/detail/simd_storage.hpp"
 #include "infalign/backend/simd_forward.hpp"
 #include "infalign/core/math.hpp"
@@ -226,6 +227,24 @@ class basic_simd : public detail::host_backend<basic_simd<Arch>> {
   template <class T, class F>
   static void for_each(index_t begin, index_t end, const F& f) {
     simd_team<Arch>::template for_each<T, 1>(begin, end, f);
+  }
+
+  template <class G, class T>
+  void sort(const G& groups, T* out) {
+    if constexpr (std::floating_point<T>) {
+      using tile = detail::simd_sort<T, Arch>;
+      this->run(groups.size(), 2 * groups.total(), [&](index_t begin, index_t end) {
+        for (index_t g = begin; g < end; g += tile::width) {
+          const index_t count = std::min(tile::width, end - g);
+          if (tile::fits(groups, g, count))
+            tile::sort(groups, g, count, out);
+          else
+            for (index_t i = g; i < g + count; ++i) this->sort_group(groups, i, out);
+        }
+      });
+    } else {
+      detail::host_backend<basic_simd>::sort(groups, out);
+    }
   }
 };
 

@@ -21,13 +21,13 @@ template <class B, class Frame, class Rewards, class Share>
 void run_expected_reward(B& on, Frame& frame, const Rewards& rewards, const Share& share, double* out,
                          rank_algorithm algorithm) {
   const index_t m = rewards.total() / rewards.size();
-  if (by_counting(on, algorithm, m, m))
+  if (pairs_by_counting(on, algorithm, m, 0))
     return on.groups(rewards.size(), rewards.total() * (m / 8 + 1),
                      expected_reward_by_counting{any_groups(rewards), share, out});
   using T = typename Rewards::value_type;
   T* const sorted = frame.template take<T>(rewards.total());
   on.sort(rewards, sorted);
-  on.groups(rewards.size(), 8 * rewards.total(),
+  on.groups(rewards.size(), 2 * rewards.total(),
             expected_reward_of_sorted{any_groups(packed_like<const T>(rewards, sorted)), share, out});
 }
 
@@ -44,8 +44,8 @@ void run_expected_reward(B& on, Frame& frame, const Rewards& rewards, const Shar
 /// - Range: between the smallest and the largest reward of the prompt, up to rounding of about `m·2⁻⁵³` times the largest magnitude of
 ///   its m rewards. Shares in log space (N > 64) add 1e-9 at m = 10^6, see `choose_ratio`.
 /// - Ties share what is served of them. NaN and infinities are an error.
-/// - Cost: by comparing all pairs in registers for groups up to a few hundred samples, otherwise O(m·log m) by sorting. Both give the
-///   same up to rounding.
+/// - Cost: by sorting, on `simd` many prompts at once in the lanes of registers up to 1024 samples, or by comparing all pairs in
+///   registers, where that is less. Both give the same up to rounding.
 /// - Errors: `shape_error` (sizes, fewer than N samples, `out` overlapping rewards), `domain_error`, before anything is written.
 /// - Source: a U-statistic (Hoeffding 1948); for pass@k Chen et al., Evaluating Large Language Models Trained on Code (2021), eq. 1.
 template <backend B, grouped Rewards, class Procedure, class Out>

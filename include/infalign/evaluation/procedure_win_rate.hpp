@@ -44,7 +44,7 @@ void run_win_rate(B& on, Frame& frame, const Policy& policy, const Base& base, c
   const index_t prompts = policy.size();
   const index_t m = policy.total() / prompts;
   const index_t k = base.total() / prompts;
-  if (by_counting(on, algorithm, m + k, m))
+  if (pairs_by_counting(on, algorithm, m, k))
     return on.groups(prompts, policy.total() * ((m + k) / 8 + 1),
                      win_rate_by_counting{any_groups(policy), any_groups(base), policy_share, base_share, out});
   using T = typename Policy::value_type;
@@ -52,9 +52,11 @@ void run_win_rate(B& on, Frame& frame, const Policy& policy, const Base& base, c
   T* const base_sorted = frame.template take<T>(base.total());
   on.sort(policy, policy_sorted);
   on.sort(base, base_sorted);
-  on.groups(prompts, 16 * policy.total(),
-            win_rate_by_search{any_groups(packed_like<const T>(policy, policy_sorted)),
-                               any_groups(packed_like<const T>(base, base_sorted)), policy_share, base_share, out});
+  const any_groups y(packed_like<const T>(policy, policy_sorted)), z(packed_like<const T>(base, base_sorted));
+  if constexpr (std::same_as<typename std::remove_reference_t<B>::memory_space, host_memory>)
+    on.groups(prompts, 4 * policy.total(), win_rate_by_merging{y, z, policy_share, base_share, out});
+  else
+    on.groups(prompts, 16 * policy.total(), win_rate_by_search{y, z, policy_share, base_share, out});
 }
 
 }  // namespace detail
@@ -69,8 +71,8 @@ void run_win_rate(B& on, Frame& frame, const Policy& policy, const Base& base, c
 ///
 /// - Shapes: `policy_rewards` and `base_rewards` P groups (rows or ragged) of at least N samples; `out` P values.
 /// - Range: [0, 1] up to rounding. Ties count ½; NaN and infinities are an error.
-/// - Cost: by comparing all pairs in registers for groups up to a few hundred samples, otherwise O((m + m') log) by sorting.
-///   Both give the same up to rounding in the last digits.
+/// - Cost: by sorting both sides, on `simd` many prompts at once in the lanes of registers up to 1024 samples, and merging; or by
+///   comparing all pairs in registers, where that is less, as for few policy samples. Both give the same up to rounding in the last digits.
 /// - Errors: `shape_error` (sizes, fewer than N samples, `out` overlapping rewards), `domain_error`, before anything is written.
 /// - Source: derived from Balashankar et al., ICML 2025, as a two-sample U-statistic; N = 1 is the Mann–Whitney statistic.
 template <backend B, grouped Policy, grouped Base, class Procedure, class BaseProcedure, class Out>

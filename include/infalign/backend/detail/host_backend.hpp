@@ -138,13 +138,17 @@ class host_backend : public host_execution {
   template <class G, class T>
   void sort(const G& groups, T* out) {
     run(groups.size(), 8 * groups.total(), [&](index_t begin, index_t end) {
-      for (index_t g = begin; g < end; ++g) {
-        const auto group = groups[g];
-        T* const sorted = out + groups.offset(g);
-        if (group.data() != sorted) std::copy(group.begin(), group.end(), sorted);
-        std::sort(sorted, sorted + group.size(), ascending());
-      }
+      for (index_t g = begin; g < end; ++g) sort_group(groups, g, out);
     });
+  }
+
+ protected:
+  template <class G, class T>
+  static void sort_group(const G& groups, index_t g, T* out) {
+    const auto group = groups[g];
+    T* const sorted = out + groups.offset(g);
+    if (group.data() != sorted) std::copy(group.begin(), group.end(), sorted);
+    std::sort(sorted, sorted + group.size(), ascending());
   }
 
  private:

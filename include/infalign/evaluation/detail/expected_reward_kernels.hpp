@@ -48,7 +48,7 @@ struct expected_reward_by_counting {
 template <class R, class S>
 expected_reward_by_counting(R, S, double*) -> expected_reward_by_counting<R, S>;
 
-/// The rewards of each prompt are sorted.
+/// The rewards of each prompt are sorted. Equal ones need not be found: each adds the step of `G` at its own position.
 template <class Rewards, class Share>
 struct expected_reward_of_sorted {
   Rewards rewards;
@@ -59,7 +59,7 @@ struct expected_reward_of_sorted {
   INFALIGN_HD void operator()(Team& team, index_t g) const {
     const auto y = rewards[g];
     const double sum = team.sum_items(y.size(), [&](index_t j) {
-      return expected_reward_term(share, y.size(), ranks_of_sorted(y.data(), y.size(), j), static_cast<double>(y[j]));
+      return expected_reward_term(share, y.size(), {j, j + 1}, static_cast<double>(y[j]));
     });
     team.once([&] { out[g] = sum; });
   }
