@@ -87,6 +87,10 @@ TEST_CASE("half holds every value of its format and rounds to nearest even") {
   check_format<half>(5);
 }
 
+TEST_CASE("16-bit storage starts at 0") {
+  CHECK(bfloat16().bits == 0);
+  CHECK(half().bits == 0);
+}
 TEST_CASE("infinities and the largest values of 16-bit storage") {
   CHECK(std::isinf(static_cast<float>(bfloat16(HUGE_VALF))));
   CHECK(std::isinf(static_cast<float>(half(-HUGE_VALF))));

@@ -126,6 +126,9 @@ TEST_CASE("a summary on policy, with a ratio that overflows, and of nothing") {
   CHECK(test::message_of<infalign::shape_error>([&] {
           summarize_policy(on, policy_tokens<float>{.log_prob = log_prob, .entropy = two});
         }) == "summarize_policy: entropy has 2 values, but log_prob has 4");
+  CHECK(test::message_of<infalign::shape_error>([&] {
+          summarize_policy(on, policy_tokens<float>{.log_prob = log_prob, .weights = two});
+        }) == "summarize_policy: weights has 2 values, but log_prob has 4");
   CHECK(test::message_of<infalign::domain_error>([&] {
           summarize_policy(on, policy_tokens<float>{.log_prob = log_prob, .weights = negative});
         }) == "summarize_policy: weights[2] is -1, must be finite and not negative");
