@@ -118,6 +118,15 @@ TEST_CASE("on policy every loss but REINFORCE's own scale has the gradient of RE
     }
 }
 
+TEST_CASE("losses of a ratio need the log-probabilities of rollout") {
+  using infalign::detail::needs_old_log_prob;
+  static_assert(!needs_old_log_prob<infalign::reinforce>);
+  static_assert(needs_old_log_prob<infalign::clipped_surrogate> && needs_old_log_prob<infalign::gspo> &&
+                needs_old_log_prob<infalign::response_surrogate> && needs_old_log_prob<infalign::cispo> &&
+                needs_old_log_prob<infalign::sapo> && needs_old_log_prob<infalign::gmpo> &&
+                needs_old_log_prob<infalign::vespo>);
+}
+
 TEST_CASE("a parameter that is not allowed is named with its value") {
   const auto message = [](auto make) { return test::message_of<domain_error>([&] { (void)make(); }); };
   const auto with = [&](const infalign::surrogate_limits& limits) {
