@@ -321,6 +321,11 @@ TEST_CASE("the parts of a variance are those of the simulation") {
   }
   CHECK(alike.between() < 0);
   CHECK(alike.sampling_share() == 1);
+  // A prompt with one sample has the pooled variance, ½, where one of two has ¼.
+  summary single;
+  single.add(5);
+  alike.add(single);
+  CHECK(alike.of_sampling() == doctest::Approx((4 * 0.25 + 0.5) / 5).epsilon(1e-15));
   CHECK_THROWS_AS(alike.add(summary()), infalign::shape_error);
 }
 
