@@ -5,8 +5,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdio>
 #include <functional>
+#include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +25,7 @@
 #include "results.hpp"
 #include "run_on.hpp"
 #include "scenario.hpp"
+#include "served_policies.hpp"
 
 namespace align {
 
@@ -50,8 +54,12 @@ class pipeline {
     std::vector<std::vector<prediction>> predictions(methods_.size());
     progress bar(total_steps());
     job_queue queue;
+    std::optional<learned_scorer> scorer;
+    queue.add({[this, &scorer] { scorer = learn_prefix_scorer(from_, plan_.serving, random_.child(8)); }});
+    kept_.reserve(1 + methods_.size());
+    kept_.push_back({"base", "base", 0, from_.base});
     for (std::size_t m = 0; m < methods_.size(); ++m) {
-      queue.add(training_stages(m, runs[m], bar));
+      queue.add(training_stages(m, runs[m], bar, place_for(methods_[m])));
       queue.add({[this, m, &closed_form] { closed_form[m] = closed_form_points(methods_[m]); }});
       queue.add({[this, m, &predictions] { predictions[m] = predict(m); }});
     }
@@ -62,6 +70,7 @@ class pipeline {
       std::move(closed_form[m].begin(), closed_form[m].end(), std::back_inserter(found_.closed_form));
       std::move(predictions[m].begin(), predictions[m].end(), std::back_inserter(found_.predictions));
     }
+    serve_policies(*scorer, threads);
     found_.limit = theoretical_limit(closed_form_kl);
     for (const char* baseline : {"identity", "raw"}) compare(found_.methods, trained(baseline));
     // What climbs the win rate itself, against the transforms for it; and each method by the other objectives, against the first.
@@ -96,14 +105,42 @@ class pipeline {
     found_.comparisons.insert(found_.comparisons.end(), compared.begin(), compared.end());
   }
 
+  /// The base policy and aligned ones, each served by every procedure.
+  void serve_policies(const learned_scorer& scorer, unsigned threads) {
+    std::fprintf(stderr, "serving %zu policies by every procedure\n", kept_.size());
+    std::vector<std::vector<served_rewards>> served(kept_.size());
+    job_queue queue;
+    for (std::size_t i = 0; i < kept_.size(); ++i)
+      queue.add({[this, i, &served, &scorer] {
+        served[i] = serve_policy(kept_[i], from_, scorer, plan_.serving, random_.child(3000 + i));
+      }});
+    queue.run(threads);
+    found_.prefix_scorer = scorer.off;
+    for (std::size_t i = 0; i < kept_.size(); ++i) {
+      const auto results = summarize_served(kept_[i], served[i], served[0], from_);
+      found_.served.insert(found_.served.end(), results.begin(), results.end());
+    }
+  }
+
+  /// Where a method's policy is kept, if it is to be served.
+  language_model<float>* place_for(const method<Backend>& how) {
+    const auto is_it = [&](const auto& name) { return how.of == name; };
+    const bool kept = std::any_of(kept_.begin(), kept_.end(), [&](const served_policy& p) { return p.method == how.of; });
+    if (kept || std::none_of(std::begin(served_methods), std::end(served_methods), is_it)) return nullptr;
+    kept_.push_back({how.name, how.of, how.betas[served_beta], from_.base});
+    return &kept_.back().policy;
+  }
+
   /// One stage a KL weight: train on from the policy of the weight before, then evaluate.
-  std::vector<std::function<void()>> training_stages(std::size_t m, std::vector<policy_run>& runs, progress& bar) const {
+  std::vector<std::function<void()>> training_stages(std::size_t m, std::vector<policy_run>& runs, progress& bar,
+                                                     language_model<float>* keep) const {
     const method<Backend>& how = methods_[m];
     const auto trainer = std::make_shared<policy_trainer<Backend>>(on_, from_, how, training_options{}, random_.child(100 + m));
     std::vector<std::function<void()>> stages;
     for (std::size_t b = 0; b < how.betas.size(); ++b)
-      stages.push_back([this, trainer, &how, &runs, &bar, m, b] {
+      stages.push_back([this, trainer, &how, &runs, &bar, m, b, keep] {
         trainer->train(how.betas[b], b == 0 ? plan_.first_steps : plan_.next_steps, [&] { bar.advance(); });
+        if (keep && b == served_beta) *keep = trainer->policy();
         Backend on = on_;
         evaluation result = evaluate(on, trainer->policy(), from_, random_.child(1000 + 10 * m + b));
         runs.push_back(summarize_run(on, how.name, how.betas[b], std::move(result)));
@@ -138,6 +175,7 @@ class pipeline {
   random_stream random_;
   std::vector<method<Backend>> methods_;
   scenario from_;
+  std::vector<served_policy> kept_;
   results found_;
 };
 

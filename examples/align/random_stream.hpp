@@ -21,6 +21,9 @@ class random_stream {
   /// Uniform on 0 … n-1.
   std::size_t below(std::size_t n) { return static_cast<std::size_t>(uniform() * static_cast<double>(n)); }
 
+  /// The seed of another generator.
+  std::uint64_t seed() { return static_cast<std::uint64_t>(uniform() * 0x1p53); }
+
   template <class T>
   void shuffle(std::vector<T>& values) {
     for (std::size_t n = values.size(); n > 1; --n) std::swap(values[n - 1], values[below(n)]);

@@ -9,6 +9,7 @@
 
 #include "../shared/format.hpp"
 #include "results.hpp"
+#include "served_report.hpp"
 
 namespace align {
 
@@ -153,7 +154,7 @@ inline std::string table(const results& all) {
          "\nForetold from base samples alone, then measured: for the closed-form policy on the prompts' own samples, and for "
          "the "
          "trained\npolicy. On the right the largest difference of the first two, of four, in standard errors\n\n" +
-         detail::predictions_table(all);
+         detail::predictions_table(all) + "\n" + detail::served_section(all);
 }
 
 inline std::string json(const results& all) {
@@ -163,7 +164,10 @@ inline std::string json(const results& all) {
          ",\n  \"matched_kl\": " + detail::json_array(all.comparisons, detail::json_comparison) +
          ",\n  \"closed_form\": " + detail::json_array(all.closed_form, detail::json_closed_form) +
          ",\n  \"limit\": " + detail::json_array(all.limit, detail::json_limit) +
-         ",\n  \"predictions\": " + detail::json_array(all.predictions, detail::json_prediction) + "\n}\n";
+         ",\n  \"predictions\": " + detail::json_array(all.predictions, detail::json_prediction) +
+         format(",\n  \"prefix_scorer\": {\"error\": %.6f, \"spread\": %.6f}", all.prefix_scorer.error,
+                all.prefix_scorer.spread) +
+         ",\n  \"served\": " + detail::json_array(all.served, detail::json_served) + "\n}\n";
 }
 
 }  // namespace align

@@ -13,6 +13,7 @@
 #include "closed_form.hpp"
 #include "matched_kl.hpp"
 #include "prediction.hpp"
+#include "served_policies.hpp"
 
 namespace align {
 
@@ -30,6 +31,8 @@ struct results {
   std::vector<closed_form_point> closed_form;
   std::vector<limit_point> limit;
   std::vector<prediction> predictions;  ///< one for each of `runs`, in their order
+  scorer_error prefix_scorer;
+  std::vector<served_result> served;
 };
 
 /// The closed-form policy of `method` at a KL that the frontier was computed for.
