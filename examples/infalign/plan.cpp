@@ -199,7 +199,7 @@ constexpr const char* plan_explanation =
     "1,\n"
     "(f(u) - f(0))/(f(1) - f(0)): take it where a trainer wants rewards between 0 and 1. Unbounded transforms have none.\n"
     "Recommended is a transform that is within 0.001 of what can be gained of the best row everywhere, or else optimal; of\n"
-    "transforms whose prices are alike, the first.\n"
+    "transforms whose prices are alike, the first. For soft_best_of and rewind_and_repeat the optimum need not rise with u.\n"
     "\n";
 
 constexpr const char* plan_examples =

@@ -13,6 +13,7 @@
 #include "infalign/core/names.hpp"
 #include "infalign/evaluation/off_policy.hpp"
 #include "infalign/procedure/any_procedure.hpp"
+#include "infalign/serving/any_served_procedure.hpp"
 #include "infalign/theory/plan.hpp"
 #include "infalign/theory/tilted_density.hpp"
 #include "infalign/transform/any_transform.hpp"
@@ -64,6 +65,12 @@ std::string procedure_name(input& in) {
              text(1 - share);
     }
   }
+}
+
+std::string reward_procedure_name(input& in) {
+  if (in.flag()) return "soft_best_of:" + std::to_string(whole(in)) + ":" + text(number(in));
+  const std::string threshold = text(in.flag() ? in.byte() / 255.0 : number(in));
+  return "rewind_and_repeat:" + threshold + ":" + std::to_string(whole(in)) + (in.flag() ? ":best" : "");
 }
 
 std::string transform_name(input& in) {
@@ -137,11 +144,14 @@ void run(input& in) {
   const std::string named = transform_name(in);
   const any_transform transform = parse_transform(named);
   const double value = number(in);
-  const std::string what = both.name + ", " + named + " at " + text(value);
+  // Last, so that what is read before stays what it was.
+  const std::string other = kind < 2 && in.below(4) == 1 ? reward_procedure_name(in) : "";
+  const any_served_procedure procedure = other.empty() ? any_served_procedure(both.procedure) : parse_served_procedure(other);
+  const std::string what = other + " " + both.name + ", " + named + " at " + text(value);
   if (kind == 0) {
-    check_plan(what, plan(matchup(both.procedure, both.base_procedure), {kl_budget(value)}, {transform}), value);
+    check_plan(what, plan(matchup(procedure, both.base_procedure), {kl_budget(value)}, {transform}), value);
   } else if (kind == 1) {
-    check_plan(what, plan(matchup(both.procedure, both.base_procedure), kl_weight(value), {transform}), std::nullopt);
+    check_plan(what, plan(matchup(procedure, both.base_procedure), kl_weight(value), {transform}), std::nullopt);
   } else if (kind == 2) {
     check_tilted(what, tilted_density(transform, kl_weight(value)));
   } else {

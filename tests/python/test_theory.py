@@ -94,6 +94,17 @@ class TestOptimalTransform:
         z = rng.normal(size=(2, 64))
         np.testing.assert_array_equal(ia.calibrate(z, z, transform=best), ia.calibrate(z, z, transform=table))
 
+    def test_procedures_that_select_by_reward(self):
+        # By mirror ascent in NumPy, as in tests/theory/reward_optimum_test.cpp.
+        best = ia.optimal_transform("rewind_and_repeat:0.8:4", beta=0.05)
+        assert best.win_rate == pytest.approx(0.9505096008569, abs=1e-11) and best.kl == pytest.approx(1.56674746061, abs=1e-9)
+        assert best.proof == "best stationary point" and best(0.79) > best(0.81)
+        table = best.table(1e-6)
+        again = pickle.loads(pickle.dumps(table))
+        u = np.array([[0.1, 0.79, 0.81, 0.95]])
+        np.testing.assert_array_equal(again(u), table(u))
+        np.testing.assert_allclose(table(u)[0], [best(x) for x in u[0]], atol=2e-6)
+
     def test_bad_input(self):
         for call, error in [
             (lambda: ia.optimal_transform("best_of:4"), TypeError),

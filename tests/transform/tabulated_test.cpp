@@ -64,3 +64,20 @@ TEST_CASE("bad points are named") {
   CHECK(domain(list{0, 1}, list{0, INFINITY}) == "tabulated: values[1] is inf, must be finite");
   CHECK(domain(list{0, 1}, list{0, 1}, list{1, -1}) == "tabulated: slopes[1] is -1, must be finite and not negative");
 }
+
+TEST_CASE("tabulated::hermite is the cubic with the slopes given, falling or not") {
+  // A cubic comes out exactly: u³ - u², which falls to 2/3 and rises again.
+  const auto value = [](double u) { return u * u * (u - 1); };
+  const auto slope = [](double u) { return u * (3 * u - 2); };
+  const std::vector<double> u{0, 0.3, 0.8, 1};
+  std::vector<double> values, slopes;
+  for (const double x : u) values.push_back(value(x)), slopes.push_back(slope(x));
+  const tabulated transform = tabulated::hermite(u, values, slopes);
+  for (const double x : {0.0, 0.1, 0.5, 2.0 / 3, 0.9, 1.0}) {
+    CHECK(std::abs(transform(x) - value(x)) <= 1e-15);
+    CHECK(std::abs(transform.derivative(x) - slope(x)) <= 1e-14);
+  }
+  CHECK_THROWS_WITH_AS(tabulated::hermite({0, 1}, {1, 0}, {0}), "tabulated: slopes has 1 values, but u has 2", shape_error);
+  CHECK_THROWS_WITH_AS(tabulated::hermite({0, 1}, {1, 0}, {0, NAN}), "tabulated: slopes[1] is nan, must be finite",
+                       domain_error);
+}

@@ -28,7 +28,8 @@ def parse_procedure(name: str) -> Procedure:
 def tabulated(u: Sequence[float], values: Sequence[float], slopes: Optional[Sequence[float]] = None) -> Transform:
     """The increasing transform through the points ``(u[i], values[i])``, by the monotone cubic of Fritsch and Carlson.
 
-    ``u`` increases strictly from 0 to 1, ``values`` do not decrease, ``slopes`` are those at the points where they are known.
+    ``u`` increases strictly from 0 to 1, ``values`` do not decrease, ``slopes`` are those at the points where they are known; with
+    slopes values may fall, and the cubic is then the one with these slopes.
 
     >>> tabulated([0, 0.5, 1], [0, 0.25, 1]).value(0.5)
     0.25

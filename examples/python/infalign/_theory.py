@@ -136,6 +136,8 @@ def optimal_transform(
 ) -> OptimalTransform:
     """The transform whose policy wins most, for a KL budget in nats or a β. ``.table()`` is it in the form that training takes.
 
+    Procedures are those of ``plan``. Where they select by reward, the transform need not rise with it.
+
     >>> best = optimal_transform("best_of:4", kl=1)
     >>> round(best.win_rate, 4), round(best.beta, 4)
     (0.9411, 0.083)

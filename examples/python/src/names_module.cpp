@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// Transforms and procedures as objects of Python.
+#include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -33,7 +35,9 @@ nb::tuple state_of(const ia::any_transform& transform) {
 
 ia::tabulated table_of(std::vector<double> u, std::vector<double> values, const std::optional<std::vector<double>>& slopes) {
   if (!slopes) return {std::move(u), std::move(values)};
-  return {std::move(u), std::move(values), *slopes};
+  const bool falls = std::adjacent_find(values.begin(), values.end(), std::greater()) != values.end();
+  return falls ? ia::tabulated::hermite(std::move(u), std::move(values), *slopes)
+               : ia::tabulated(std::move(u), std::move(values), *slopes);
 }
 
 template <class Names>

@@ -5,8 +5,11 @@
 #pragma once
 
 #include "infalign/theory/definitions/density_curve.hpp"
+#include "infalign/theory/definitions/optimal_by_reward.hpp"
 #include "infalign/theory/definitions/optimal_transform.hpp"
 #include "infalign/theory/definitions/plan.hpp"
+#include "infalign/theory/definitions/policy_grid.hpp"
+#include "infalign/theory/definitions/reward_ascent.hpp"
 #include "infalign/theory/definitions/robust_plan.hpp"
 #include "infalign/theory/definitions/tilt.hpp"
 #include "infalign/theory/definitions/tilt_family.hpp"

@@ -46,13 +46,33 @@ enum class optimality {
 /// Where `W - β·KL` is concave (`matchup::concave`, or `β >= matchup::steepest_fall()/4`) there is exactly one. Otherwise the
 /// interval is scanned for several, and the one with the largest `W - β·KL` is kept.
 ///
+/// Where the policy's procedure selects by the calibrated reward (`soft_best_of`, `rewind_and_repeat`), `Φ*` is `δW/δf` too, but the
+/// integral above does not hold. With B(u) what the base side has served up to u, and the other samples drawn from f,
+///
+///     soft_best_of:       Φ*(v) = N·E[Σ_i w_i·B(u_i) | u_1 = v],   w = softmax(u/λ)
+///     rewind_and_repeat:  Φ*(v) = S(b)·B(v) above τ,   b^{M-1}·B(v) + S'(b)·∫_τ^1 f·B + (M-1)·b^{M-2}·∫_0^τ f·B  below,
+///                         b = F(τ),  S(b) = Σ_{i<M} b^i;  where the best is served otherwise, B·f is weighted by M·F^{M-1} below τ
+///
+/// up to a constant. Φ* need not rise. A mediocre response may do more harm than a bad one, which is not selected; next to a
+/// threshold that is low for the policy, being rejected is worth more than passing, and Φ* jumps down at τ. The fixed point
+/// `log f = Φ*[f]/β - log Z` is found by Newton's method, each step one of ascent, on panels that hold f to 1e-13.
+///
+/// It is proved to be the only one for `β >= N(N-1)/2` alone. Otherwise several starts guard against a lesser maximum, and the best
+/// end is kept. For soft best-of-N they are the optimum of a larger β and two tilts. For rewind-and-repeat, the best policy of a given
+/// b is known where the last attempt is served, and W - β·KL is a function of b alone; the starts are its maxima on a grid of b. Where
+/// the best is served, these are a guess, and the others are tried too. In 408 problems (N and M from 2 to 100, λ from 0.02 to 2, τ
+/// from 0.2 to 0.9, β from 0.01 to 1) none of 2,448 random starts led to more. For a λ below about 0.005 a KL may not be reached. A
+/// mixture of these procedures with others is not solved.
+///
 /// The object is itself a transform, with `Φ*(1) = 0`; `table` gives it in the form that training takes. Error of F, W and
-/// `KL`: below 1e-10 for β >= 1e-4. Cost: about 0.5 ms for best-of-4 at β = 0.02.
+/// `KL`: below 1e-10 for β >= 1e-4. Cost: about 0.5 ms for best-of-4 at β = 0.02; at β = 0.1 about 7 ms for
+/// `soft_best_of(4, 0.1)`, 80 ms at λ = 0.005, and 4 ms for `rewind_and_repeat(0.8, 4)`.
 ///
 /// Errors: `domain_error` unless `β > 0`. `optimum_not_found` if the solution misses `F(0) = 0` by more than 1e-9 because of
-/// rounding; it is thrown at once if `k(1, 1)/β > 1e15` or `max g^base/β > 1e300`, and after at most some seconds if the problem
-/// needs more work than `detail::shooting` spends.
-/// Source: InfAlign (arXiv 2412.19792) for the coupled optimum; the boundary-value problem is derived.
+/// rounding; it is thrown at once if `k(1, 1)/β > 1e15` or `max g^base/β > 1e300`, or `1/β > 1e15` where procedures select by
+/// reward, and after at most some seconds if the problem
+/// needs more work than `detail::effort` allows.
+/// Source: InfAlign (arXiv 2412.19792) for the coupled optimum; the boundary-value problem and Φ* by reward are derived.
 class optimal_transform {
  public:
   static constexpr const char* citation = "Balashankar et al., InfAlign, ICML 2025 (arXiv 2412.19792)";
@@ -85,20 +105,26 @@ class optimal_transform {
   [[nodiscard]] optimality proof() const { return optimality_; }
   [[nodiscard]] index_t stationary_points() const { return found_; }
 
-  /// The transform as a monotone cubic interpolant with its exact slopes. Its error is at most `tolerance·(Φ*(1) - Φ*(0))`. It
-  /// takes about 20 points for a tolerance of 1e-3 and 200 for 1e-7. Errors: `domain_error` for a tolerance outside [1e-10, 1).
+  /// The transform as a cubic interpolant with its exact slopes, monotone but where procedures select by reward. Its error is at most
+  /// `tolerance·(max Φ* - min Φ*)`. It takes about 20 points for a tolerance of 1e-3 and 200 for 1e-7. A jump becomes a step of width
+  /// 1e-9 below it. Errors: `domain_error` for a tolerance outside [1e-10, 1).
   [[nodiscard]] tabulated table(double tolerance = 1e-6) const;
 
  private:
   friend class detail::budget_search;
 
+  /// `Φ` where the log-density is this.
+  [[nodiscard]] double value_of(double log_density) const { return beta_ * (log_density - top_); }
   struct value {
     const optimal_transform& of;
-    double operator()(double u) const { return of.beta_ * (of.log_density(u) - of.top_); }
+    double operator()(double u) const { return of.value_of(of.log_density(u)); }
   };
   struct slope {
     const optimal_transform& of;
-    double operator()(double u) const { return of.played_.slope(of.cdf(u), u); }
+    double operator()(double u) const {
+      if (of.played_.by_reward()) return of.beta_ * of.curve_.log_density_slope(in_range(u));
+      return of.played_.slope(of.cdf(u), u);
+    }
   };
   struct point {
     double u;
@@ -109,6 +135,7 @@ class optimal_transform {
   /// Largest log of k(1, 1)/β, and of f(1): ln 1e15. Beyond it, the layer at the upper end that holds the mass is thinner than
   /// the spacing of doubles next to 1.
   static constexpr double stiffest = 34.5;
+  static constexpr int deepest = 20;  ///< halvings of an interval of a table
 
   [[noreturn]] void not_found() const;
   static double in_range(double u) {
@@ -162,6 +189,7 @@ class optimal_transform {
   /// With an effort that several optima share.
   optimal_transform(matchup played, kl_weight beta, detail::effort& effort);
   void solve_all(detail::effort& effort);
+  void solve_by_reward(detail::effort& effort);
   /// One that is not solved yet.
   optimal_transform(matchup played, double beta)
       : played_(std::move(played)), beta_(beta), optimality_(optimality::within_bound) {}

@@ -26,7 +26,8 @@ namespace infalign {
 /// density.win_rate(rewind_distortion(procedure, density.cdf(0.8)), rewind_distortion(procedure, 0.8));
 /// \endcode
 ///
-/// That is what `density.win_rate(procedure, procedure)` does, and what `plan` and `frontier` do of a `matchup(procedure)`. Errors: `domain_error` unless b is in [0, 1].
+/// That is what `density.win_rate(procedure, procedure)` does, and what `plan` and `frontier` do of a
+/// `matchup(procedure)`; `optimal_transform` finds what to train with. Errors: `domain_error` unless b is in [0, 1].
 /// Source: derived.
 class rewind_distortion {
  public:

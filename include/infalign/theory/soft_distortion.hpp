@@ -60,7 +60,8 @@ INFALIGN_KEYED void add_soft_panels(const Exponent& exponent, double low, double
 ///                  soft_distortion(procedure, [](double u) { return u; }));
 /// \endcode
 ///
-/// That is what `density.win_rate(procedure, procedure)` does, and what `plan` and `frontier` do of a `matchup(procedure)`.
+/// That is what `density.win_rate(procedure, procedure)` does, and what `plan` and `frontier` do of a
+/// `matchup(procedure)`; `optimal_transform` finds what to train with.
 /// `served_value(g, …)` is what it is worth by a true reward g(q), `procedure_kl(…)` its KL to the policy.
 ///
 /// By `1/S = ∫ e^{-xS} dx` it is `N·∫ x·e^{a - x·e^a}·M(x)^{N-1} d(log x)` with `a = v(q)/λ` and `M(x) = ∫ exp(-x·e^{v/λ}) dq`: a sum

@@ -59,7 +59,7 @@ struct budget_optimum {
 /// Where the KL of the optimum jumps over κ, the policy is a stationary point of `W - β·KL` with a KL of κ, as the best policy of
 /// that KL must be; if there are several, it is one of them. Its `proof()` is `optimality::within_bound`. It maximises `E[Φ(C)] -
 /// β·KL` for its own Φ like any other optimal transform, so that it is trained in the same way. Where β becomes too small to solve
-/// for, the policy is an optimum of a smaller KL.
+/// for, the policy is an optimum of a smaller KL. For procedures that select by reward, inside a jump too.
 ///
 /// The bound is that of Lagrange, `min over β of max(W - β·KL) + β·κ`. No single policy attains it inside a jump. Two policies
 /// do on average over prompts: those on both sides of the jump, each on a part of the prompts, with a mean KL of κ.

@@ -95,16 +95,24 @@ class tabulated {
   INFALIGN_KEYED tabulated(std::vector<double> u, std::vector<double> values, std::vector<double> slopes)
       : u_(std::move(u)), values_(std::move(values)), slopes_(std::move(slopes)) {
     check_points();
-    expects<shape_error>(slopes_.size() == u_.size(), "tabulated", "slopes has ", slopes_.size(), " values, but u has ",
-                         u_.size());
-    for (std::size_t i = 0; i < slopes_.size(); ++i)
-      expects<domain_error>(slopes_[i] >= 0 && std::isfinite(slopes_[i]), "tabulated", "slopes[", i, "] is ", slopes_[i],
-                            ", must be finite and not negative");
+    check_slopes(0);
     for (std::size_t i = 0; i + 1 < u_.size(); ++i) {
       const double steepest = 3 * (values_[i + 1] - values_[i]) / (u_[i + 1] - u_[i]);
       slopes_[i] = std::min(slopes_[i], steepest);
       slopes_[i + 1] = std::min(slopes_[i + 1], steepest);
     }
+  }
+
+  /// The cubic with these slopes as they are, of either sign, through values that may fall too. Nothing keeps it from turning
+  /// between the points. Errors: those of the others, but for values that fall and slopes below 0.
+  static INFALIGN_KEYED tabulated hermite(std::vector<double> u, std::vector<double> values, std::vector<double> slopes) {
+    tabulated made;
+    made.u_ = std::move(u);
+    made.values_ = std::move(values);
+    made.slopes_ = std::move(slopes);
+    made.check_points(false);
+    made.check_slopes(-infinity<double>);
+    return made;
   }
 
   // Declared for their linker names: compilers copy vectors by the instruction set.
@@ -130,7 +138,16 @@ class tabulated {
   [[nodiscard]] std::string name() const { return ref().name(); }
 
  private:
-  void check_points() const {
+  tabulated() = default;
+
+  void check_slopes(double least) const {
+    expects<shape_error>(slopes_.size() == u_.size(), "tabulated", "slopes has ", slopes_.size(), " values, but u has ",
+                         u_.size());
+    for (std::size_t i = 0; i < slopes_.size(); ++i)
+      expects<domain_error>(slopes_[i] >= least && std::isfinite(slopes_[i]), "tabulated", "slopes[", i, "] is ", slopes_[i],
+                            ", must be finite", least == 0 ? " and not negative" : "");
+  }
+  void check_points(bool rising = true) const {
     constexpr const char* function = "tabulated";
     expects<shape_error>(u_.size() >= 2, function, "u has ", u_.size(), " points, needs at least 2");
     expects<shape_error>(values_.size() == u_.size(), function, "values has ", values_.size(), " values, but u has ",
@@ -141,11 +158,11 @@ class tabulated {
       expects<domain_error>(std::isfinite(values_[i]), function, "values[", i, "] is ", values_[i], ", must be finite");
       expects<domain_error>(i == 0 || u_[i] > u_[i - 1], function, "u[", i, "] is ", u_[i],
                             ", must be above the one before it");
-      expects<domain_error>(i == 0 || values_[i] >= values_[i - 1], function, "values[", i, "] is ", values_[i],
+      expects<domain_error>(!rising || i == 0 || values_[i] >= values_[i - 1], function, "values[", i, "] is ", values_[i],
                             ", must not be below the one before it");
       if (i > 0)
         expects<domain_error>(std::isfinite(6 * (values_[i] - values_[i - 1]) / (u_[i] - u_[i - 1])), function, "values[", i,
-                              "] is ", values_[i], ", so far above ", values_[i - 1], " before it that the slope overflows");
+                              "] is ", values_[i], ", so far from ", values_[i - 1], " before it that the slope overflows");
     }
   }
 

@@ -96,12 +96,23 @@ INFALIGN_INLINE double density_curve::win_rate(const matchup& played) const {
   return std::clamp(sum, 0.0, 1.0);  // rounding may have left the range
 }
 
-INFALIGN_INLINE double density_curve::value(double u, chebyshev::values curve_panel::*what) const {
+INFALIGN_INLINE std::pair<const curve_panel*, double> density_curve::locate(double u) const {
   const double x = std::clamp(coordinate_.of(u), panels_.front().low, panels_.back().high);
   const auto next =
       std::upper_bound(panels_.begin() + 1, panels_.end(), x, [](double at, const curve_panel& p) { return at < p.low; });
   const curve_panel& panel = *(next - 1);
-  return chebyshev::points().interpolate(panel.*what, (x - panel.low) / panel.half() - 1);
+  return {&panel, (x - panel.low) / panel.half() - 1};
+}
+
+INFALIGN_INLINE double density_curve::value(double u, chebyshev::values curve_panel::*what) const {
+  const auto [panel, t] = locate(u);
+  return chebyshev::points().interpolate(panel->*what, t);
+}
+
+INFALIGN_INLINE double density_curve::log_density_slope(double u) const {
+  const auto [panel, t] = locate(u);
+  const double by_x = chebyshev::points().interpolate(chebyshev::points().derivative(panel->log_density), t) / panel->half();
+  return by_x / coordinate_.at(panel->low + panel->half() * (1 + t)).width;
 }
 
 INFALIGN_INLINE double density_curve::area(const matchup::pair& pair, const curve_panel& panel, double low, double high,

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "infalign/theory/definitions/optimal_by_reward.hpp"
 #include "infalign/theory/detail/shooting.hpp"
 #include "infalign/theory/optimal_transform.hpp"
 
@@ -26,7 +27,7 @@ INFALIGN_INLINE optimal_transform::optimal_transform(matchup played, kl_weight b
 
 INFALIGN_INLINE void optimal_transform::solve_all(detail::effort& effort) {
   expects<domain_error>(beta_ > 0, "optimal_transform", "beta is ", beta_, ", must be positive");
-  if (played_.by_reward()) not_found();
+  if (played_.by_reward()) return solve_by_reward(effort);
   if (std::log(played_.slope(1, 1)) - std::log(beta_) > stiffest) not_found();
   const bool concave = played_.concave() || beta_ >= 0.25 * played_.steepest_fall();
   optimality_ = concave ? optimality::proved_global : optimality::best_stationary_point;
@@ -38,18 +39,30 @@ INFALIGN_INLINE tabulated optimal_transform::table(double tolerance) const {
   expects<domain_error>(tolerance >= 1e-10 && tolerance < 1, "optimal_transform::table", "tolerance is ", tolerance,
                         ", must be in [1e-10, 1)");
   std::vector<double> u{0}, values{(*this)(0.0)}, slopes{derivative(0.0)};
-  const double range = -values.front();
+  double least = 0, most = -infinity<double>;
+  for (const detail::curve_panel& panel : curve_.panels())
+    for (const double h : panel.log_density) {
+      least = std::min(least, value_of(h));
+      most = std::max(most, value_of(h));
+    }
+  const double error = tolerance * (most - least);
   for (const detail::curve_panel& panel : curve_.panels()) {
-    const double high = &panel == &curve_.panels().back() ? 1.0 : 1 + panel.high;
-    if (high <= u.back() || (high == 1 && &panel != &curve_.panels().back())) continue;  // narrower than rounding
-    append(u, values, slopes, {high, (*this)(high), derivative(high)}, tolerance * range, 0);
+    const bool last = &panel == &curve_.panels().back();
+    const double high = last ? 1.0 : 1 + panel.high;
+    if (high <= u.back() || (high == 1 && !last)) continue;  // narrower than rounding
+    // A jump, at the threshold of rewind_and_repeat, becomes a step of this width.
+    const double below = high - 0x1p-30;
+    const bool jumps = !last && below > u.back() && std::abs((*this)(high)-value_of(panel.log_density.back())) > error;
+    if (jumps) append(u, values, slopes, {below, (*this)(below), derivative(below)}, error, 0);
+    append(u, values, slopes, {high, (*this)(high), derivative(high)}, error, jumps ? deepest : 0);
   }
+  if (played_.by_reward()) return tabulated::hermite(std::move(u), std::move(values), std::move(slopes));
   return tabulated(std::move(u), std::move(values), std::move(slopes));
 }
 
 INFALIGN_INLINE void optimal_transform::not_found() const {
   raise<optimum_not_found>("optimal_transform", "the problem for ", played_.name(), " at beta ", beta_,
-                           " is too stiff: no solution meets F(0) = 0");
+                           " is too stiff: no solution ", played_.by_reward() ? "was reached" : "meets F(0) = 0");
 }
 
 INFALIGN_INLINE std::vector<optimal_transform::bracket> optimal_transform::brackets(int intervals,
@@ -160,6 +173,7 @@ INFALIGN_INLINE void optimal_transform::take(detail::density_curve curve, double
 
 INFALIGN_INLINE std::optional<std::vector<optimal_transform>> optimal_transform::stationary_points_below(
     const matchup& played, double beta, double highest, detail::effort& effort) {
+  if (played.by_reward()) return std::nullopt;  // not solved by shooting
   optimal_transform point(played, beta);
   std::vector<double> heights;
   for (int i = 1; i <= 32; ++i) {
@@ -192,15 +206,16 @@ INFALIGN_INLINE void optimal_transform::append(std::vector<double>& u, std::vect
         values.back() * r * r * (1 + 2 * s) + to.value * s * s * (1 + 2 * r) + h * s * r * (slopes.back() * r - to.slope * s);
     close = close && std::abs(cubic - (*this)(u.back() + s * h)) <= 0.5 * error;
   }
-  if (!close && depth < 20) {
+  if (!close && depth < deepest) {
     const double middle = u.back() + 0.5 * h;
     append(u, values, slopes, {middle, (*this)(middle), derivative(middle)}, error, depth + 1);
     append(u, values, slopes, to, error, depth + 1);
     return;
   }
+  const bool rising = !played_.by_reward();
   u.push_back(to.u);
-  values.push_back(std::max(to.value, values.back()));
-  slopes.push_back(std::max(0.0, to.slope));
+  values.push_back(rising ? std::max(to.value, values.back()) : to.value);
+  slopes.push_back(rising ? std::max(0.0, to.slope) : to.slope);
 }
 
 }  // namespace infalign

@@ -53,6 +53,8 @@ class density_curve {
     return x >= panels_.front().low && x <= panels_.back().high;
   }
   [[nodiscard]] double log_density(double u) const { return value(u, &curve_panel::log_density); }
+  /// Its derivative by u.
+  [[nodiscard]] double log_density_slope(double u) const;
   [[nodiscard]] double cdf(double u) const;
   /// The u below which a share p of the mass lies. Finds the panel by its ends, then bisects on the polynomial.
   [[nodiscard]] double quantile(double p) const;
@@ -61,6 +63,8 @@ class density_curve {
   [[nodiscard]] double win_rate(const matchup& played) const;
 
  private:
+  /// The panel that u lies in, and where in [-1, 1]. Where two meet, the upper one.
+  [[nodiscard]] std::pair<const curve_panel*, double> locate(double u) const;
   [[nodiscard]] double value(double u, chebyshev::values curve_panel::*what) const;
 
   /// The part of `∫ G_base dG_π` on [low, high] within a panel. The interval is halved until both distortions are resolved, or

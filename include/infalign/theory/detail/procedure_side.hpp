@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "infalign/core/error.hpp"
 #include "infalign/core/math.hpp"
@@ -29,7 +30,8 @@ struct side_functions {
   std::string name;
   std::function<double(double)> distortion;
   std::function<double(double)> density;
-  long density_cost = 1;  ///< in powers
+  long density_cost = 1;           ///< in powers
+  std::vector<double> kinks = {};  ///< where the density jumps, as far as that is known
 };
 
 /// A procedure that selects by the calibrated reward, so that its distortion is another for every policy.
@@ -83,7 +85,9 @@ inline side_functions side_of(const rewind_and_repeat& procedure) {
   expects_few_samples("matchup", name, procedure);
   expects<domain_error>(procedure.threshold >= 0 && procedure.threshold <= 1, "matchup", "the threshold of ", name, " is ",
                         procedure.threshold, ", must be in [0, 1], as the calibrated reward is");
-  return side_for_policy(name, rewind_distortion(procedure, procedure.threshold));
+  side_functions functions = side_for_policy(name, rewind_distortion(procedure, procedure.threshold));
+  functions.kinks = {procedure.threshold};
+  return functions;
 }
 
 /// A procedure that does not state its steepest fall may have any.
