@@ -40,6 +40,15 @@ void check_curve(B& on, std::string_view function, std::string_view name, const 
   expects_finite(on, function, name, groups);
 }
 
+/// The groups in ascending order, in scratch memory.
+template <class B, class Frame, class Groups>
+auto sorted_copy(B& on, Frame& frame, const Groups& groups) {
+  using T = typename Groups::value_type;
+  T* const sorted = frame.template take<T>(groups.total());
+  on.sort(groups, sorted);
+  return any_groups(packed_like<const T>(groups, sorted));
+}
+
 /// The ranks of every value among a group, by whichever is faster.
 template <class B, class Frame, class Values, class Among>
 const value_ranks* ranks_of(B& on, Frame& frame, const Values& values, const Among& among, rank_algorithm algorithm) {
@@ -49,11 +58,7 @@ const value_ranks* ranks_of(B& on, Frame& frame, const Values& values, const Amo
     on.groups(values.size(), values.total() * (k / 8 + 1), ranks_kernel{any_groups(values), any_groups(among), false, ranks});
     return ranks;
   }
-  using T = typename Among::value_type;
-  T* const sorted = frame.template take<T>(among.total());
-  on.sort(among, sorted);
-  on.groups(values.size(), 8 * values.total(),
-            ranks_kernel{any_groups(values), any_groups(packed_like<const T>(among, sorted)), true, ranks});
+  on.groups(values.size(), 8 * values.total(), ranks_kernel{any_groups(values), sorted_copy(on, frame, among), true, ranks});
   return ranks;
 }
 
@@ -98,6 +103,36 @@ void run_gain_curve(B& on, std::string_view function, std::string_view name, con
                 own, {nullptr, nullptr, 0, {nullptr, 0}}, gain, coefficients, served == curve_of::worst, out});
 }
 
+/// A backend on host memory that gives teams room to themselves. There a curve is made of sorted groups.
+struct room_probe {
+  template <class Team>
+  void operator()(Team&, index_t, curve_place*) const {}
+};
+template <class B>
+concept gives_room = requires(B& on) { on.template groups_with_room<curve_place>(0, 0, 0, room_probe{}); };
+
+/// The curve of groups that are sorted first; `base` is null where nothing is compared. Steps of 0 for the base: it serves one sample.
+template <class B, class Policy, class Base, class Space>
+void run_sorted_curve(B& on, std::string_view function, const Policy& policy, const Base* base, index_t base_steps,
+                      const rows<double, Space>& out, curve_of served) {
+  auto frame = on.scratch();
+  const group_extent sizes = extent_of(on, policy);
+  const curve_table own =
+      make_curve_table(on, frame, function, base == nullptr ? "rewards" : "policy_rewards", sizes, out.columns());
+  curve_table of_base{nullptr, 0};
+  if (base_steps > 0) of_base = make_curve_table(on, frame, function, "base_rewards", extent_of(on, *base), base_steps);
+  const auto y = sorted_copy(on, frame, policy);
+  const auto run = [&](const auto& z) {
+    on.template groups_with_room<curve_place>(
+        policy.size(), policy.total() * out.columns() / 4, sizes.largest,
+        sorted_curve_kernel{y, z, base != nullptr, own, of_base, served == curve_of::worst, out});
+  };
+  if constexpr (std::same_as<Policy, Base>)
+    run(base == nullptr ? y : sorted_copy(on, frame, *base));
+  else
+    run(sorted_copy(on, frame, *base));
+}
+
 }  // namespace detail
 
 /// Expected reward of every prompt under best-of-N (or worst-of-N) for every N = 1 … M: `out[p][N - 1]` is what `expected_reward`
@@ -105,8 +140,8 @@ void run_gain_curve(B& on, std::string_view function, std::string_view name, con
 ///
 /// - Shapes: `rewards` P groups (rows or ragged) of at least M samples; `out` P rows of M values.
 /// - Ties share what is served of them. NaN and infinities are an error.
-/// - Cost: the ranks once, then m·M steps a prompt, several N at a time, and a table of (largest group + 1)·M numbers. About that of
-///   three single N for m = M = 64. With ragged groups it waits for the largest size.
+/// - Cost: sorting once, then m·M steps a prompt, several N at a time, and a table of (largest group + 1)·M numbers. For m = M = 64 about
+///   that of five single N, of a win rate two to three. With ragged groups it waits for the largest size.
 /// - Rounding: as `expected_reward`, but relative to the largest group: see `choose_ratio`.
 /// - Errors: `shape_error` (sizes, groups of fewer than M samples, `out` overlapping rewards), `domain_error` (values; groups so
 ///   different in size that M-subsets of the smallest are fewer than 1e-250 of those of the largest), before anything is written.
@@ -118,7 +153,11 @@ void expected_reward_curve(B&& on, const Rewards& rewards, const rows<double, Sp
   static_assert(reachable_from<B, rows<double, Space>>, "the views must live in the memory of the backend");
   constexpr const char* function = "expected_reward_curve";
   detail::check_curve(on, function, "rewards", rewards, out);
-  if (!rewards.empty()) detail::run_gain_curve(on, function, "rewards", rewards, rewards, out, served, algorithm);
+  if (rewards.empty()) return;
+  if constexpr (detail::gives_room<B>)
+    if (!detail::pairs_by_counting(on, algorithm, rewards.total() / rewards.size(), 0))
+      return detail::run_sorted_curve<B, Rewards, Rewards>(on, function, rewards, nullptr, 0, out, served);
+  detail::run_gain_curve(on, function, "rewards", rewards, rewards, out, served, algorithm);
 }
 
 /// Inference-time win rate of every prompt for every N = 1 … M: `out[p][N - 1]` is what `procedure_win_rate` gives for `best_of(N)`
@@ -146,14 +185,18 @@ void win_rate_curve(B&& on, const Policy& policy_rewards, const Base& base_rewar
                               " that are served of");
   detail::expects_finite(on, function, "base_rewards", base_rewards);
   if (policy_rewards.empty()) return;
+  const index_t base_steps = base_serves == curve_base::same ? steps : 0, prompts = policy_rewards.size();
+  if constexpr (detail::gives_room<B>)
+    if (!detail::pairs_by_counting(on, algorithm, policy_rewards.total() / prompts, base_rewards.total() / prompts))
+      return detail::run_sorted_curve(on, function, policy_rewards, &base_rewards, base_steps, out, served);
   auto frame = on.scratch();
   using Frame = decltype(frame);
   const auto own =
       detail::curve_side<B, Frame, Space>(on, frame, function, "policy_rewards", policy_rewards,
                                           detail::ranks_of(on, frame, policy_rewards, policy_rewards, algorithm), steps);
-  const auto base = detail::curve_side<B, Frame, Space>(on, frame, function, "base_rewards", base_rewards,
-                                                        detail::ranks_of(on, frame, policy_rewards, base_rewards, algorithm),
-                                                        base_serves == curve_base::same ? steps : 0);
+  const auto base =
+      detail::curve_side<B, Frame, Space>(on, frame, function, "base_rewards", base_rewards,
+                                          detail::ranks_of(on, frame, policy_rewards, base_rewards, algorithm), base_steps);
   double* const coefficients = frame.template take<double>(policy_rewards.total());
   on.groups(policy_rewards.size(), policy_rewards.total() * steps / 2,
             detail::curve_kernel<rows<double, Space>>{own, base, nullptr, coefficients, served == curve_of::worst, out});

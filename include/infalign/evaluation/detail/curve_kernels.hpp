@@ -6,6 +6,9 @@
 /// largest group, it is `F_N(c)/F_N(m)`: one table serves groups of all sizes.
 #pragma once
 
+#include <string_view>
+#include <type_traits>
+
 #include "infalign/backend/backend.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/core/binomial.hpp"
@@ -186,5 +189,74 @@ struct curve_kernel {
     });
   }
 };
+
+/// What the base serves at and below one policy sample, and what that sample is multiplied by.
+struct curve_place {
+  const double* below;
+  const double* at_or_below;
+  double gain;
+};
+
+/// The same of sorted groups, on host memory: all that belongs to a prompt stays in `room`, of one place a policy sample. Equal samples
+/// need not be found: each adds the step at its own position.
+template <class Policy, class Base, class Out>
+struct sorted_curve_kernel {
+  Policy policy;
+  Base base;  ///< of no use unless `compares`
+  bool compares;
+  curve_table own;
+  curve_table base_table;  ///< without values where the base serves one sample
+  bool worst;
+  Out out;
+
+  template <class Team>
+  INFALIGN_KEYED void operator()(Team& team, index_t g, curve_place* room) const {
+    using V = typename Team::template vec<double>;
+    const auto y = policy[g];
+    const index_t m = y.size(), k = compares ? base[g].size() : 0;
+    const bool both = base_table.values != nullptr;
+    if (compares)
+      fill_compared(team, g, room);
+    else
+      for (index_t j = 0; j < m; ++j) room[j].gain = static_cast<double>(y[j]);
+    team.template loop<double>(own.steps, [&](auto at, auto) {
+      V before = at.load(own.of(worst ? m : 0));
+      const auto term = [&](index_t j) {
+        const V after = at.load(own.of(worst ? m - 1 - j : j + 1));
+        const V step = worst ? before - after : after - before;
+        before = after;
+        return step * (both ? at.load(room[j].below) + at.load(room[j].at_or_below) : V(room[j].gain));
+      };
+      // Two sums: one would wait for each addition.
+      V sum(0.0), odd(0.0);
+      index_t j = 0;
+      for (; j + 2 <= m; j += 2) {
+        sum = sum + term(j);
+        odd = odd + term(j + 1);
+      }
+      if (j < m) sum = sum + term(j);
+      sum = sum + odd;
+      V all = at.load(own.of(m), 1.0);
+      if (both) all = all * at.load(base_table.of(k), 1.0) * V(2.0);
+      const V share = sum / all;
+      at.store(out[g].data(), worst && compares ? V(1.0) - share : share);
+    });
+  }
+
+ private:
+  template <class Team>
+  INFALIGN_KEYED void fill_compared(Team& team, index_t g, curve_place* room) const {
+    const auto y = policy[g];
+    const auto z = base[g];
+    ascending_ranks<Team, std::remove_const_t<typename Policy::value_type>> of_base(team, z.data(), z.size());
+    for (index_t j = 0; j < y.size(); ++j) {
+      const value_ranks up = of_base(y[j]), r = worst ? from_above(up, z.size()) : up;
+      room[j] = {base_table.of(r.below), base_table.of(r.at_or_below),
+                 0.5 * static_cast<double>(r.below + r.at_or_below) / static_cast<double>(z.size())};
+    }
+  }
+};
+template <class P, class Z, class Out>
+sorted_curve_kernel(P, Z, bool, curve_table, curve_table, bool, Out) -> sorted_curve_kernel<P, Z, Out>;
 
 }  // namespace infalign::detail

@@ -96,4 +96,36 @@ INFALIGN_HD inline void rank_by_counting(Team& team, Group group, const X* value
     if (ranks[b].at_or_below > group.size()) ranks[b].at_or_below = group.size();
 }
 
+/// The ranks of values that come in ascending order among sorted ones. Most of a rank is known from the value before; the rest is
+/// counted in a block of constant size, by the team's lanes.
+template <class Team, class T>
+class INFALIGN_KEYED ascending_ranks {
+ public:
+  ascending_ranks(Team& team, const T* sorted, index_t n) : team_(team), sorted_(sorted), n_(n) {}
+  value_ranks operator()(T x) {
+    while (begin_ + block <= n_ && sorted_[begin_ + block - 1] < x) begin_ += block;
+    const index_t below =
+        begin_ + (begin_ + block <= n_ ? below_in_block(x) : count_sorted<false>(sorted_ + begin_, n_ - begin_, x));
+    if (below == n_ || x < sorted_[below]) return {below, below};
+    return {below, below + count_sorted<true>(sorted_ + below, n_ - below, x)};
+  }
+
+ private:
+  using V = typename Team::template vec<compute_t<T>>;
+  static constexpr index_t block = 16;
+
+  index_t below_in_block(T x) const {
+    const V bound(static_cast<compute_t<T>>(x));
+    V found(0);
+    team_.template loop<compute_t<T>>(block,
+                                      [&](auto at, auto) { found = at.count_where(found, at.load(sorted_ + begin_) < bound); });
+    return static_cast<index_t>(team_.count(found));
+  }
+
+  Team& team_;
+  const T* sorted_;
+  index_t n_;
+  index_t begin_ = 0;
+};
+
 }  // namespace infalign::detail
