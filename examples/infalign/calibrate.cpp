@@ -7,20 +7,14 @@
 #include <cstdio>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
-#include <vector>
 
-#include "calibrated_text.hpp"
+#include "calibrated_file.hpp"
 #include "commands.hpp"
 #include "failure.hpp"
-#include "infalign/calibration/parse_tie_rule.hpp"
 #include "output_file.hpp"
-#include "progress.hpp"
-#include "ranking.hpp"
 #include "record_options.hpp"
 #include "record_reader.hpp"
-#include "record_writer.hpp"
 #include "reward_table.hpp"
 #include "shared_options.hpp"
 
@@ -28,23 +22,12 @@ namespace command {
 
 namespace {
 
-struct calibrate_options {
+struct calibrate_options : calibration_choice {
   record_options records;
   std::string reference;
   std::string rollouts;
-  std::string transform = "identity";
-  std::string ties = "mid_rank";
-  bool leave_one_out = false;
   std::string output = "-";
 };
-
-/// Without the prompts of which all references are missing.
-reward_table with_references(reward_table table) {
-  std::vector<std::uint32_t> kept;
-  for (std::uint32_t p = 0; p < table.prompts.size(); ++p)
-    if (table.count(p) > 0) kept.push_back(p);
-  return kept.size() == table.prompts.size() ? std::move(table) : subset(table, kept);
-}
 
 /// Says on standard error how many rewards are missing in a file.
 void tell_missing(const std::string& name, std::uint64_t missing, const char* what_became_of_them) {
@@ -59,26 +42,15 @@ void run(const calibrate_options& chosen) {
   check(chosen.records);
   if (chosen.reference == "-" && chosen.rollouts == "-")
     throw usage_failure("--reference and --rollouts: only one of them can be standard input");
-  const auto ties = option_value("--ties", chosen.ties, [](const auto& t) { return infalign::parse_tie_rule(t); });
-  record_writer writer(chosen.transform, option_value("--transform", chosen.transform,
-                                                      [](const auto& t) { return infalign::parse_transform(t); }));
+  static_cast<void>(chosen.tie_rule());  // that it is one
+  record_writer writer = chosen.writer();
   record_reader in(chosen.rollouts, chosen.records);  // before the long part, so that a bad path shows early
-  in.reserve_fields({calibrated_text::names.begin(), calibrated_text::names.end()});
+  reserve_calibrated(in);
   output_file out(chosen.output);
   reward_table table = with_references(read_rewards(chosen.reference, chosen.records));
   const std::string reference_name = table.name;
   const std::uint64_t missing_references = table.missing;
-  ranking references(std::move(table), ties, chosen.leave_one_out);
-  progress so_far("calibrating " + in.file().name(), in.file().total_bytes());
-  std::uint64_t records = 0;
-  for (; in.next(); ++records) {
-    writer.write(out.buffer(), in, references);
-    out.flush_if_full();
-    so_far.update(records, in.file().bytes_read());
-  }
-  if (records == 0) fail("{}: there is no record in it", in.file().name());
-  writer.finish(out.buffer(), in);
-  out.commit();
+  write_calibrated(in, out, std::move(writer), std::move(table), chosen);
   tell_missing(reference_name, missing_references, "left out");
   tell_missing(in.file().name(), in.missing(), "calibrated as null");
 }
@@ -115,13 +87,7 @@ void add_calibrate(CLI::App& program) {
   command->add_option("--reference", chosen->reference, "Rewards of samples of the base policy; - for standard input")
       ->required();
   command->add_option("--rollouts", chosen->rollouts, "Records to calibrate; - for standard input")->required();
-  command->add_option("--transform", chosen->transform, "Transform of the calibrated reward")->capture_default_str();
-  command
-      ->add_option("--ties", chosen->ties,
-                   "What an equal reference counts: mid_rank (half), below (nothing), at_or_below (one), randomized:SEED")
-      ->capture_default_str();
-  command->add_flag("--leave-one-out", chosen->leave_one_out,
-                    "The rollouts are references themselves: each is ranked among the others of its prompt");
+  add_calibration(*command, *chosen);
   add_record_options(*command, chosen->records);
   command->add_option("--output", chosen->output, "Where to write; - for standard output")->capture_default_str();
   command->footer(records_help() + calibrate_explanation + transform_list() + calibrate_examples);

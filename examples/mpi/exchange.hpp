@@ -5,8 +5,10 @@
 
 #include <mpi.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "infalign/statistics/summary.hpp"
@@ -17,13 +19,30 @@ namespace command {
 /// The rank that owns a prompt: by a hash of its id (FNV-1a), the same on every machine.
 int owner_of(const prompt_id& id, int ranks);
 
-/// Reads the files `paths[rank], paths[rank + ranks], …`. Throws `failure` as `read_rewards` does.
+/// Reads the files `paths[rank], paths[rank + ranks], …`. Throws `failure` as `read_rewards` does. `exchanged` takes their order for granted.
 std::vector<reward_table> read_shards(const std::vector<std::string>& paths, const record_options& options, int rank,
                                       int ranks);
 
-/// The rewards of the prompts that this rank owns, from all ranks, in the order of ranks. Collective: all ranks must call it.
-/// Memory: what is sent and what is received, 8 bytes a reward and 32 and the id a prompt, twice while they are in transit.
+/// The rewards of the prompts that this rank owns, from all ranks, in the order of files. Collective: all ranks must call it.
+/// Memory: what is sent and what is received, 8 bytes a reward and 40 and the id a prompt and file, twice while they are in transit.
 reward_table exchanged(std::vector<reward_table> own, MPI_Comm all);
+
+/// Of the prompts that this rank wants, those that some rank owns and that have rewards. Collective. Memory: the wanted ids, and the rewards
+/// that other ranks and this one are sent, twice while they are in transit.
+reward_table fetched(const reward_table& owned, const prompt_index& wanted, MPI_Comm all);
+
+/// The states of all ranks merged in their order, on every rank: of any state that is trivially copyable. Collective.
+template <class State>
+State merged(const State& own, MPI_Comm all) {
+  static_assert(std::is_trivially_copyable_v<State>);
+  int ranks = 0;
+  MPI_Comm_size(all, &ranks);
+  std::vector<State> parts(static_cast<std::size_t>(ranks));
+  MPI_Allgather(&own, sizeof(State), MPI_BYTE, parts.data(), sizeof(State), MPI_BYTE, all);
+  State whole;
+  for (const State& part : parts) whole.merge(part);
+  return whole;
+}
 
 /// The summary of all ranks, on every rank, by an `MPI_Op` of ours. Collective.
 infalign::summary reduced(const infalign::summary& own, MPI_Comm all);

@@ -1,60 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// `infalign win-rate` on many machines: `mpirun -n K infalign_mpi win-rate --policy POLICY… --reference REFERENCE… --procedure best_of:4`.
-/// Files are dealt to ranks; prompts may be spread over files as they like.
+/// `infalign win-rate`, `evaluate` and `calibrate` on many machines: `mpirun -n K infalign_mpi win-rate --policy POLICY… --reference
+/// REFERENCE… --procedure best_of:4`. Files are dealt to ranks; prompts may be spread over files as they like.
 
 #include <mpi.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
-#include <string>
-#include <vector>
 
-#include "estimand.hpp"
-#include "estimate_text.hpp"
-#include "exchange.hpp"
 #include "failure.hpp"
-#include "infalign/statistics/estimate.hpp"
-#include "json_text.hpp"
-#include "record_options.hpp"
-
-namespace {
+#include "shards.hpp"
 
 using namespace command;
-
-struct win_rate_options : estimand_options, report_options {
-  record_options records;
-  std::vector<std::string> policies;
-  std::vector<std::string> references;
-};
-
-void win_rate(const win_rate_options& chosen, int rank, int ranks) {
-  check_level(chosen.level);
-  check(chosen.records);
-  const estimand what = estimand::parse(chosen);
-  const reward_table policy = exchanged(read_shards(chosen.policies, chosen.records, rank, ranks), MPI_COMM_WORLD);
-  const reward_table reference = what.is_win_rate()
-                                     ? exchanged(read_shards(chosen.references, chosen.records, rank, ranks), MPI_COMM_WORLD)
-                                     : reward_table();
-  infalign::summary own;
-  if (policy.prompts.size() > 0)
-    for (const double value : what.of(policy, reference)) own.add(value);
-  const infalign::summary whole = reduced(own, MPI_COMM_WORLD);
-  if (rank != 0) return;
-  const infalign::estimate mean = infalign::estimate_of(whole, what.range());
-  json_object found;
-  found.add("ranks", static_cast<long long>(ranks));
-  found.add("prompts", static_cast<long long>(mean.count));
-  if (!what.is_win_rate()) found.add("estimand", what.name());
-  found.add(what.is_win_rate() ? "win_rate" : "value", mean.value);
-  add_error(found, mean, chosen.level);
-  if (policy.missing + reference.missing > 0)
-    found.add("missing_rewards", static_cast<long long>(policy.missing + reference.missing));
-  std::puts(found.text().c_str());
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   MPI_Init(&argc, &argv);
@@ -63,16 +21,40 @@ int main(int argc, char** argv) {
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
   CLI::App program("What infalign says of files of rewards, on many machines.", "infalign_mpi");
   program.require_subcommand(1);
-  win_rate_options chosen;
-  CLI::App* const command =
-      program.add_subcommand("win-rate", "As infalign win-rate --json; files are dealt to ranks in turn.");
-  command->add_option("--policy", chosen.policies, "Rewards of samples of the policy, in any number of files")->required();
-  command->add_option("--reference", chosen.references, "Rewards of the reference policy, for win rates");
-  command->add_option("--estimand", chosen.estimand, "win-rate, expected-reward, pass@K or cons@K");
-  command->add_option("--procedure", chosen.procedure, "What is run at inference: best_of:4");
-  command->add_option("--reference-procedure", chosen.reference_procedure, "The same unless given");
-  command->add_option("--level", chosen.level, "Of the confidence interval");
-  add_record_options(*command, chosen.records);
+  win_rate_shards wins;
+  CLI::App* command = program.add_subcommand("win-rate", "As infalign win-rate --json; files are dealt to ranks in turn.");
+  command->add_option("--policy", wins.policies, "Rewards of samples of the policy, in any number of files")->required();
+  command->add_option("--reference", wins.references, "Rewards of the reference policy, for win rates");
+  command->add_option("--estimand", wins.estimand, "win-rate, expected-reward, pass@K or cons@K");
+  command->add_option("--procedure", wins.procedure, "What is run at inference: best_of:4");
+  command->add_option("--reference-procedure", wins.reference_procedure, "The same unless given");
+  command->add_option("--level", wins.level, "Of the confidence interval");
+  add_record_options(*command, wins.records);
+  command->callback([&] {
+    if (!wins.references.empty()) wins.reference = wins.references.front();  // that there is one
+    win_rate(wins, rank, ranks);
+  });
+  evaluate_shards predicted;
+  command = program.add_subcommand("evaluate", "As infalign evaluate --json, of files of base samples.");
+  command->add_option("--reference", predicted.references, "Rewards of samples of the base policy, in any number of files")
+      ->required();
+  command->add_option("--procedure", predicted.procedure, "What is run at inference: best_of:4")->required();
+  command->add_option("--reference-procedure", predicted.reference_procedure, "The same unless given");
+  command->add_option("--transform", predicted.transforms, "Transforms of the calibrated reward")->required();
+  command->add_option("--beta", predicted.betas, "KL weights, X,X,…")->required();
+  command->add_option("--level", predicted.level, "Of the confidence intervals");
+  add_record_options(*command, predicted.records);
+  command->callback([&] { evaluate(predicted, rank, ranks); });
+  calibrate_shards calibrated;
+  command = program.add_subcommand("calibrate", "As infalign calibrate; every file of rollouts has an output of its own.");
+  command->add_option("--reference", calibrated.references, "Rewards of samples of the base policy, in any number of files")
+      ->required();
+  command->add_option("--rollouts", calibrated.rollouts, "Records to calibrate, in any number of files")->required();
+  command->add_option("--output", calibrated.outputs, "Where to write, a file for each of --rollouts, in their order")
+      ->required();
+  add_calibration(*command, calibrated);
+  add_record_options(*command, calibrated.records);
+  command->callback([&] { calibrate(calibrated, rank, ranks); });
   const auto complain = [&](const char* message, int code) {
     std::fprintf(stderr, "infalign_mpi: rank %d: %s\n", rank, message);
     std::fflush(stderr);
@@ -81,8 +63,6 @@ int main(int argc, char** argv) {
   };
   try {
     program.parse(argc, argv);
-    if (!chosen.references.empty()) chosen.reference = chosen.references.front();  // that there is one
-    win_rate(chosen, rank, ranks);
   } catch (const CLI::ParseError& parsed) {
     const int code = rank == 0 ? program.exit(parsed) : parsed.get_exit_code();
     if (code != 0) MPI_Abort(MPI_COMM_WORLD, 2);

@@ -29,6 +29,7 @@
 #include "infalign/evaluation/hedge.hpp"
 #include "infalign/evaluation/length_controlled.hpp"
 #include "infalign/evaluation/off_policy.hpp"
+#include "infalign/evaluation/off_policy_part.hpp"
 #include "infalign/evaluation/preference_win_rate.hpp"
 #include "infalign/evaluation/procedure_win_rate.hpp"
 #include "infalign/evaluation/sequence_kl.hpp"

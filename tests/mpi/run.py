@@ -56,15 +56,72 @@ for estimand, whole, parts in [
                      *zip(found["confidence_interval"], expected["confidence_interval"])]:
             assert abs(a - b) <= 1e-12 * max(1, abs(b)), (ranks, found, expected)
 
+
+def close(a, b):
+    """Equal to rounding, all the way down."""
+    if isinstance(b, dict):
+        return all(key in a and close(a[key], b[key]) for key in b)
+    if isinstance(b, list):
+        return len(a) == len(b) and all(close(x, y) for x, y in zip(a, b))
+    if isinstance(b, float):
+        return abs(a - b) <= 1e-12 * max(1, abs(b))
+    return a == b
+
+
+# Predictions rest on the order of a prompt's samples, which is that of the files one after another.
+joined = work / "joined.jsonl"
+joined.write_text("".join(path.read_text() for path in base_shards))
+wanted = ["--procedure", "best_of:2", "--transform", "exponential:3", "identity", "--beta", "0.5,2"]
+expected = json.loads(run(one, "evaluate", "--reference", joined, *wanted, "--json").stdout)
+assert len(expected["rows"]) == 4
+expected.pop("short_prompts")
+for ranks in (1, 2, 3):
+    answer = mpi(ranks, "evaluate", "--reference", *base_shards, *wanted)
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    found.pop("short_prompts")
+    assert found.pop("ranks") == ranks and close(found, expected), (ranks, found, expected)
+# A rank without prompts takes part: two of the three have none.
+few = work / "few.jsonl"
+few.write_text('{"prompt_id": 1, "rewards": [1, 2, 3, 4, 4]}\n')
+expected = json.loads(run(one, "evaluate", "--reference", few, *wanted, "--json").stdout)
+assert close(json.loads(mpi(3, "evaluate", "--reference", few, *wanted).stdout), expected)
+
+# Calibrated files are those of the command, byte for byte: also where ties are drawn by the place in the file.
+for options, rollouts in [(["--transform", "exponential:3"], policy_shards), (["--ties", "randomized:3"], policy_shards),
+                          (["--leave-one-out"], base_shards)]:
+    outputs = [work / f"out.{i}.jsonl" for i in range(len(rollouts))]
+    for i, path in enumerate(rollouts):
+        done = run(one, "calibrate", "--reference", joined, "--rollouts", path, *options, "--output", work / f"expected.{i}.jsonl")
+        assert done.returncode == 0, done.stderr
+    for ranks in (1, 2, 3):
+        for path in outputs:
+            path.unlink(missing_ok=True)
+        answer = mpi(ranks, "calibrate", "--reference", *base_shards, "--rollouts", *rollouts, *options, "--output", *outputs)
+        assert answer.returncode == 0, answer.stderr
+        found = json.loads(answer.stdout)
+        assert found["records"] == sum(len(path.read_text().splitlines()) for path in rollouts), found
+        for i, path in enumerate(outputs):
+            assert path.read_text() == (work / f"expected.{i}.jsonl").read_text(), (options, ranks, path)
+
 # What one rank finds wrong ends all of them, with its line and a code.
 bad = work / "bad.jsonl"
 bad.write_text('{"prompt_id": 1, "reward": null}\n')
+single = work / "single.jsonl"
+single.write_text('{"prompt_id": 1, "reward": 2}\n')
 for arguments, code, text in [
     (["--policy", *policy_shards, bad, "--reference", *base_shards, "--procedure", "best_of:2"], 1, "bad.jsonl:1"),
     (["--policy", *policy_shards, "--reference", base_shards[0], "--procedure", "best_of:2"], 1, "prompt"),
     (["--policy", *policy_shards, "--reference", *base_shards, "--procedure", "no_such"], 2, "no_such"),
     (["--policy", work / "none.jsonl", "--reference", *base_shards, "--procedure", "best_of:2"], 1, "none.jsonl"),
+    (["--policy", *pass_shards, "--estimand", "maj@3"], 2, "maj@3 needs answers"),
+    (["evaluate", "--reference", *base_shards, bad, "--procedure", "best_of:2", "--transform", "identity", "--beta", "1"], 1, "bad.jsonl:1"),
+    (["evaluate", "--reference", *base_shards, "--procedure", "best_of:2", "--transform", "none", "--beta", "1"], 2, "none"),
+    (["evaluate", "--reference", single, "--procedure", "best_of:2", "--transform", "identity", "--beta", "1"], 1, "has 1 reward"),
+    (["calibrate", "--reference", base_shards[0], "--rollouts", *base_shards, "--output", *outputs], 1, "has no reference in"),
+    (["calibrate", "--reference", *base_shards, "--rollouts", *base_shards, "--output", outputs[0]], 2, "there are 1 files, but 3"),
+    (["calibrate", "--reference", *base_shards, "--rollouts", *base_shards[:2], "--output", outputs[0], outputs[0]], 2, "twice"),
 ]:
-    answer = mpi(2, "win-rate", *arguments)
+    answer = mpi(2, *([] if arguments[0] in ("evaluate", "calibrate") else ["win-rate"]), *arguments)
     assert answer.returncode == code and text in answer.stderr and not answer.stdout, (answer.returncode, answer.stderr)
 print("one, two and three ranks say what the command says")

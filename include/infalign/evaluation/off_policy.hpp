@@ -138,14 +138,36 @@ void expects_few_left_out_steps(B& on, std::string_view function, const Groups& 
                       static_cast<index_t>(most_left_out_steps), ": take fewer samples of it");
 }
 
-template <class B, class Rewards, class Objective, class Procedure, class BaseProcedure, class Space>
+/// The means over prompts.
+inline off_policy_evaluation evaluation_of(const off_policy_sums& of) {
+  const auto mean = [&](int i, quantity_range range) { return estimate_of(of.summaries[i], range); };
+  const auto value = [&](int i, quantity_range range) {
+    return off_policy_value{mean(i, range), mean(i + 3, range), of.summaries[i + 12].mean, of.summaries[i + 6].mean};
+  };
+  return {value(0, not_negative_range),
+          value(1, win_rate_range),
+          value(2, win_rate_range),
+          mean(9, not_negative_range),
+          of.thin,
+          of.blind,
+          of.small,
+          of.tied};
+}
+
+/// What is shared where all prompts are here; see off_policy_part.hpp.
+struct no_others {};
+
+template <class B, class Rewards, class Objective, class Procedure, class BaseProcedure, class Space, class Share = no_others>
 off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& rewards, const Objective& objective, kl_weight beta,
                                                     const Procedure& procedure, const BaseProcedure& base_procedure,
-                                                    const off_policy_prompts<Space>& prompts) {
+                                                    const off_policy_prompts<Space>& prompts, const Share& share = {}) {
+  constexpr bool alone = std::is_same_v<Share, no_others>;
   expects_procedure<Procedure>();
   expects_procedure<BaseProcedure>();
   expects_few_samples("evaluate_off_policy", "procedure", procedure);
   expects_few_samples("evaluate_off_policy", "base_procedure", base_procedure);
+  if constexpr (!alone)
+    if (rewards.empty()) return share(off_policy_pool{}), evaluation_of(share(off_policy_sums{}));
   check_off_policy(on, "evaluate_off_policy", rewards, beta, prompts);
   using T = typename Rewards::value_type;
   constexpr bool divided = Objective::divides_cells;
@@ -158,17 +180,17 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
   double* const columns = frame.template take<double>((values + 6) * n);
   const auto column = [&](index_t i) { return columns + i * n; };
   expects_few_left_out_steps(on, "evaluate_off_policy", groups, divided, columns);
-  auto* const pooled = frame.template take<pooled_rewards>(1);
+  auto* const pooled = frame.template take<off_policy_pool>(1);
   on.groups(n, n, ends_kernel<std::remove_const_t<decltype(groups)>>{groups, column(0), column(1), column(2)});
   on.groups(1, 3 * n, pooled_kernel{column(0), column(1), column(2), n, pooled});
+  if constexpr (!alone) *pooled = share(*pooled);
   auto* const positions = frame.template take<index_t>(total + 4 * n);
   auto* const left_out = frame.template take<tilted_values>(total + 4 * n);
   const auto evaluate = [&](const auto& of, const off_policy_columns& to) {
     using Groups = std::remove_cvref_t<decltype(of)>;
-    on.groups(
-        of.size(), 64 * total * (1 + total / of.size() / 8),
-        off_policy_kernel<Groups, Objective, Procedure, BaseProcedure>{
-            of, objective, beta.value, procedure, base_procedure, positions, left_out, pooled, 3 / static_cast<double>(n), to});
+    on.groups(of.size(), 64 * total * (1 + total / of.size() / 8),
+              off_policy_kernel<Groups, Objective, Procedure, BaseProcedure>{of, objective, beta.value, procedure,
+                                                                             base_procedure, positions, left_out, pooled, to});
   };
   evaluate(groups, {{column(0), column(1), column(2)},
                     {column(3), column(4), column(5)},
@@ -195,25 +217,15 @@ off_policy_evaluation evaluate_objective_off_policy(B& on, const Rewards& reward
   keep(2, prompts.inference_win_rate);
   keep(9, prompts.effective_samples);
   auto* const summaries = frame.template take<summary>(values + 3);
-  auto* const counts = frame.template take<off_policy_counts>(1);
+  auto* const counts = frame.template take<off_policy_sums>(1);
   on.groups(values, values * n, off_policy_summary_kernel{columns, n, summaries});
   on.groups(3, 6 * n, off_policy_summary_kernel{halves, 2 * n, summaries + values});
   on.groups(1, 3 * n,
             off_policy_count_kernel<std::remove_const_t<decltype(given)>>{given, column(9), column(10), column(11), counts});
-  const auto mean = [&](index_t i, quantity_range range) { return estimate_of(on.read(summaries + i), range); };
-  const auto value = [&](index_t i, quantity_range range) {
-    return off_policy_value{mean(i, range), mean(i + 3, range), on.read(summaries + values + i).mean,
-                            on.read(summaries + i + 6).mean};
-  };
-  const off_policy_counts found = on.read(counts);
-  return {value(0, not_negative_range),
-          value(1, win_rate_range),
-          value(2, win_rate_range),
-          mean(9, not_negative_range),
-          found.thin,
-          found.blind,
-          found.small,
-          found.tied};
+  off_policy_sums sums = on.read(counts);
+  for (index_t i = 0; i < values + 3; ++i) sums.summaries[i] = on.read(summaries + i);
+  if constexpr (!alone) sums = share(sums);
+  return evaluation_of(sums);
 }
 
 }  // namespace detail

@@ -221,8 +221,7 @@ struct off_policy_kernel {
   BaseProcedure base_procedure;
   index_t* positions;
   tilted_values* left_out;
-  const pooled_rewards* pooled;
-  double missed;  ///< how many samples of a prompt, at most, a level stands for that was not sampled
+  const off_policy_pool* pooled;
   off_policy_columns out;
 
   using T = typename Sorted::value_type;
@@ -284,13 +283,15 @@ struct off_policy_kernel {
     const index_t n = r.size();
     constexpr bool raw = !Objective::divides_cells;
     const auto best = static_cast<T>(raw ? static_cast<double>(r[n / 2]) + pooled->excess : pooled->top);
-    const bool may_miss = (raw || levels < n) && (!pooled->vary || r[n - 1] < best);
+    const bool may_miss = (raw || levels < n) && (!pooled->vary() || r[n - 1] < best);
+    // How many samples of a prompt, at most, a level stands for that was not sampled.
+    const double missed = 3 / static_cast<double>(pooled->prompts);
     const tilted_values with = may_miss ? evaluate.with_better(best, missed) : plug_in;
     store(out.unseen, g, size(with.kl - plug_in.kl), size(with.standard_win_rate - plug_in.standard_win_rate),
           size(with.inference_win_rate - plug_in.inference_win_rate));
     const double seen = values[levels].effective_samples;
     // Of raw rewards that are all the same, nobody knows what a better one would be.
-    const bool known = !raw || pooled->vary;
+    const bool known = !raw || pooled->vary();
     const double effective = !may_miss ? seen : known ? evaluate.with_better(best, 1).effective_samples : 1;
     out.tied[g] = raw || levels < n ? 1 : 0;
     out.effective_samples[g] = effective < seen ? effective : seen;

@@ -8,6 +8,44 @@
 #include "infalign/core/math.hpp"
 #include "infalign/statistics/summarize.hpp"
 
+namespace infalign {
+
+/// What a prompt's prediction needs to know of the rewards of all prompts: a state that merges.
+struct off_policy_pool {
+  double top = -infinity<double>;    ///< the largest reward
+  double bottom = infinity<double>;  ///< the smallest
+  double excess = 0;                 ///< by how much a prompt's largest exceeds its median, at most
+  index_t prompts = 0;
+
+  [[nodiscard]] INFALIGN_HD bool vary() const { return top > bottom; }
+  INFALIGN_HD void merge(const off_policy_pool& other) {
+    top = detail::max(top, other.top);
+    bottom = other.bottom < bottom ? other.bottom : bottom;
+    excess = detail::max(excess, other.excess);
+    prompts += other.prompts;
+  }
+};
+
+/// What predictions of prompts add up to: a state that merges.
+struct off_policy_sums {
+  /// KL, standard and inference-time win rate: corrected, plug-in, unseen; effective samples, blind, tied; of halves.
+  summary summaries[15];
+  index_t thin = 0;
+  index_t blind = 0;
+  index_t small = 0;
+  index_t tied = 0;
+
+  INFALIGN_HD void merge(const off_policy_sums& other) {
+    for (int i = 0; i < 15; ++i) summaries[i].merge(other.summaries[i]);
+    thin += other.thin;
+    blind += other.blind;
+    small += other.small;
+    tied += other.tied;
+  }
+};
+
+}  // namespace infalign
+
 namespace infalign::detail {
 
 /// Fewer effective samples than this are thin.
@@ -40,13 +78,6 @@ struct left_out_steps_kernel {
   }
 };
 
-/// The largest reward of all prompts, by how much a prompt's largest exceeds its median at most, and whether rewards differ.
-struct pooled_rewards {
-  double top;
-  double excess;
-  bool vary;
-};
-
 /// The largest and the smallest reward of every prompt, and by how much the largest exceeds the median.
 template <class Sorted>
 struct ends_kernel {
@@ -69,7 +100,7 @@ struct pooled_kernel {
   const double* smallest;
   const double* excess;
   index_t prompts;
-  pooled_rewards* out;
+  off_policy_pool* out;
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t) const {
     using V = typename Team::template vec<double>;
@@ -80,7 +111,7 @@ struct pooled_kernel {
       widest = max(widest, at.load(excess, 0.0));
     });
     const double most = team.maximum(top), least = -team.maximum(bottom), most_excess = team.maximum(widest);
-    team.once([&] { *out = {most, most_excess, most > least}; });
+    team.once([&] { *out = {most, least, most_excess, prompts}; });
   }
 };
 
@@ -113,20 +144,13 @@ struct off_policy_summary_kernel {
     summary_kernel<double>{columns + g * size, size, summaries + g}(team, 0);
   }
 };
-/// Numbers of prompts.
-struct off_policy_counts {
-  index_t thin;
-  index_t blind;
-  index_t small;
-  index_t tied;
-};
 template <class Groups>
 struct off_policy_count_kernel {
   Groups groups;
   const double* effective_samples;
   const double* blind;
   const double* tied;
-  off_policy_counts* out;
+  off_policy_sums* out;
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t) const {
     const index_t n = groups.size();
@@ -136,8 +160,10 @@ struct off_policy_count_kernel {
     const double ties = team.sum_items(n, [&](index_t i) { return tied[i]; });
     const double few = team.sum_items(n, [&](index_t i) { return groups[i].size() < 4 ? 1.0 : 0.0; });
     team.once([&] {
-      *out = {static_cast<index_t>(thin), static_cast<index_t>(blind_prompts), static_cast<index_t>(few),
-              static_cast<index_t>(ties)};
+      out->thin = static_cast<index_t>(thin);
+      out->blind = static_cast<index_t>(blind_prompts);
+      out->small = static_cast<index_t>(few);
+      out->tied = static_cast<index_t>(ties);
     });
   }
 };
