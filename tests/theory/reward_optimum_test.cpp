@@ -191,4 +191,7 @@ TEST_CASE("optimum of procedures that select by reward: what is proved, and what
   CHECK(table.sections.front().rows.front().reached);
   CHECK_FALSE(table.sections.front().rows.back().reached);
   CHECK_THROWS_AS(optimum_for("soft_best_of:4:0.1", "standard", 1e-200), optimum_not_found);
+  // The derivative is known to less for a large N, and the optimum with it.
+  const optimal_transform many = optimum_for("soft_best_of:1024:0.1", "soft_best_of:1024:0.1", 0.25);
+  CHECK(std::abs(many.win_rate(many.played()) - many.win_rate()) <= 1e-9);
 }

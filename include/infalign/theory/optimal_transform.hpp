@@ -61,8 +61,8 @@ enum class optimality {
 /// end is kept. For soft best-of-N they are the optimum of a larger β and two tilts. For rewind-and-repeat, the best policy of a given
 /// b is known where the last attempt is served, and W - β·KL is a function of b alone; the starts are its maxima on a grid of b. Where
 /// the best is served, these are a guess, and the others are tried too. In 408 problems (N and M from 2 to 100, λ from 0.02 to 2, τ
-/// from 0.2 to 0.9, β from 0.01 to 1) none of 2,448 random starts led to more. For a λ below about 0.005 a KL may not be reached. A
-/// mixture of these procedures with others is not solved.
+/// from 0.2 to 0.9, β from 0.01 to 1) none of 2,448 random starts led to more. For a λ below about 0.005 or N above about 1,000 a
+/// KL may not be reached. A mixture of these procedures with others is not solved.
 ///
 /// The object is itself a transform, with `Φ*(1) = 0`; `table` gives it in the form that training takes. Error of F, W and
 /// `KL`: below 1e-10 for β >= 1e-4. Cost: about 0.5 ms for best-of-4 at β = 0.02; at β = 0.1 about 7 ms for

@@ -16,6 +16,8 @@ INFALIGN_INLINE reward_ascent::reward_ascent(const matchup& played, effort& shar
   double widest = 0.25;
   std::vector<double> edges{-1, 0};
   for (const matchup::pair& pair : played.pairs()) {
+    most_samples_ = std::max(
+        most_samples_, std::visit([](const auto& p) { return static_cast<double>(p.samples_needed()); }, *pair.by_reward));
     if (const auto* soft = std::get_if<soft_best_of>(&*pair.by_reward)) widest = std::min(widest, 2 * soft->lambda);
     if (const auto* rewind = std::get_if<rewind_and_repeat>(&*pair.by_reward)) {
       edges.push_back(rewind->threshold - 1);
@@ -157,7 +159,8 @@ INFALIGN_INLINE bool reward_ascent::maximise(double beta) {
     }
     square = left;
   }
-  return square < 1e-16 * (1 + 1e-8 / (beta * beta));
+  // The derivative of M(x)^{N-1} magnifies rounding by N.
+  return square < std::max(1e-16 * (1 + 1e-8 / (beta * beta)), 1e-20 * most_samples_ * most_samples_);
 }
 
 INFALIGN_INLINE bool reward_ascent::refine() {

@@ -66,6 +66,7 @@ class reward_ascent {
   std::optional<policy_grid> grid_;
   std::vector<reward_win_rate> wins_;
   state now_;
+  double most_samples_ = 1;  ///< of all pairs
 };
 
 }  // namespace infalign::detail
