@@ -217,6 +217,17 @@ TEST_CASE("what has weight 0 in a combination does not count") {
   CHECK(std::isnan(state.combined(std::array<double, 3>{1, 1, -1}).standard_error));
 }
 
+TEST_CASE("the next bet is the published one") {
+  infalign::detail::bet_size bet;
+  CHECK(bet.mean() == 0.5);
+  bet.add(1);  // the mean is then 0.75
+  bet.add(0);  // and 0.5
+  CHECK(bet.mean() == 0.5);
+  CHECK(bet.squares == 0.0625 + 0.25);
+  const double variance = (0.25 + 0.3125) / 3;
+  CHECK(bet.next() == doctest::Approx(std::sqrt(2 * std::log(40.0) / (variance * 3 * std::log(4.0)))).epsilon(1e-15));
+}
+
 TEST_CASE("states of different kinds do not merge") {
   const auto message = [](auto&& call) { return infalign::test::message_of<infalign::error>(call); };
   mean_covariance two(2), three(3);
