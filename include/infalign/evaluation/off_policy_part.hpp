@@ -21,6 +21,7 @@ namespace infalign {
 ///
 /// - Shapes: `rewards` P ≥ 0 groups of base samples in host memory, whole prompts each. Cost and errors: those of `evaluate_off_policy`; an
 ///   error on one machine keeps the others waiting in `share`, so end them all.
+/// - Source: as `evaluate_off_policy`; what couples prompts is its pool alone, so that sums merge.
 template <backend B, grouped Rewards, class Transform, class Procedure, class BaseProcedure, class Share>
   requires reachable_from<B, Rewards>
 off_policy_evaluation evaluate_off_policy_part(B&& on, const Rewards& rewards, const Transform& transform, kl_weight beta,
