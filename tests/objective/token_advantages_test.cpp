@@ -78,6 +78,11 @@ TEST_CASE_TEMPLATE("REINFORCE++ with a baseline: lengths weigh responses as thei
   infalign::mean_centred_advantage(on, rewards.rows(2, 2), rewards.rows(2, 2));
   infalign::whiten(on, rewards.rows(2, 2), rewards.rows(2, 2), {}, lengths.rows(2, 2));
   check_to_rounding(rewards.host(), {-0.6120706993815823, 0.32957653043623664, -1.3183061217449465, 1.035811952799601});
+
+  // Weights that sum to less than the one which Bessel's correction takes leave no variance: 1/√ε is what is multiplied by.
+  typename C::template array<T> two(std::vector<T>{1, 3}), quarters(std::vector<T>{0.25, 0.25});
+  infalign::whiten(on, two.rows(1, 2), two.rows(1, 2), {.epsilon = 0.25}, quarters.rows(1, 2));
+  check_to_rounding(two.host(), {-2, 2});
 }
 
 TEST_CASE_TEMPLATE("advantages from a value function, by NumPy", C, INFALIGN_CONFIGURATIONS) {

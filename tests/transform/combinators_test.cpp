@@ -60,6 +60,7 @@ TEST_CASE("scaled and shifted") {
   check_transform(shifted(power(2), -1), "power:2-1");
   check_transform(shifted(power(2), 0.25), "power:2+0.25");
   CHECK(scaled(identity(), 3)(0.5) == 1.5);
+  CHECK(scaled(exponential(2), 3).derivative_near_one(0.25) == 3 * exponential(2).derivative(0.75));
   CHECK(shifted(identity(), 3)(0.5) == 3.5);
   CHECK(message_of<domain_error>([] { (void)scaled(identity(), -1); }) == "scaled: factor is -1, must be positive and finite");
   CHECK(message_of<domain_error>([] { (void)shifted(identity(), INFINITY); }) == "shifted: offset is inf, must be finite");
