@@ -43,14 +43,14 @@ void run(const calibrate_options& chosen) {
   if (chosen.reference == "-" && chosen.rollouts == "-")
     throw usage_failure("--reference and --rollouts: only one of them can be standard input");
   static_cast<void>(chosen.tie_rule());  // that it is one
-  record_writer writer = chosen.writer();
+  static_cast<void>(chosen.parsed_transform());
   record_reader in(chosen.rollouts, chosen.records);  // before the long part, so that a bad path shows early
   reserve_calibrated(in);
   output_file out(chosen.output);
   reward_table table = with_references(read_rewards(chosen.reference, chosen.records));
   const std::string reference_name = table.name;
   const std::uint64_t missing_references = table.missing;
-  write_calibrated(in, out, std::move(writer), std::move(table), chosen);
+  write_calibrated(in, out, std::move(table), chosen);
   tell_missing(reference_name, missing_references, "left out");
   tell_missing(in.file().name(), in.missing(), "calibrated as null");
 }

@@ -8,9 +8,9 @@
 #include "calibrated_text.hpp"
 #include "failure.hpp"
 #include "infalign/calibration/parse_tie_rule.hpp"
-#include "infalign/transform/any_transform.hpp"
 #include "progress.hpp"
 #include "ranking.hpp"
+#include "record_writer.hpp"
 
 namespace command {
 
@@ -18,8 +18,8 @@ infalign::tie_rule calibration_choice::tie_rule() const {
   return option_value("--ties", ties, [](const auto& t) { return infalign::parse_tie_rule(t); });
 }
 
-record_writer calibration_choice::writer() const {
-  return {transform, option_value("--transform", transform, [](const auto& t) { return infalign::parse_transform(t); })};
+infalign::any_transform calibration_choice::parsed_transform() const {
+  return option_value("--transform", transform, [](const auto& t) { return infalign::parse_transform(t); });
 }
 
 void add_calibration(CLI::App& to, calibration_choice& chosen) {
@@ -42,8 +42,8 @@ void reserve_calibrated(record_reader& in) {
   in.reserve_fields({calibrated_text::names.begin(), calibrated_text::names.end()});
 }
 
-std::uint64_t write_calibrated(record_reader& in, output_file& out, record_writer writer, reward_table references,
-                               const calibration_choice& chosen) {
+std::uint64_t write_calibrated(record_reader& in, output_file& out, reward_table references, const calibration_choice& chosen) {
+  record_writer writer(chosen.transform, chosen.parsed_transform());
   ranking ranked(std::move(references), chosen.tie_rule(), chosen.leave_one_out);
   progress so_far("calibrating " + in.file().name(), in.file().total_bytes());
   std::uint64_t records = 0;

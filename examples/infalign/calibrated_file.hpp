@@ -7,9 +7,9 @@
 #include <string>
 
 #include "infalign/calibration/tie_rule.hpp"
+#include "infalign/transform/any_transform.hpp"
 #include "output_file.hpp"
 #include "record_reader.hpp"
-#include "record_writer.hpp"
 #include "reward_table.hpp"
 
 namespace CLI {
@@ -26,7 +26,7 @@ struct calibration_choice {
 
   /// Throw `usage_failure` for what is none.
   [[nodiscard]] infalign::tie_rule tie_rule() const;
-  [[nodiscard]] record_writer writer() const;
+  [[nodiscard]] infalign::any_transform parsed_transform() const;
 };
 
 /// `--transform`, `--ties` and `--leave-one-out`.
@@ -39,7 +39,6 @@ reward_table with_references(reward_table table);
 void reserve_calibrated(record_reader& in);
 
 /// Writes every record of `in` with its calibrated rewards, and commits `out`. Returns how many there were; throws `failure` for none.
-std::uint64_t write_calibrated(record_reader& in, output_file& out, record_writer writer, reward_table references,
-                               const calibration_choice& chosen);
+std::uint64_t write_calibrated(record_reader& in, output_file& out, reward_table references, const calibration_choice& chosen);
 
 }  // namespace command

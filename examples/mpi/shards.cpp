@@ -96,7 +96,7 @@ void evaluate(const evaluate_shards& chosen, int rank, int ranks) {
 void calibrate(const calibrate_shards& chosen, int rank, int ranks) {
   check(chosen.records);
   static_cast<void>(chosen.tie_rule());  // that it is one
-  static_cast<void>(chosen.writer());
+  static_cast<void>(chosen.parsed_transform());
   if (chosen.outputs.size() != chosen.rollouts.size())
     throw usage_failure(
         fmt::format("--output: there are {} files, but {} of --rollouts", chosen.outputs.size(), chosen.rollouts.size()));
@@ -115,7 +115,7 @@ void calibrate(const calibrate_shards& chosen, int rank, int ranks) {
     record_reader in(own[i], chosen.records);
     reserve_calibrated(in);
     output_file out(outputs[i]);
-    records += write_calibrated(in, out, chosen.writer(), references, chosen);
+    records += write_calibrated(in, out, references, chosen);
     missing += in.missing();
   }
   const std::uint64_t all_records = sum_of(records), all_missing = sum_of(missing);

@@ -152,7 +152,7 @@ TEST_CASE("--variance-split by halves agrees with the split of means and with wh
     for (double& x : samples) x = own + normal(generator);
     std::sort(samples.begin(), samples.end());
     text += "{\"prompt_id\":" + std::to_string(p) + ",\"rewards\":[" + std::to_string(samples[0]);
-    for (int i = 1; i < 8; ++i) text += "," + std::to_string(samples[i]);
+    for (std::size_t i = 1; i < 8; ++i) text += "," + std::to_string(samples[i]);
     text += "]}\n";
   }
   work.write("p", text);
