@@ -57,6 +57,18 @@ TEST_CASE_TEMPLATE("both algorithms agree, dense and ragged, around the register
     }
 }
 
+TEST_CASE_TEMPLATE("an infinite reward that nobody looked for has nothing above it", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::template array<T> y(std::vector<T>{1, 2, infalign::infinity<T>, 3, 0}), z(std::vector<T>{0, 1, 2, 3, 4});
+  for (const auto algorithm : {rank_algorithm::counting, rank_algorithm::sorting}) {
+    typename C::template array<double> out(1);
+    auto on = C::make_backend().unchecked();
+    infalign::procedure_win_rate(on, y.rows(1, 5), z.rows(1, 5), best_of(2), best_of(2), out.span(), algorithm);
+    // The best of two is 1, 2, 3, ∞ with 0.1, 0.2, 0.3, 0.4, the base's 1, 2, 3, 4: 0.1·0.05 + 0.2·0.2 + 0.3·0.45 + 0.4
+    CHECK(std::abs(out.host()[0] - 0.58) <= 1e-15);
+  }
+}
+
 TEST_CASE_TEMPLATE("the standard win rate is the Mann-Whitney statistic", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   typename C::backend on = C::make_backend();

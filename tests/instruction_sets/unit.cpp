@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <infalign/infalign.hpp>
 #include <infalign/serving.hpp>
+#include <string>
 #include <vector>
 
 #include "library.hpp"
@@ -56,6 +57,13 @@ double NAME(const std::vector<float>& references, const std::vector<float>& rewa
              .prompts[0]
              .score;
   sum += reservation_value(quantiles, 0.1);
+  const tabulated table({0, 0.25, 0.5, 0.75, 1}, {0, 1, 2, 4, 8}), fixed({0, 0.5, 1}, {0, 1, 2}, {2, 2, 2});
+  const clamped limited(exponential(3), 0.1, 0.9);
+  const best_of_random mixed({{1, 0.5}, {4, 0.5}});
+  sum += table(0.3) + fixed(0.3) + limited(0.95) + mixed.density(0.5);
+  for (const std::string& name : {table.name(), limited.name(), scaled(limited, 2).name(), mixed.name(), best_of(2).name(),
+                                  any_procedure(mixed).name(), any_transform(limited).name(), rewind_and_repeat(0.7, 3).name()})
+    sum += static_cast<double>(name.size());
   all(simd());
   all(scalar());
   return sum;

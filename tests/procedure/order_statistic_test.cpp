@@ -27,4 +27,6 @@ TEST_CASE("ranks outside 1 … N are errors") {
   CHECK(message_of<domain_error>([] { (void)order_statistic(0, 3); }) == "order_statistic: rank is 0, must be in 1 … 3");
   CHECK(message_of<domain_error>([] { (void)order_statistic(4, 3); }) == "order_statistic: rank is 4, must be in 1 … 3");
   CHECK(message_of<domain_error>([] { (void)order_statistic(1, 0); }) == "order_statistic: N is 0, must be in 1 … 2^40");
+  CHECK(message_of<domain_error>([] { (void)order_statistic(1, (infalign::index_t{1} << 40) + 1); }) ==
+        "order_statistic: N is 1099511627777, must be in 1 … 2^40");
 }

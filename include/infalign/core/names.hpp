@@ -30,13 +30,13 @@ struct name_entry {
 namespace detail {
 
 /// A parameter as a user would write it, `exponential:-5`. It has as many digits as it takes to read it back exactly.
-inline std::string format_parameter(double value) {
+INFALIGN_KEYED inline std::string format_parameter(double value) {
   char text[32];
   return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 
 /// The beginning of a long text, for a message.
-inline std::string shortened(std::string_view text) {
+INFALIGN_KEYED inline std::string shortened(std::string_view text) {
   constexpr std::size_t most = 200;
   if (text.size() <= most) return std::string(text);
   std::size_t end = most;

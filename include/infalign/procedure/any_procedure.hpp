@@ -68,7 +68,7 @@ class any_procedure {
     });
   }
   /// Reads back by `parse_procedure`.
-  [[nodiscard]] std::string name() const {
+  [[nodiscard]] INFALIGN_KEYED std::string name() const {
     return visit([](const auto& procedure) { return procedure.name(); });
   }
 

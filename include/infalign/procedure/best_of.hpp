@@ -33,7 +33,7 @@ struct best_of {
   [[nodiscard]] index_t samples_needed() const { return n; }
   /// `max(-G'')`: G is convex.
   [[nodiscard]] double steepest_fall() const { return 0; }
-  [[nodiscard]] std::string name() const { return "best_of:" + std::to_string(n); }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return "best_of:" + std::to_string(n); }
   static best_of read(detail::parameter_reader& in) { return best_of(in.whole("N")); }
 };
 

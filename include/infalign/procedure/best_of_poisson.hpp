@@ -32,7 +32,7 @@ struct best_of_poisson {
   }
   /// `max(-G'')`: G is convex.
   [[nodiscard]] double steepest_fall() const { return 0; }
-  [[nodiscard]] std::string name() const { return "best_of_poisson:" + detail::format_parameter(mean); }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return "best_of_poisson:" + detail::format_parameter(mean); }
   static best_of_poisson read(detail::parameter_reader& in) { return best_of_poisson(in.real("MEAN")); }
 };
 

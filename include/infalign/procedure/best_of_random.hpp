@@ -68,7 +68,7 @@ class best_of_random {
   [[nodiscard]] INFALIGN_KEYED double steepest_fall() const { return 0; }
   [[nodiscard]] long density_cost() const { return 1 + static_cast<long>(outcomes_.size()) / 8; }
   /// For example `best_of_random:2=0.5,8=0.5`.
-  [[nodiscard]] std::string name() const {
+  [[nodiscard]] INFALIGN_KEYED std::string name() const {
     std::string text = "best_of_random:";
     for (const outcome& o : outcomes_)
       text += (&o == outcomes_.data() ? "" : ",") + std::to_string(o.n) + "=" + detail::format_parameter(o.probability);

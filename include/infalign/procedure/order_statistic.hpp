@@ -44,7 +44,9 @@ struct order_statistic {
     const double at = q < 1 ? q : 1;
     return static_cast<double>(n) * (order_statistic(rank, n - 1).density(at) - order_statistic(rank - 1, n - 1).density(at));
   }
-  [[nodiscard]] std::string name() const { return "order_statistic:" + std::to_string(rank) + ":" + std::to_string(n); }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const {
+    return "order_statistic:" + std::to_string(rank) + ":" + std::to_string(n);
+  }
   static order_statistic read(detail::parameter_reader& in) {
     const index_t m = in.whole("M");
     return {m, in.whole("N")};

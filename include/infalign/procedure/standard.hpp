@@ -19,7 +19,7 @@ struct standard {
   }
   /// `max(-G'')`: G is convex.
   [[nodiscard]] double steepest_fall() const { return 0; }
-  [[nodiscard]] std::string name() const { return "standard"; }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return "standard"; }
   static standard read(detail::parameter_reader&) { return {}; }
 };
 

@@ -42,7 +42,7 @@ struct top_of {
   /// `max(-G'')`: G is convex.
   [[nodiscard]] double steepest_fall() const { return 0; }
   [[nodiscard]] long density_cost() const { return n > 2000 ? 40 : 6; }
-  [[nodiscard]] std::string name() const { return "top_of:" + std::to_string(top) + ":" + std::to_string(n); }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return "top_of:" + std::to_string(top) + ":" + std::to_string(n); }
   static top_of read(detail::parameter_reader& in) {
     const index_t m = in.whole("M");
     return {m, in.whole("N")};

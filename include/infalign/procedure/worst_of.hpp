@@ -37,7 +37,7 @@ struct worst_of {
   [[nodiscard]] index_t samples_needed() const { return n; }
   /// `max(-G'') = N(N-1)`, at 0.
   [[nodiscard]] double steepest_fall() const { return static_cast<double>(n) * static_cast<double>(n - 1); }
-  [[nodiscard]] std::string name() const { return "worst_of:" + std::to_string(n); }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return "worst_of:" + std::to_string(n); }
   static worst_of read(detail::parameter_reader& in) { return worst_of(in.whole("N")); }
 };
 

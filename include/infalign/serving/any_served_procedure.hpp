@@ -41,7 +41,7 @@ class any_served_procedure {
     return std::visit(std::forward<F>(f), held_);
   }
   /// Reads back by `parse_served_procedure`.
-  [[nodiscard]] std::string name() const {
+  [[nodiscard]] INFALIGN_KEYED std::string name() const {
     return visit([](const auto& procedure) { return procedure.name(); });
   }
 

@@ -38,7 +38,7 @@ struct rewind_and_repeat {
     expects<domain_error>(attempts >= 1, "rewind_and_repeat", "attempts is ", attempts, ", must be at least 1");
   }
   [[nodiscard]] index_t samples_needed() const { return attempts; }
-  [[nodiscard]] std::string name() const {
+  [[nodiscard]] INFALIGN_KEYED std::string name() const {
     return "rewind_and_repeat:" + detail::format_parameter(threshold) + ":" + std::to_string(attempts) +
            (otherwise == unpassed::best ? ":best" : "");
   }

@@ -30,7 +30,7 @@ struct soft_best_of {
                           ", must be positive and finite");
   }
   [[nodiscard]] index_t samples_needed() const { return n; }
-  [[nodiscard]] std::string name() const {
+  [[nodiscard]] INFALIGN_KEYED std::string name() const {
     return "soft_best_of:" + std::to_string(n) + ":" + detail::format_parameter(lambda);
   }
   static soft_best_of read(detail::parameter_reader& in) {

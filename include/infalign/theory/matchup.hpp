@@ -58,11 +58,11 @@ class matchup {
   template <detail::played_procedure Procedure, detail::played_procedure BaseProcedure>
   matchup(const Procedure& procedure, const BaseProcedure& base_procedure) : pairs_{{1, {}, {}, 0, {}}} {
     if constexpr (std::same_as<Procedure, any_served_procedure>)
-      procedure.visit([this](const auto& held) { set_policy(held); });
+      procedure.visit([this](const auto& held) { this->set_policy(held); });
     else
       set_policy(procedure);
     if constexpr (std::same_as<BaseProcedure, any_served_procedure>)
-      base_procedure.visit([this](const auto& held) { pairs_.front().base = detail::side_of(held); });
+      base_procedure.visit([this](const auto& held) { this->pairs_.front().base = detail::side_of(held); });
     else
       pairs_.front().base = detail::side_of(base_procedure);
   }

@@ -63,7 +63,7 @@ class any_transform {
     return visit([](const auto& transform) { return detail::kinks_of(transform); });
   }
   /// Reads back by `parse_transform`, except for a table.
-  [[nodiscard]] std::string name() const {
+  [[nodiscard]] INFALIGN_KEYED std::string name() const {
     return visit([](const auto& transform) { return transform.name(); });
   }
 

@@ -39,7 +39,7 @@ struct scaled {
     return factor * detail::derivative_at(inner, 1 - rest, rest);
   }
   [[nodiscard]] std::vector<double> kinks() const { return detail::kinks_of(inner); }
-  [[nodiscard]] std::string name() const { return detail::format_parameter(factor) + "*" + inner.name(); }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return detail::format_parameter(factor) + "*" + inner.name(); }
   auto ref() const { return scaled<decltype(kernel_form(inner))>(kernel_form(inner), factor); }
 };
 
@@ -66,7 +66,7 @@ struct shifted {
     return detail::derivative_at(inner, 1 - rest, rest);
   }
   [[nodiscard]] std::vector<double> kinks() const { return detail::kinks_of(inner); }
-  [[nodiscard]] std::string name() const {
+  [[nodiscard]] INFALIGN_KEYED std::string name() const {
     return inner.name() + (offset < 0 ? "-" + detail::format_parameter(-offset) : "+" + detail::format_parameter(offset));
   }
   auto ref() const { return shifted<decltype(kernel_form(inner))>(kernel_form(inner), offset); }
@@ -109,7 +109,7 @@ struct clamped {
     if (upper < 1) at.push_back(upper);
     return at;
   }
-  [[nodiscard]] std::string name() const {
+  [[nodiscard]] INFALIGN_KEYED std::string name() const {
     return "clamped:" + detail::format_parameter(lower) + ":" + detail::format_parameter(upper) + ":" + inner.name();
   }
   auto ref() const { return clamped<decltype(kernel_form(inner))>(kernel_form(inner), lower, upper); }
@@ -170,7 +170,7 @@ struct composed {
     at.erase(std::unique(at.begin(), at.end(), same), at.end());
     return at;
   }
-  [[nodiscard]] std::string name() const { return outer.name() + "(" + inner.name() + ")"; }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return outer.name() + "(" + inner.name() + ")"; }
   auto ref() const {
     return composed<decltype(kernel_form(outer)), decltype(kernel_form(inner))>(kernel_form(outer), kernel_form(inner));
   }

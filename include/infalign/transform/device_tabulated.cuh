@@ -28,7 +28,7 @@ class device_tabulated {
     return host_.derivative(at);
   }
   [[nodiscard]] std::vector<double> kinks() const { return host_.kinks(); }
-  [[nodiscard]] std::string name() const { return host_.name(); }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return host_.name(); }
   [[nodiscard]] basic_tabulated_ref<device_memory> ref() const {
     return {table_->u.data(), table_->value.data(), table_->slope.data(), table_->u.size()};
   }

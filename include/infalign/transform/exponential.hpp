@@ -31,7 +31,7 @@ struct exponential {
   INFALIGN_HD V derivative(V u) const {
     return constant<V>(t > 0 ? t : -t) * detail::natural_exp(constant<V>(t) * u);
   }
-  [[nodiscard]] std::string name() const { return "exponential:" + detail::format_parameter(t); }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return "exponential:" + detail::format_parameter(t); }
   static exponential read(detail::parameter_reader& in) { return exponential(in.real("T")); }
 
   double t;

@@ -22,7 +22,7 @@ struct identity {
   INFALIGN_HD V derivative(V) const {
     return V(1);
   }
-  [[nodiscard]] std::string name() const { return "identity"; }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return "identity"; }
   static identity read(detail::parameter_reader&) { return {}; }
 };
 

@@ -24,7 +24,7 @@ struct logarithm {
   INFALIGN_HD V derivative(V u) const {
     return V(1) / u;
   }
-  [[nodiscard]] std::string name() const { return "logarithm"; }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return "logarithm"; }
   static logarithm read(detail::parameter_reader&) { return {}; }
 };
 

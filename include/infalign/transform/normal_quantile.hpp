@@ -28,7 +28,7 @@ struct normal_quantile {
   }
   /// The same, by the symmetry of the normal distribution.
   [[nodiscard]] INFALIGN_KEYED double derivative_near_one(double rest) const { return derivative(rest); }
-  [[nodiscard]] std::string name() const { return "normal_quantile"; }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return "normal_quantile"; }
   static normal_quantile read(detail::parameter_reader&) { return {}; }
 };
 

@@ -32,7 +32,7 @@ struct power {
   [[nodiscard]] INFALIGN_KEYED double derivative_near_one(double rest) const {
     return exponent * std::exp((exponent - 1) * std::log1p(-rest));
   }
-  [[nodiscard]] std::string name() const { return "power:" + detail::format_parameter(exponent); }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return "power:" + detail::format_parameter(exponent); }
   static power read(detail::parameter_reader& in) { return power(in.real("P")); }
 
   double exponent;

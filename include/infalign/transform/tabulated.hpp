@@ -32,7 +32,7 @@ struct basic_tabulated_ref {
   INFALIGN_HD V derivative(V at) const {
     return lanewise(interpolant_slope{*this}, at);
   }
-  [[nodiscard]] std::string name() const { return "tabulated:" + std::to_string(size); }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return "tabulated:" + std::to_string(size); }
 
  private:
   /// The interval that holds `x`, and `x` as a fraction of it.
@@ -135,19 +135,19 @@ class tabulated {
   }
   /// The points inside: the curvature jumps there.
   [[nodiscard]] INFALIGN_KEYED std::vector<double> kinks() const { return {u_.begin() + 1, u_.end() - 1}; }
-  [[nodiscard]] std::string name() const { return ref().name(); }
+  [[nodiscard]] INFALIGN_KEYED std::string name() const { return ref().name(); }
 
  private:
   tabulated() = default;
 
-  void check_slopes(double least) const {
+  INFALIGN_KEYED void check_slopes(double least) const {
     expects<shape_error>(slopes_.size() == u_.size(), "tabulated", "slopes has ", slopes_.size(), " values, but u has ",
                          u_.size());
     for (std::size_t i = 0; i < slopes_.size(); ++i)
       expects<domain_error>(slopes_[i] >= least && std::isfinite(slopes_[i]), "tabulated", "slopes[", i, "] is ", slopes_[i],
                             ", must be finite", least == 0 ? " and not negative" : "");
   }
-  void check_points(bool rising = true) const {
+  INFALIGN_KEYED void check_points(bool rising = true) const {
     constexpr const char* function = "tabulated";
     expects<shape_error>(u_.size() >= 2, function, "u has ", u_.size(), " points, needs at least 2");
     expects<shape_error>(values_.size() == u_.size(), function, "values has ", values_.size(), " values, but u has ",
