@@ -146,8 +146,9 @@ struct byte_form<mean_covariance> {
     for (const std::vector<double>* part : {&means, &products})
       for (const double x : *part)
         if (s.count() == 0 && x != 0) return "there are values, but none is counted";
-    for (index_t i = 0; i < s.values(); ++i)
-      if (s.count() > 1 && s.covariance(i, i) < 0) return "a variance is negative";
+    // Those of a single unit too, which may be merged with others.
+    for (std::size_t i = 0, diagonal = 0; i < means.size(); diagonal += i + 2, ++i)
+      if (products[diagonal] < 0) return "a variance is negative";
     return nullptr;
   }
 };
