@@ -236,10 +236,8 @@ class basic_simd : public detail::host_backend<basic_simd<Arch>> {
       this->run(groups.size(), 2 * groups.total(), [&](index_t begin, index_t end) {
         for (index_t g = begin; g < end; g += tile::width) {
           const index_t count = std::min(tile::width, end - g);
-          if (tile::fits(groups, g, count))
-            tile::sort(groups, g, count, out);
-          else
-            for (index_t i = g; i < g + count; ++i) this->sort_group(groups, i, out);
+          if (tile::sort(groups, g, count, out)) continue;
+          for (index_t i = g; i < g + count; ++i) this->sort_group(groups, i, out);
         }
       });
     } else {

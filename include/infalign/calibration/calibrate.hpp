@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/detail/sorted_groups.hpp"
 #include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/calibration/detail/rank_kernels.hpp"
@@ -34,13 +35,10 @@ void run_calibration(B& on, const References& references, const Weights& weights
   with_tie_count(options.ties, [&](auto count) {
     if constexpr (std::same_as<Weights, unit_weights>) {
       if (!by_counting(on, options.algorithm, mean_references, mean_rewards)) {
-        using T = typename References::value_type;
         auto frame = on.scratch();
-        T* const sorted = frame.template take<T>(references.total());
-        on.sort(references, sorted);
         return on.groups(prompts, 16 * rewards.total(),
-                         ranked_then_transformed{search_kernel{any_groups(packed_like<const T>(references, sorted)),
-                                                               any_groups(rewards), any_groups(out), count, leave_one_out},
+                         ranked_then_transformed{search_kernel{sorted_groups(on, frame, references), any_groups(rewards),
+                                                               any_groups(out), count, leave_one_out},
                                                  transform});
       }
     }

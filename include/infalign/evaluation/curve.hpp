@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/detail/sorted_groups.hpp"
 #include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/calibration/rank_algorithm.hpp"
@@ -40,15 +41,6 @@ void check_curve(B& on, std::string_view function, std::string_view name, const 
   expects_finite(on, function, name, groups);
 }
 
-/// The groups in ascending order, in scratch memory.
-template <class B, class Frame, class Groups>
-auto sorted_copy(B& on, Frame& frame, const Groups& groups) {
-  using T = typename Groups::value_type;
-  T* const sorted = frame.template take<T>(groups.total());
-  on.sort(groups, sorted);
-  return any_groups(packed_like<const T>(groups, sorted));
-}
-
 /// The ranks of every value among a group, by whichever is faster.
 template <class B, class Frame, class Values, class Among>
 const value_ranks* ranks_of(B& on, Frame& frame, const Values& values, const Among& among, rank_algorithm algorithm) {
@@ -58,7 +50,7 @@ const value_ranks* ranks_of(B& on, Frame& frame, const Values& values, const Amo
     on.groups(values.size(), values.total() * (k / 8 + 1), ranks_kernel{any_groups(values), any_groups(among), false, ranks});
     return ranks;
   }
-  on.groups(values.size(), 8 * values.total(), ranks_kernel{any_groups(values), sorted_copy(on, frame, among), true, ranks});
+  on.groups(values.size(), 8 * values.total(), ranks_kernel{any_groups(values), sorted_groups(on, frame, among), true, ranks});
   return ranks;
 }
 
@@ -121,16 +113,16 @@ void run_sorted_curve(B& on, std::string_view function, const Policy& policy, co
       make_curve_table(on, frame, function, base == nullptr ? "rewards" : "policy_rewards", sizes, out.columns());
   curve_table of_base{nullptr, 0};
   if (base_steps > 0) of_base = make_curve_table(on, frame, function, "base_rewards", extent_of(on, *base), base_steps);
-  const auto y = sorted_copy(on, frame, policy);
+  const auto y = sorted_groups(on, frame, policy);
   const auto run = [&](const auto& z) {
     on.template groups_with_room<curve_place>(
         policy.size(), policy.total() * out.columns() / 4, sizes.largest,
         sorted_curve_kernel{y, z, base != nullptr, own, of_base, served == curve_of::worst, out});
   };
   if constexpr (std::same_as<Policy, Base>)
-    run(base == nullptr ? y : sorted_copy(on, frame, *base));
+    run(base == nullptr ? y : sorted_groups(on, frame, *base));
   else
-    run(sorted_copy(on, frame, *base));
+    run(sorted_groups(on, frame, *base));
 }
 
 }  // namespace detail

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/detail/sorted_groups.hpp"
 #include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/calibration/rank_algorithm.hpp"
@@ -24,11 +25,7 @@ void run_expected_reward(B& on, Frame& frame, const Rewards& rewards, const Shar
   if (pairs_by_counting(on, algorithm, m, 0))
     return on.groups(rewards.size(), rewards.total() * (m / 8 + 1),
                      expected_reward_by_counting{any_groups(rewards), share, out});
-  using T = typename Rewards::value_type;
-  T* const sorted = frame.template take<T>(rewards.total());
-  on.sort(rewards, sorted);
-  on.groups(rewards.size(), 2 * rewards.total(),
-            expected_reward_of_sorted{any_groups(packed_like<const T>(rewards, sorted)), share, out});
+  on.groups(rewards.size(), 2 * rewards.total(), expected_reward_of_sorted{sorted_groups(on, frame, rewards), share, out});
 }
 
 }  // namespace detail

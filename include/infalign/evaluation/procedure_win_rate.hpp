@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/detail/sorted_groups.hpp"
 #include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/calibration/rank_algorithm.hpp"
@@ -47,16 +48,9 @@ void run_win_rate(B& on, Frame& frame, const Policy& policy, const Base& base, c
   if (pairs_by_counting(on, algorithm, m, k))
     return on.groups(prompts, policy.total() * ((m + k) / 8 + 1),
                      win_rate_by_counting{any_groups(policy), any_groups(base), policy_share, base_share, out});
-  using T = typename Policy::value_type;
-  T* const policy_sorted = frame.template take<T>(policy.total());
-  T* const base_sorted = frame.template take<T>(base.total());
-  on.sort(policy, policy_sorted);
-  on.sort(base, base_sorted);
-  const any_groups y(packed_like<const T>(policy, policy_sorted)), z(packed_like<const T>(base, base_sorted));
-  if constexpr (std::same_as<typename std::remove_reference_t<B>::memory_space, host_memory>)
-    on.groups(prompts, 4 * policy.total(), win_rate_by_merging{y, z, policy_share, base_share, out});
-  else
-    on.groups(prompts, 16 * policy.total(), win_rate_by_search{y, z, policy_share, base_share, out});
+  on.groups(
+      prompts, 4 * policy.total(),
+      win_rate_of_sorted{sorted_groups(on, frame, policy), sorted_groups(on, frame, base), policy_share, base_share, out});
 }
 
 }  // namespace detail

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "infalign/backend/backend.hpp"
+#include "infalign/backend/detail/sorted_groups.hpp"
 #include "infalign/backend/overlap.hpp"
 #include "infalign/backend/validate.hpp"
 #include "infalign/core/weights.hpp"
@@ -104,11 +105,8 @@ void tilted_win_rate(B&& on, const Rewards& rewards, kl_weight beta, const Proce
                        " values, but rewards has ", rewards.size(), " groups");
   expects<domain_error>(beta.value > 0, function, "beta is ", beta.value, ", must be positive");
   detail::expects_finite(on, function, "rewards", rewards);
-  using T = typename Rewards::value_type;
   auto frame = on.scratch();
-  T* const sorted = frame.template take<T>(rewards.total());
-  on.sort(rewards, sorted);
-  const any_groups groups(packed_like<const T>(rewards, sorted));
+  const auto groups = detail::sorted_groups(on, frame, rewards);
   on.groups(rewards.size(), 64 * rewards.total(),
             detail::tilted_win_rate_kernel<std::remove_const_t<decltype(groups)>, Procedure, BaseProcedure>{
                 groups, beta.value, procedure, base_procedure, wins.data(), divergence.data()});

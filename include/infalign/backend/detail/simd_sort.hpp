@@ -23,19 +23,17 @@ class INFALIGN_KEYED simd_sort {
   /// A tile of the longest groups stays in the second-level cache, and on the stack.
   static constexpr index_t longest = 1024;
 
-  /// Whether the groups `[first, first + count)` go into one tile that is at least half full.
+  /// Sorts the groups `[first, first + count)`, at most `width`, to `out`, if they go into one tile that is at least half full. False
+  /// where they do not: then nothing is written. NaN gives any order.
   template <class G>
-  static bool fits(const G& groups, index_t first, index_t count) {
-    const index_t n = size_of_longest(groups, first, count);
-    index_t values = 0;
-    for (index_t lane = 0; lane < count; ++lane) values += groups[first + lane].size();
-    return n <= longest && 2 * values >= n * count;
-  }
-  /// Sorts the groups `[first, first + count)`, at most `width` of at most `longest` values, to `out`. NaN gives any order.
-  template <class G>
-  static void sort(const G& groups, index_t first, index_t count, T* out) {
+  [[nodiscard]] static bool sort(const G& groups, index_t first, index_t count, T* out) {
+    index_t n = 0, values = 0;
+    for (index_t lane = 0; lane < count; ++lane) {
+      n = std::max(n, groups[first + lane].size());
+      values += groups[first + lane].size();
+    }
+    if (n > longest || 2 * values < n * count) return false;
     alignas(Arch::alignment()) T tile[static_cast<std::size_t>(longest * width)];
-    const index_t n = size_of_longest(groups, first, count);
     for (index_t lane = 0; lane < width; ++lane) {
       const index_t size = lane < count ? groups[first + lane].size() : 0;
       for (index_t i = 0; i < size; ++i) tile[i * width + lane] = groups[first + lane][i];
@@ -47,15 +45,10 @@ class INFALIGN_KEYED simd_sort {
       const index_t size = groups[first + lane].size();
       for (index_t i = 0; i < size; ++i) sorted[i] = tile[i * width + lane];
     }
+    return true;
   }
 
  private:
-  template <class G>
-  static index_t size_of_longest(const G& groups, index_t first, index_t count) {
-    index_t n = 0;
-    for (index_t lane = 0; lane < count; ++lane) n = std::max(n, groups[first + lane].size());
-    return n;
-  }
   /// Source: K. E. Batcher, Sorting networks and their applications, AFIPS 1968, for any number of rows.
   static void sort_rows(T* tile, index_t n) {
     for (index_t sorted = 1; sorted < n; sorted *= 2)

@@ -248,7 +248,7 @@ struct sorted_curve_kernel {
   INFALIGN_KEYED void fill_compared(Team& team, index_t g, curve_place* room) const {
     const auto y = policy[g];
     const auto z = base[g];
-    ascending_ranks<Team, std::remove_const_t<typename Policy::value_type>> of_base(team, z.data(), z.size());
+    ascending_ranks<Team, typename Policy::value_type> of_base(team, z.data(), z.size());
     for (index_t j = 0; j < y.size(); ++j) {
       const value_ranks up = of_base(y[j]), r = worst ? from_above(up, z.size()) : up;
       room[j] = {base_table.of(r.below), base_table.of(r.at_or_below),

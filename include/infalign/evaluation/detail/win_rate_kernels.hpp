@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The win-rate statistic of one prompt, from ranks found by comparing or by searching.
+/// The win-rate statistic of one prompt, from ranks found by comparing or from sorted samples.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 
 #include "infalign/core/bisect.hpp"
@@ -57,8 +58,9 @@ template <class P, class R, class A, class S>
 win_rate_by_counting(P, R, A, S, double*) -> win_rate_by_counting<P, R, A, S>;
 
 /// Both sides are sorted. Equal policy samples need not be found: each adds the step of `A` at its own position, and all the same `B`.
+/// On host memory a team takes them in order, and ranks come by merging; else each is searched for.
 template <class Policy, class Base, class PolicyShare, class BaseShare>
-struct win_rate_by_search {
+struct win_rate_of_sorted {
   Policy policy;
   Base base;
   PolicyShare policy_share;
@@ -66,40 +68,25 @@ struct win_rate_by_search {
   double* out;
 
   template <class Team>
-  INFALIGN_HD void operator()(Team& team, index_t g) const {
+  INFALIGN_HD INFALIGN_KEYED void operator()(Team& team, index_t g) const {
     const auto y = policy[g];
     const auto z = base[g];
-    const double sum = team.sum_items(y.size(), [&](index_t j) {
-      return win_rate_term(policy_share, y.size(), {j, j + 1}, base_share, z.size(),
-                           ranks_among_sorted(z.data(), z.size(), y[j]));
-    });
-    team.once([&] { out[g] = sum; });
+    const auto term = [&](index_t j, value_ranks among_base) {
+      return win_rate_term(policy_share, y.size(), {j, j + 1}, base_share, z.size(), among_base);
+    };
+    if constexpr (std::same_as<typename Policy::memory_space, host_memory>) {
+      ascending_ranks<Team, typename Policy::value_type> among_base(team, z.data(), z.size());
+      double sum = 0;
+      for (index_t j = 0; j < y.size(); ++j) sum += term(j, among_base(y[j]));
+      out[g] = sum;
+    } else {
+      const double sum =
+          team.sum_items(y.size(), [&](index_t j) { return term(j, ranks_among_sorted(z.data(), z.size(), y[j])); });
+      team.once([&] { out[g] = sum; });
+    }
   }
 };
 template <class P, class R, class A, class S>
-win_rate_by_search(P, R, A, S, double*) -> win_rate_by_search<P, R, A, S>;
-
-/// The same as by search, for teams that take the samples of a group one after another.
-template <class Policy, class Base, class PolicyShare, class BaseShare>
-struct win_rate_by_merging {
-  Policy policy;
-  Base base;
-  PolicyShare policy_share;
-  BaseShare base_share;
-  double* out;
-
-  template <class Team>
-  INFALIGN_KEYED void operator()(Team& team, index_t g) const {
-    const auto y = policy[g];
-    const auto z = base[g];
-    ascending_ranks<Team, std::remove_const_t<typename Policy::value_type>> among_base(team, z.data(), z.size());
-    double sum = 0;
-    for (index_t j = 0; j < y.size(); ++j)
-      sum += win_rate_term(policy_share, y.size(), {j, j + 1}, base_share, z.size(), among_base(y[j]));
-    out[g] = sum;
-  }
-};
-template <class P, class R, class A, class S>
-win_rate_by_merging(P, R, A, S, double*) -> win_rate_by_merging<P, R, A, S>;
+win_rate_of_sorted(P, R, A, S, double*) -> win_rate_of_sorted<P, R, A, S>;
 
 }  // namespace infalign::detail

@@ -15,6 +15,7 @@
 
 #include <cstddef>
 
+#include "infalign/backend/detail/sorted_groups.hpp"
 #include "infalign/core/bisect.hpp"
 #include "infalign/core/math.hpp"
 #include "infalign/core/shapes.hpp"
@@ -152,15 +153,6 @@ struct level_sum_kernel {
 };
 template <class S, class R, class O, class W>
 level_sum_kernel(S, R, O, W, group_tables, double*, double*) -> level_sum_kernel<S, R, O, W>;
-
-/// The groups in ascending order, in scratch memory.
-template <class B, class Frame, class Groups>
-auto sorted_groups(B& on, Frame& frame, const Groups& groups) {
-  using T = typename Groups::value_type;
-  T* const sorted = frame.template take<T>(groups.total());
-  on.sort(groups, sorted);
-  return any_groups(packed_like<const T>(groups, sorted));
-}
 
 /// The advantages from the weights of levels.
 template <class B, class Frame, class Rewards, class Out, class Worth>
