@@ -1,11 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``policy_loss`` is asked for, in the order in which the extension takes it. Imports no framework."""
+"""What ``policy_loss`` is asked for, in the order in which the extension takes it, and what it says of tokens. Imports no framework."""
 
 from __future__ import annotations
 
-from typing import Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 _NAN = float("nan")
+
+
+class TokenStatistics(NamedTuple):
+    """What is known of every token, of the shape of ``tokens``; 0 where the mask is. No gradient passes through them."""
+
+    #: without the exact KL and the entropy bonus
+    loss: Any
+    #: log π of the token
+    log_prob: Any
+    #: KL to the base policy over the vocabulary; 0 without ``base_logits``
+    kl: Any
+    #: in nats
+    entropy: Any
 
 
 def settings_of(

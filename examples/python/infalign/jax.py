@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import NamedTuple, Optional, Union
+from typing import Optional, Union
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ import numpy as np
 from jax import Array
 
 from . import _core
-from ._policy_loss import settings_of
+from ._policy_loss import TokenStatistics, settings_of
 
 __all__ = ["TokenStatistics", "calibrate", "policy_loss", "win_rate"]
 
@@ -90,19 +90,6 @@ def win_rate(
     call = jax.ffi.ffi_call("infalign_win_rate", jax.ShapeDtypeStruct(policy.shape[:-1], policy.dtype), vmap_method="broadcast_all")
     policy, base = jax.lax.stop_gradient((policy, base))
     return call(policy, base, procedure=procedure, base_procedure=base_procedure or procedure, threads=_threads(threads))
-
-
-class TokenStatistics(NamedTuple):
-    """What is known of every token, of the shape of ``tokens``; 0 where the mask is. No gradient passes through them."""
-
-    #: without the exact KL and the entropy bonus
-    loss: Array
-    #: log π of the token
-    log_prob: Array
-    #: KL to the base policy over the vocabulary; 0 without ``base_logits``
-    kl: Array
-    #: in nats
-    entropy: Array
 
 
 def policy_loss(

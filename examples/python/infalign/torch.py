@@ -7,31 +7,18 @@ step costs more in page faults than the computation. ``release_memory`` gives th
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Union
+from typing import Optional, Union
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
 from . import _core
-from ._policy_loss import settings_of
+from ._policy_loss import TokenStatistics, settings_of
 from ._torch_gradient import PolicyLoss, evaluated, memory, policy_loss_op
 from ._torch_shards import TokenTerms, token_statistics
 
 __all__ = ["TokenStatistics", "TokenTerms", "policy_loss", "preset_names", "release_memory", "token_statistics"]
-
-
-class TokenStatistics(NamedTuple):
-    """What is known of every token, of the shape of ``tokens``; 0 where the mask is. No gradient passes through them."""
-
-    #: without the exact KL and the entropy bonus
-    loss: Tensor
-    #: log π of the token
-    log_prob: Tensor
-    #: KL to the base policy over the vocabulary; 0 without ``base_logits``
-    kl: Tensor
-    #: in nats
-    entropy: Tensor
 
 
 def preset_names() -> list[tuple[str, str]]:
