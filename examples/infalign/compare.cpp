@@ -77,7 +77,7 @@ comparison compare(const std::vector<reward_table>& policies, const reward_table
   const reward_table& first = policies.front();
   const strata kinds(first, by_stratum);
   const auto mean = [&](const std::vector<double>& values, infalign::quantity_range range) {
-    return kinds.empty() ? mean_over_prompts(values, first.clusters, range) : kinds.mean(values, range);
+    return kinds.mean(values, first.clusters, range);
   };
   const std::vector<double> base = in_order_of(first, baseline, reference, what);
   comparison found{base.size(), kinds.size(), mean(base, what.range()), {}};

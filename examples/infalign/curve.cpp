@@ -26,6 +26,7 @@
 #include "record_options.hpp"
 #include "reward_table.hpp"
 #include "shared_options.hpp"
+#include "strata.hpp"
 #include "text_table.hpp"
 
 namespace command {
@@ -42,11 +43,18 @@ struct curve_options : report_options {
   std::optional<index_t> most;  ///< by default as many as the smallest prompt allows, at most 64
   std::string short_prompts = "error";
   std::vector<std::string> extrapolate;
+  stratum_options by_stratum;
 };
+
+/// The values of all prompts at every step, N = 1 ….
+using curve_columns = std::vector<std::vector<double>>;
 
 struct curve_report {
   std::size_t prompts;
-  std::vector<infalign::estimate> steps;  ///< N = 1 …
+  curve_columns columns;
+  strata kinds;
+  infalign::quantity_range range;
+  std::vector<infalign::estimate> steps;  ///< their means
   std::vector<beyond> beyond_samples;
   left_out without;
 };
@@ -85,6 +93,7 @@ std::string report_json(const curve_options& chosen, const curve_report& of) {
     json_object step;
     step.add("n", static_cast<long long>(i + 1)).add("value", of.steps[i].value);
     add_error(step, of.steps[i], chosen.level);
+    of.kinds.add(step, "value", of.columns[i]);
     steps += (i == 0 ? "" : ", ") + step.text();
   }
   for (const beyond& b : of.beyond_samples) {
@@ -126,25 +135,21 @@ std::string report(const curve_options& chosen, const curve_report& of) {
     }
     below += "extrapolated:\n" + more.text();
   }
-  return table.text() + below + clusters_text(chosen.records, of.steps.front()) + left_out_text(of.without);
+  const std::string by_stratum =
+      of.kinds.text(fmt::format("{} at N = {}", curve_title(chosen), last), of.columns.back(), of.range, chosen.level);
+  return table.text() + by_stratum + below + clusters_text(chosen.records, of.steps.front()) + left_out_text(of.without);
 }
 
-/// The mean of every step over prompts.
-std::vector<infalign::estimate> means(const std::vector<double>& curve, index_t steps, const reward_table& policy,
-                                      infalign::quantity_range range) {
-  std::vector<infalign::estimate> all;
-  std::vector<double> column(policy.prompts.size());
-  for (index_t i = 0; i < steps; ++i) {
-    for (std::size_t p = 0; p < column.size(); ++p)
-      column[p] = curve[p * static_cast<std::size_t>(steps) + static_cast<std::size_t>(i)];
-    all.push_back(mean_over_prompts(column, policy.clusters, range));
-  }
+curve_columns columns_of(const std::vector<double>& curve, std::size_t steps) {
+  curve_columns all(steps, std::vector<double>(curve.size() / steps));
+  for (std::size_t i = 0; i < curve.size(); ++i) all[i % steps][i / steps] = curve[i];
   return all;
 }
 
 void run(const curve_options& chosen) {
   check_level(chosen.level);
   check(chosen.records);
+  check(chosen.by_stratum, chosen.records);
   const bool of_win_rates = !chosen.reference.empty(), same = chosen.reference_serves.value_or("same") == "same";
   expect_at_least_one("--most", chosen.most);
   if (!of_win_rates && chosen.reference_serves)
@@ -152,16 +157,17 @@ void run(const curve_options& chosen) {
   if (of_win_rates && !chosen.extrapolate.empty()) throw usage_failure("--extrapolate: is for passes, not for win rates");
   if (chosen.worst && !chosen.extrapolate.empty())
     throw usage_failure("--extrapolate: is for the best of N, not for the worst");
+  if (!chosen.records.stratum_field.empty() && !chosen.extrapolate.empty())
+    throw usage_failure("--extrapolate: is for prompts without strata");
   if (chosen.policy == "-" && chosen.reference == "-")
     throw usage_failure("--policy and --reference: only one of them can be standard input");
   const std::vector<double> targets = positive_numbers("--extrapolate", chosen.extrapolate);
   reward_table policy = read_rewards(chosen.policy, chosen.records);
   reward_table reference = of_win_rates ? read_rewards(chosen.reference, chosen.records.without_cluster()) : reward_table();
-  curve_report of{};
-  of.without.missing_rewards = policy.missing + reference.missing;
+  left_out without{.missing_rewards = policy.missing + reference.missing};
   const index_t needed = chosen.most.value_or(1);
   if (chosen.short_prompts == "skip")
-    of.without.short_prompts =
+    without.short_prompts =
         of_win_rates ? drop_short_prompts(std::array<required, 2>{{{&policy, needed}, {&reference, same ? needed : 1}}})
                      : drop_short_prompts(std::array<required, 1>{{{&policy, needed}}});
   if (of_win_rates) reference = in_order_of(policy, reference);
@@ -180,9 +186,14 @@ void run(const curve_options& chosen) {
   else
     infalign::expected_reward_curve(on, policy.groups(), out, served);
   const bool rates = of_win_rates || std::all_of(policy.rewards.begin(), policy.rewards.end(), is_pass);
-  of.prompts = policy.prompts.size();
-  of.steps = means(curve, steps, policy, rates ? infalign::win_rate_range : infalign::quantity_range{});
-  of.beyond_samples = extrapolated(policy, targets);
+  curve_report of{policy.prompts.size(),
+                  columns_of(curve, static_cast<std::size_t>(steps)),
+                  strata(policy, chosen.by_stratum),
+                  rates ? infalign::win_rate_range : infalign::quantity_range{},
+                  {},
+                  extrapolated(policy, targets),
+                  without};
+  for (const std::vector<double>& column : of.columns) of.steps.push_back(of.kinds.mean(column, policy.clusters, of.range));
   write_output("-", report(chosen, of));
 }
 
@@ -203,6 +214,7 @@ constexpr const char* curve_examples =
     "Examples:\n"
     "  infalign curve --policy policy.jsonl --reference base.jsonl --most 16\n"
     "  infalign curve --policy attempts.jsonl --extrapolate 1000,10000 --cluster source --json\n"
+    "  infalign curve --policy attempts.jsonl --stratum difficulty --stratum-weight easy=0.7 hard=0.3\n"
     "  infalign curve --policy policy.jsonl --worst --most 8";
 
 }  // namespace
@@ -222,8 +234,9 @@ void add_curve(CLI::App& program) {
   add_record_options(*command, chosen->records);
   add_short(*command, chosen->short_prompts);
   add_cluster(*command, chosen->records);
+  add_strata(*command, chosen->records, chosen->by_stratum);
   add_report(*command, *chosen);
-  command->footer(records_help() + curve_explanation + curve_examples);
+  command->footer(records_help() + curve_explanation + strata_help() + "\n" + curve_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

@@ -27,6 +27,7 @@
 #include "record_options.hpp"
 #include "reward_table.hpp"
 #include "shared_options.hpp"
+#include "strata.hpp"
 #include "text_table.hpp"
 
 namespace command {
@@ -40,6 +41,7 @@ struct preference_options : report_options {
   std::string range = "0:1";
   std::string per_prompt;
   std::string length_field;  ///< empty if lengths are not controlled for
+  stratum_options by_stratum;
 };
 
 struct preference_range {
@@ -105,8 +107,16 @@ struct verdicts {
   }
 };
 
-std::string report(const preference_options& chosen, const reward_table& judged, const infalign::estimate& mean,
-                   const std::optional<controlled_lengths>& controlled) {
+struct preference_report {
+  const reward_table& judged;
+  const std::vector<double>& wins;  ///< of the prompts
+  const strata& kinds;
+  infalign::estimate mean;
+  std::optional<controlled_lengths> controlled;
+};
+
+std::string report(const preference_options& chosen, const preference_report& of) {
+  const auto& [judged, wins, kinds, mean, controlled] = of;
   const verdicts all(judged.rewards);
   if (chosen.json) {
     json_object found;
@@ -118,12 +128,13 @@ std::string report(const preference_options& chosen, const reward_table& judged,
         .add("losses", all.losses)
         .add("win_rate", mean.value);
     add_error(found, mean, chosen.level);
+    kinds.add(found, "win_rate", wins);
     if (controlled) {
       const infalign::length_controlled_fit& fit = controlled->fit;
-      json_object of;
-      of.add("judgments", static_cast<long long>(controlled->judgments)).add("win_rate", fit.win_rate.value);
-      add_error(of, fit.win_rate, chosen.level);
-      found.add("length_controlled", of.add("of_length", fit.of_length).add("of_policy", fit.of_policy));
+      json_object equal;
+      equal.add("judgments", static_cast<long long>(controlled->judgments)).add("win_rate", fit.win_rate.value);
+      add_error(equal, fit.win_rate, chosen.level);
+      found.add("length_controlled", equal.add("of_length", fit.of_length).add("of_policy", fit.of_policy));
     }
     return found.add("missing_judgments", static_cast<long long>(judged.missing)).add("level", chosen.level).text() + '\n';
   }
@@ -138,7 +149,8 @@ std::string report(const preference_options& chosen, const reward_table& judged,
         fmt::format("at equal lengths: {} ± {} ({}), of {} judgment{}\n", value_text(win_rate), error_text(win_rate),
                     interval_text(win_rate, chosen.level), controlled->judgments, controlled->judgments == 1 ? "" : "s");
   }
-  return table.text() + at_equal_lengths + clusters_text(chosen.records, mean) +
+  return table.text() + kinds.text("win rate", wins, infalign::win_rate_range, chosen.level) + at_equal_lengths +
+         clusters_text(chosen.records, mean) +
          (judged.missing > 0 ? fmt::format("left out: {} missing judgments\n", judged.missing) : "");
 }
 
@@ -148,6 +160,9 @@ void run(const preference_options& chosen) {
   const preference_range range = parse_range(chosen.range);
   const record_options records = records_of(chosen, range);
   check(records);
+  check(chosen.by_stratum, records);
+  if (!chosen.length_field.empty() && !records.stratum_field.empty())
+    throw usage_failure("--length-field: is for prompts without strata");
   if (!chosen.length_field.empty() && chosen.file == "-")
     throw usage_failure("--length-field: the file is read twice, so it cannot be standard input");
   reward_table judged = read_rewards(chosen.file, records);
@@ -156,10 +171,11 @@ void run(const preference_options& chosen) {
   std::vector<double> wins(judged.prompts.size());
   infalign::simd on;
   infalign::preference_win_rate(on, judged.groups(), wins);
-  const infalign::estimate mean = mean_over_prompts(wins, judged.clusters, infalign::win_rate_range);
+  const strata kinds(judged, chosen.by_stratum);
+  const infalign::estimate mean = kinds.mean(wins, judged.clusters, infalign::win_rate_range);
   std::optional<controlled_lengths> controlled;
   if (!chosen.length_field.empty()) controlled = length_controlled(chosen, records, range);
-  const std::string text = report(chosen, judged, mean, controlled);
+  const std::string text = report(chosen, {judged, wins, kinds, mean, controlled});
   if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, judged, "win_rate", wins);
   write_output("-", text);
 }
@@ -176,13 +192,13 @@ constexpr const char* preferences_explanation =
     "rate at equal lengths, by AlpacaEval 2's logistic regression without its difficulties of instructions. A prompt's win "
     "rate is the mean of its judgments, and the prompt is the unit of sampling: the standard error "
     "is\n"
-    "that of a mean over prompts, in win rate (0 to 1, not per cent).\n"
-    "\n";
+    "that of a mean over prompts, in win rate (0 to 1, not per cent).\n";
 
 constexpr const char* preferences_examples =
     "Examples:\n"
     "  infalign preferences judgments.jsonl\n"
     "  infalign preferences judgments.csv --preference-field verdict --json\n"
+    "  infalign preferences judgments.jsonl --stratum language --stratum-weight en=0.8 de=0.2\n"
     "AlpacaEval's leaderboard figure (times 100), from a file of annotations as it is published:\n"
     "  infalign preferences annotations.json --prompt-field instruction --preference-range 1:2";
 
@@ -202,9 +218,10 @@ void add_preferences(CLI::App& program) {
                       "Field with the length of the base's response less that of the policy's");
   add_missing(*command, chosen->records, "judgment");
   add_cluster(*command, chosen->records);
+  add_strata(*command, chosen->records, chosen->by_stratum);
   command->add_option("--per-prompt", chosen->per_prompt, "Write the win rate of every prompt here, one record a line");
   add_report(*command, *chosen);
-  command->footer(std::string(preferences_explanation) + preferences_examples);
+  command->footer(preferences_explanation + strata_help() + "\n" + preferences_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

@@ -12,6 +12,7 @@
 #include "estimate_text.hpp"
 #include "failure.hpp"
 #include "infalign/statistics/stratified.hpp"
+#include "prompt_mean.hpp"
 #include "text_table.hpp"
 
 namespace command {
@@ -83,7 +84,9 @@ std::vector<infalign::summary> strata::summaries(const std::vector<double>& valu
   return all;
 }
 
-infalign::estimate strata::mean(const std::vector<double>& values, infalign::quantity_range range) const {
+infalign::estimate strata::mean(const std::vector<double>& values, const std::vector<infalign::index_t>& clusters,
+                                infalign::quantity_range range) const {
+  if (empty()) return mean_over_prompts(values, clusters, range);
   return infalign::stratified_mean(summaries(values), weights_, range);
 }
 

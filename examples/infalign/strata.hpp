@@ -30,8 +30,9 @@ class strata {
 
   [[nodiscard]] bool empty() const { return names_.empty(); }
   [[nodiscard]] std::size_t size() const { return names_.size(); }
-  /// `infalign::stratified_mean` of the prompts' values.
-  [[nodiscard]] infalign::estimate mean(const std::vector<double>& values, infalign::quantity_range range) const;
+  /// `infalign::stratified_mean` of the prompts' values; where there are no strata, `mean_over_prompts`, by clusters if they are named.
+  [[nodiscard]] infalign::estimate mean(const std::vector<double>& values, const std::vector<infalign::index_t>& clusters,
+                                        infalign::quantity_range range) const;
   /// The values as they enter the mean: their mean over prompts is that over strata.
   [[nodiscard]] std::vector<double> weighted(const std::vector<double>& values) const;
   /// Adds "strata" and, with the mean of each, "by_stratum"; nothing if there are none.

@@ -102,8 +102,7 @@ void run(const win_rate_options& chosen) {
         {{&policy, what.served().policy.samples_needed()}, {&reference, what.served().reference.samples_needed()}}});
   const std::vector<double> values = what.of(policy, reference);
   const strata kinds(policy, chosen.by_stratum);
-  const infalign::estimate mean =
-      kinds.empty() ? mean_over_prompts(values, policy.clusters, what.range()) : kinds.mean(values, what.range());
+  const infalign::estimate mean = kinds.mean(values, policy.clusters, what.range());
   const auto interval = interval_of(chosen.interval, mean, values, policy.clusters, chosen.level);
   std::optional<variance_parts> variance;
   if (chosen.split_variance) variance = split_variance(what, policy, reference);

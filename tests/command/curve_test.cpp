@@ -67,6 +67,60 @@ TEST_CASE("every N of a curve is what win-rate says of it alone") {
               "--extrapolate: is for passes, not for win rates");
 }
 
+// What win-rate says of strata is checked against the textbook in strata_test.cpp.
+TEST_CASE("curve and preferences by stratum: each is what win-rate says of it alone") {
+  const work_directory work;
+  std::string policy, reference;
+  double easy = 0, hard = 0, first = 0;  // by hand: pass@2 of a prompt is 1 if either passes
+  for (int p = 0; p < 10; ++p) {
+    const int passes[] = {p % 3 == 0, p % 4 == 1};
+    const std::string id = std::to_string(p), level = p < 6 ? "\"easy\"" : "2";
+    policy += "{\"prompt_id\":" + id + ",\"rewards\":[" + std::to_string(passes[0]) + "," + std::to_string(passes[1]) +
+              "],\"level\":" + level + "}\n";
+    reference = "{\"prompt_id\":" + id + ",\"rewards\":[0," + std::to_string(p % 2) + "]}\n" + reference;
+    (p < 6 ? easy : hard) += (passes[0] + passes[1] > 0) / (p < 6 ? 6.0 : 4.0);
+    first += (p < 6 ? 0.25 / 6 : 0.75 / 4) * (passes[0] + passes[1]) / 2;
+  }
+  work.write("p", policy);
+  work.write("r", reference);
+  const std::string by = " --stratum level --stratum-weight easy=1 2=3";
+  const auto step_of = [](const json_document& curve, std::size_t n) { return curve["curve"].get_array().value().at(n - 1); };
+  const auto value = [](const auto& of, const char* key) { return of[key].get_double().value(); };
+  for (const std::string against : {"", " --reference r"}) {
+    const json_document curve(work.infalign("curve --policy p --json" + by + against).out);
+    for (std::size_t n = 1; n <= 2; ++n) {
+      const std::string best = against.empty() ? " --estimand pass@" : against + " --procedure best_of:";
+      const json_document one(work.infalign("win-rate --policy p --json" + by + best + std::to_string(n)).out);
+      CHECK(std::abs(value(step_of(curve, n), "value") - one.number(against.empty() ? "value" : "win_rate")) <= 1e-14);
+      CHECK(std::abs(value(step_of(curve, n), "standard_error") - one.number("standard_error")) <= 1e-14);
+      CHECK(value(step_of(curve, n)["by_stratum"].get_array().value().at(0), "weight") == 0.25);
+    }
+  }
+  const json_document curve(work.infalign("curve --policy p --json" + by).out);
+  CHECK(std::abs(value(step_of(curve, 1), "value") - first) <= 1e-14);
+  CHECK(std::abs(value(step_of(curve, 2), "value") - (0.25 * easy + 0.75 * hard)) <= 1e-14);
+  CHECK(work.infalign("curve --policy p" + by).out.find("stratum  prompts  weight  expected reward at N = 2 ") !=
+        std::string::npos);
+  const json_document judged(work.infalign("preferences p --preference-field rewards --json" + by).out);
+  const json_document passes(work.infalign("win-rate --estimand pass@1 --policy p --json" + by).out);
+  CHECK(std::abs(judged.number("win_rate") - first) <= 1e-14);
+  CHECK(judged.number("standard_error") == passes.number("standard_error"));
+  CHECK(judged.number("strata") == 2);
+  CHECK(value(judged["by_stratum"].get_array().value().at(1), "weight") == 0.75);
+  CHECK(work.infalign("preferences p --preference-field rewards" + by).out.find("\n\"easy\"         6  0.2500 ") !=
+        std::string::npos);
+  check_fails(work, "preferences p --preference-field rewards --stratum level --length-field level", 2,
+              "--length-field: is for prompts without strata");
+  check_fails(work, "preferences p --preference-field rewards --stratum rewards", 2,
+              "--stratum: rewards is read as something else already");
+  check_fails(work, "preferences p --stratum-weight easy=1", 2, "--stratum-weight: there is no --stratum that it would weigh");
+  check_fails(work, "curve --policy p --stratum level --extrapolate 10", 2, "--extrapolate: is for prompts without strata");
+  check_fails(work, "curve --policy p --stratum level --cluster c", 2,
+              "--stratum and --cluster: prompts within a stratum must be sampled one by one");
+  check_fails(work, "curve --policy p --stratum level --stratum-weight easy=1", 1,
+              "p: stratum 2 has no weight (--stratum-weight NAME=0 leaves it out)");
+}
+
 TEST_CASE("passes beyond the samples, by both models") {
   const work_directory work;
   std::string text;
