@@ -110,7 +110,7 @@ std::string report_json(const compare_options& chosen, const estimand& what, con
   all.add("prompts", static_cast<long long>(found.prompts));
   if (!chosen.records.cluster_field.empty()) all.add("clusters", static_cast<long long>(found.baseline.count));
   if (found.strata > 0) all.add("strata", static_cast<long long>(found.strata));
-  if (!what.is_win_rate()) all.add("estimand", what.name());
+  what.add_name(all);
   if (found.policies.size() == 1) {
     all.add("policy", side(found.policies.front().own)).add("baseline", side(found.baseline));
     add_difference(all, found.policies.front());
@@ -186,7 +186,7 @@ void run(const compare_options& chosen) {
   std::vector<reward_table> policies;
   for (const std::string& file : chosen.policies) policies.push_back(read_rewards(file, policies.empty() ? records : others));
   reward_table baseline = read_rewards(chosen.baseline, others);
-  reward_table reference = what.is_win_rate() ? read_rewards(chosen.reference, others) : reward_table();
+  reward_table reference = what.has_reference() ? read_rewards(chosen.reference, others) : reward_table();
   left_out without{.missing_rewards = baseline.missing + reference.missing};
   const auto needed = what.served().policy.samples_needed();
   std::vector<required> all;
@@ -237,7 +237,7 @@ void add_compare(CLI::App& program) {
   add_strata(*command, chosen->records, chosen->by_stratum);
   add_report(*command, *chosen);
   command->footer(records_help() + estimand_help() + compare_explanation + strata_help() + "\n" + procedure_list() +
-                  compare_examples);
+                  transform_list() + compare_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

@@ -35,6 +35,7 @@ struct win_rate_options : estimand_options, report_options {
   std::string interval = "student";
   stratum_options by_stratum;
   bool split_variance = false;
+  purchase_options purchase;
 };
 
 /// The key of the estimate in JSON.
@@ -48,22 +49,24 @@ struct win_rate_report {
   infalign::estimate mean;
   infalign::confidence_interval interval;
   std::optional<variance_parts> variance;
+  std::optional<infalign::sampling_plan> purchase;
   left_out without;
 };
 
 std::string report(const win_rate_options& chosen, const estimand& what, const win_rate_report& of) {
-  const auto& [values, kinds, mean, interval, variance, without] = of;
+  const auto& [values, kinds, mean, interval, variance, purchase, without] = of;
   const procedures& served = what.served();
   if (chosen.json) {
     json_object found;
     found.add("prompts", static_cast<long long>(values.size()));
     if (!chosen.records.cluster_field.empty()) found.add("clusters", static_cast<long long>(mean.count));
-    if (!what.is_win_rate()) found.add("estimand", what.name());
+    what.add_name(found);
     found.add(key_of(what), mean.value);
     found.add("standard_error", mean.standard_error);
     add_interval(found, mean, interval);
     kinds.add(found, key_of(what), values);
     if (variance) add_variance(found, *variance, mean);
+    if (purchase) add_purchase(found, chosen.purchase, *purchase);
     add_left_out(found, without);
     return found.add("level", chosen.level).text() + '\n';
   }
@@ -78,7 +81,8 @@ std::string report(const win_rate_options& chosen, const estimand& what, const w
   text_table table(std::move(header));
   table.add(std::move(row));
   return table.text() + kinds.text(what.title(), values, what.range(), chosen.level) + clusters_text(chosen.records, mean) +
-         (variance ? variance_text(*variance, mean) : "") + left_out_text(without);
+         (variance ? variance_text(*variance, mean) : "") + (purchase ? purchase_text(chosen.purchase, *purchase) : "") +
+         left_out_text(without);
 }
 
 void run(const win_rate_options& chosen) {
@@ -92,10 +96,11 @@ void run(const win_rate_options& chosen) {
   check(chosen.by_stratum, records);
   if (chosen.split_variance && !(records.cluster_field.empty() && records.stratum_field.empty()))
     throw usage_failure("--variance-split: is for prompts that are sampled one by one, without clusters and strata");
+  check(chosen.purchase, chosen.split_variance);
   if (chosen.interval != "student" && !records.stratum_field.empty())
     throw usage_failure(fmt::format("--interval {}: is for prompts without strata", chosen.interval));
   reward_table policy = read_rewards(chosen.policy, records);
-  reward_table reference = what.is_win_rate() ? read_rewards(chosen.reference, records.without_cluster()) : reward_table();
+  reward_table reference = what.has_reference() ? read_rewards(chosen.reference, records.without_cluster()) : reward_table();
   left_out without{.missing_rewards = policy.missing + reference.missing};
   if (chosen.short_prompts == "skip")
     without.short_prompts = drop_short_prompts(std::array<required, 2>{
@@ -106,7 +111,9 @@ void run(const win_rate_options& chosen) {
   const auto interval = interval_of(chosen.interval, mean, values, policy.clusters, chosen.level);
   std::optional<variance_parts> variance;
   if (chosen.split_variance) variance = split_variance(what, policy, reference);
-  const std::string text = report(chosen, what, {values, kinds, mean, interval, variance, without});
+  std::optional<infalign::sampling_plan> purchase;
+  if (chosen.purchase.error) purchase = plan_purchase(chosen.purchase, *variance, what.served().policy.samples_needed());
+  const std::string text = report(chosen, what, {values, kinds, mean, interval, variance, purchase, without});
   if (!chosen.per_prompt.empty()) write_per_prompt(chosen.per_prompt, policy, key_of(what), values);
   write_output("-", text);
 }
@@ -127,6 +134,11 @@ constexpr const char* win_rate_explanation =
     "of\n"
     "each would too, and the error with twice as many of either; of win rates and best-of-N by two random halves of the "
     "samples.\n"
+    "With --target-error 0.005 it also says which numbers of prompts and samples reach that standard error at the least cost. "
+    "A\n"
+    "prompt costs --prompt-cost, each of its samples --sample-cost; with a reference, a sample is one of the policy and as "
+    "many\n"
+    "references as there are now for one. Fewer samples than there are now let best-of-N err a little more than is said.\n"
     "Judgments of pairs, such as AlpacaEval's, are for infalign preferences.\n"
     "\n";
 
@@ -140,7 +152,9 @@ constexpr const char* win_rate_examples =
     "  infalign win-rate --policy answers.jsonl --estimand maj@16 --answer-field boxed\n"
     "  infalign win-rate --policy passes.jsonl --estimand pass@1 --stratum difficulty --stratum-weight easy=0.7 hard=0.3\n"
     "  infalign win-rate --policy passes.jsonl --estimand pass@1 --variance-split\n"
-    "  infalign win-rate --policy policy.jsonl --estimand expected-reward --procedure best_of:4";
+    "  infalign win-rate --policy pilot.jsonl --estimand pass@1 --variance-split --target-error 0.01 --prompt-cost 20\n"
+    "  infalign win-rate --policy policy.jsonl --estimand expected-reward --procedure best_of:4\n"
+    "  infalign win-rate --policy policy.jsonl --reference base.jsonl --estimand expected-transform --transform exponential:10";
 
 }  // namespace
 
@@ -158,9 +172,10 @@ void add_win_rate(CLI::App& program) {
   add_strata(*command, chosen->records, chosen->by_stratum);
   add_interval_kind(*command, chosen->interval);
   command->add_flag("--variance-split", chosen->split_variance, "Whether the error comes from prompts or from samples of each");
+  add_purchase(*command, chosen->purchase);
   add_report(*command, *chosen);
   command->footer(records_help() + estimand_help() + win_rate_explanation + strata_help() + "\n" + procedure_list() +
-                  win_rate_examples);
+                  transform_list() + win_rate_examples);
   command->callback([chosen] { run(*chosen); });
 }
 

@@ -25,7 +25,8 @@ int main(int argc, char** argv) {
   CLI::App* command = program.add_subcommand("win-rate", "As infalign win-rate --json; files are dealt to ranks in turn.");
   command->add_option("--policy", wins.policies, "Rewards of samples of the policy, in any number of files")->required();
   command->add_option("--reference", wins.references, "Rewards of the reference policy, for win rates");
-  command->add_option("--estimand", wins.estimand, "win-rate, expected-reward, pass@K or cons@K");
+  command->add_option("--estimand", wins.estimand, "win-rate, expected-reward, expected-transform, pass@K or cons@K");
+  command->add_option("--transform", wins.transform, "Of calibrated rewards, for expected-transform");
   command->add_option("--procedure", wins.procedure, "What is run at inference: best_of:4");
   command->add_option("--reference-procedure", wins.reference_procedure, "The same unless given");
   command->add_option("--level", wins.level, "Of the confidence interval");

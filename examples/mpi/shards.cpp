@@ -52,7 +52,7 @@ void win_rate(const win_rate_shards& chosen, int rank, int ranks) {
   if (!what.with_answers({}, chosen).answer_field.empty())
     throw usage_failure(fmt::format("--estimand: {} needs answers, which ranks do not exchange", what.name()));
   const reward_table policy = exchanged(read_shards(chosen.policies, chosen.records, rank, ranks), MPI_COMM_WORLD);
-  const reward_table reference = what.is_win_rate()
+  const reward_table reference = what.has_reference()
                                      ? exchanged(read_shards(chosen.references, chosen.records, rank, ranks), MPI_COMM_WORLD)
                                      : reward_table();
   infalign::summary own;
@@ -64,7 +64,7 @@ void win_rate(const win_rate_shards& chosen, int rank, int ranks) {
   json_object found;
   found.add("ranks", static_cast<long long>(ranks));
   found.add("prompts", static_cast<long long>(mean.count));
-  if (!what.is_win_rate()) found.add("estimand", what.name());
+  what.add_name(found);
   found.add(what.is_win_rate() ? "win_rate" : "value", mean.value);
   add_error(found, mean, chosen.level);
   if (policy.missing + reference.missing > 0)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// `infalign curve`, `infalign rank` and `infalign kl`.
+/// `infalign curve` and `infalign rank`.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -172,35 +172,4 @@ TEST_CASE("Elo scores of policies from words, numbers and ties") {
   work.write("self", "{\"prompt_id\":1,\"first\":\"a\",\"second\":\"a\",\"winner\":\"first\"}\n");
   check_fails(work, "rank self", 1, "self:1: \"a\" is compared with itself");
   check_fails(work, "rank -", 2, "the file is read twice, so it cannot be standard input");
-}
-
-TEST_CASE("the KL of responses from their log-probabilities") {
-  const work_directory work;
-  work.write("r",
-             "{\"prompt_id\":1,\"log_prob\":[-1,-2],\"base_log_prob\":[-2,-1.5]}\n{\"prompt_id\":2,\"log_prob\":-3,"
-             "\"base_log_prob\":-4}\n");
-  const json_document found(work.infalign("kl r --json").out);
-  CHECK(found.number("responses") == 3);
-  CHECK(found.number("prompts") == 2);
-  const auto value = [&](const char* key) { return found[key]["value"].get_double().value(); };
-  CHECK(std::abs(value("k1") - (1 - 0.5 + 1) / 3) <= 1e-14);
-  CHECK(std::abs(value("k2") - (1 + 0.25 + 1) / 6) <= 1e-14);
-  const double k3 = (2 * std::exp(-1.0) + std::exp(0.5) - 1.5) / 3;  // of d = -1, ½, -1
-  CHECK(std::abs(value("k3") - k3) <= 1e-14);
-  CHECK(work.infalign("kl r").out.find("3 responses to 2 prompts") != std::string::npos);
-  // A prompt whose responses are all missing is none, and takes its cluster with it.
-  work.write("m",
-             "{\"prompt_id\":0,\"log_prob\":null,\"base_log_prob\":-2,\"c\":9}\n"
-             "{\"prompt_id\":1,\"log_prob\":[-1,-2],\"base_log_prob\":[-2,-1.5],\"c\":7}\n"
-             "{\"prompt_id\":2,\"log_prob\":-3,\"base_log_prob\":-4,\"c\":7}\n"
-             "{\"prompt_id\":3,\"log_prob\":-3,\"base_log_prob\":-4,\"c\":8}\n");
-  const json_document rest(work.infalign("kl m --missing skip --cluster c --json").out);
-  CHECK(rest.number("responses") == 4);
-  CHECK(rest.number("prompts") == 3);
-  CHECK(rest.number("clusters") == 2);
-  CHECK(rest.number("missing_responses") == 1);
-  const std::string text = work.infalign("kl m --missing skip --cluster c").out;
-  CHECK(text.find("4 responses to 3 prompts\nerrors by 2 clusters of c\nleft out: 1 responses") != std::string::npos);
-  work.write("bad", "{\"prompt_id\":1,\"log_prob\":1,\"base_log_prob\":-2}\n");
-  CHECK(work.infalign("kl bad").code == 1);
 }

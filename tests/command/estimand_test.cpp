@@ -133,7 +133,8 @@ TEST_CASE("options of an estimand that make no sense together") {
   for (const char* k : {"", "0", "-1", "1.5", "x", "99999999999999999999"})
     check(std::string("--estimand pass@") + k,
           std::string("--estimand: 'pass@") + k + "' must be pass@K (or cons@K, maj@K) with a whole number K of at least 1");
-  check("--estimand median", "--estimand: 'median' must be win-rate, expected-reward, pass@K, cons@K or maj@K");
+  check("--estimand median",
+        "--estimand: 'median' must be win-rate, expected-reward, expected-transform, pass@K, cons@K or maj@K");
   check("--estimand pass@1", "a.jsonl:1: prompt 1 has a reward of 0.5, but pass@1 takes 0 and 1 (or false and true)", 1);
 }
 

@@ -38,7 +38,7 @@ TEST_CASE("help lists every procedure and every transform that can be given") {
   }
   const std::string plan_help = directory.infalign("plan --help").out;
   for (const infalign::name_entry& entry : infalign::served_procedure_names()) CHECK(lists(plan_help, entry));
-  for (const char* subcommand : {"plan", "calibrate", "evaluate"}) {
+  for (const char* subcommand : {"plan", "calibrate", "evaluate", "win-rate", "compare"}) {
     const std::string help = directory.infalign(std::string(subcommand) + " --help").out;
     for (const infalign::name_entry& entry : infalign::transform_names()) {
       CAPTURE(subcommand);
@@ -95,10 +95,12 @@ TEST_CASE("help answers what users ask") {
            "\"n\": 10, \"successes\": 3",                                                            // pass counts
            "--missing skip"});                                                                       // missing rewards
   check("win-rate", {"ties count one half", "the standard error is that\nof a mean over prompts, in the unit of the estimate",
-                     "--estimand pass@5", "are for infalign preferences"});
+                     "--estimand pass@5", "are for infalign preferences", "Where the transform is curved, few references bias",
+                     "reach that standard error at the least cost"});
   check("curve",
         {"estimated without bias from the same samples", "--extrapolate 1000,10000", "Where they differ, trust neither"});
-  check("kl", {"unbiased, may be negative", "in nats", "The prompt is the unit of"});
+  check("kl", {"unbiased, may be negative", "in nats", "The prompt is the unit of",
+               "holds for every policy and is reached with continuous rewards"});
   check("rank", {"A tie counts as half a win of either", "odds of ten to one", "--prior 1"});
   check("compare", {"adjusted for their number"});
   check("hedge", {"served, and its true reward is what counts", "ties one half", "cluster with --cluster FIELD"});

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// `--stratum`, `--variance-split` and `--estimand maj@K`.
+/// `--stratum` and `--estimand maj@K`.
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <cmath>
-#include <cstddef>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -107,64 +104,6 @@ TEST_CASE("strata that are not there, change, or have no weight") {
   const json_document found(work.infalign("win-rate --estimand pass@1 --policy one --stratum s --json").out);
   CHECK(found["standard_error"].is_null());
   CHECK(found["confidence_interval"].is_null());
-}
-
-TEST_CASE("--variance-split: what prompts differ by, and what their samples err by") {
-  const work_directory work;
-  std::string text;
-  double means[6], inner = 0, outer = 0, mean = 0;
-  for (int p = 0; p < 6; ++p) {
-    const int n = 5 + p, c = (p * 3) % 5;
-    text +=
-        "{\"prompt_id\":" + std::to_string(p) + ",\"n\":" + std::to_string(n) + ",\"successes\":" + std::to_string(c) + "}\n";
-    means[p] = double(c) / n;
-    mean += means[p] / 6;
-    inner += means[p] * (1 - means[p]) / (n - 1) / 6;  // the unbiased variance of a rate
-  }
-  for (const double m : means) outer += (m - mean) * (m - mean) / 5;
-  work.write("p", text);
-  const json_document found(work.infalign("win-rate --policy p --estimand pass@1 --variance-split --json").out);
-  const auto of = found["variance"];
-  CHECK(std::abs(double(of["of_sampling"]) - inner) <= 1e-14);
-  CHECK(std::abs(double(of["between_prompts"]) - (outer - inner)) <= 1e-14);
-  CHECK(std::abs(double(of["sampling_share"]) - inner / outer) <= 1e-13);
-  CHECK(std::abs(double(of["standard_error_twice_prompts"]) - std::sqrt(outer / 12)) <= 1e-14);
-  CHECK(std::abs(double(of["standard_error_twice_samples"]) - std::sqrt((outer - inner / 2) / 6)) <= 1e-14);
-  CHECK(work.infalign("win-rate --policy p --estimand pass@1 --variance-split").out.find("\nvariance (6 prompts): ") !=
-        std::string::npos);
-  CHECK(work.infalign("win-rate --policy p --estimand pass@5 --variance-split").err ==
-        "infalign: p: --variance-split needs two prompts with twice the samples that best_of:5 draws\n");
-  work.write("single", "{\"prompt_id\":1,\"reward\":1}\n{\"prompt_id\":2,\"reward\":0}\n");
-  CHECK(work.infalign("win-rate --policy single --estimand pass@1 --variance-split").err ==
-        "infalign: single: --variance-split needs two prompts, and two samples of one of them\n");
-}
-
-// Prompts N(0, 1) apart, eight samples with noise N(0, 1): between 1 and sampling 1/8, in either way, with standard errors of 1/8·√(2/1500)
-// and √2·(9/8)/√1500. Sorted lists, whose halves in order would differ most.
-TEST_CASE("--variance-split by halves agrees with the split of means and with what was simulated") {
-  const work_directory work;
-  std::mt19937 generator(5);
-  std::normal_distribution<double> normal;
-  std::string text;
-  for (int p = 0; p < 1500; ++p) {
-    const double own = normal(generator);
-    std::vector<double> samples(8);
-    for (double& x : samples) x = own + normal(generator);
-    std::sort(samples.begin(), samples.end());
-    text += "{\"prompt_id\":" + std::to_string(p) + ",\"rewards\":[" + std::to_string(samples[0]);
-    for (std::size_t i = 1; i < 8; ++i) text += "," + std::to_string(samples[i]);
-    text += "]}\n";
-  }
-  work.write("p", text);
-  for (const char* procedure : {"standard", "best_of:1"}) {
-    CAPTURE(procedure);
-    const json_document found(
-        work.infalign("win-rate --policy p --estimand expected-reward --variance-split --json --procedure " +
-                      std::string(procedure))
-            .out);
-    CHECK(std::abs(double(found["variance"]["of_sampling"]) - 0.125) <= 4 * 0.125 * std::sqrt(2 / 1500.0));
-    CHECK(std::abs(double(found["variance"]["between_prompts"]) - 1) <= 4 * std::sqrt(2 / 1500.0) * 9 / 8);
-  }
 }
 
 // By hand: of the answers a a b b c, of which a is right, the ten sets of three are aab aab, aac, abb abb, abc ×4, bbc. The vote is right

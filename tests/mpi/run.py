@@ -43,6 +43,7 @@ for estimand, whole, parts in [
     (["--procedure", "worst_of:2"], [policy, base], (policy_shards, base_shards)),
     (["--estimand", "expected-reward", "--procedure", "best_of:3"], [policy, None], (policy_shards, None)),
     (["--estimand", "pass@3"], [passes, None], (pass_shards, None)),
+    (["--estimand", "expected-transform", "--transform", "exponential:2"], [policy, base], (policy_shards, base_shards)),
 ]:
     files = lambda p, r: ["--policy", *p] + (["--reference", *r] if r else [])
     expected = json.loads(run(one, "win-rate", *files([whole[0]], [whole[1]] if whole[1] else None), *estimand, "--json").stdout)
