@@ -42,6 +42,24 @@ def win_rate_gradient(rewards, base, n, kind):
     return [m * (whole - win_rate(np.delete(rewards, i), base, n, kind, n, kind)) for i in range(m)]
 
 
+def tilted(rewards, beta):
+    """Probabilities e^(R/β)/Σ of the samples, and their KL to the uniform ones."""
+    r = np.asarray(rewards, float)
+    p = np.exp((r - r.max()) / beta)
+    p /= p.sum()
+    return p, float(sum(x * math.log(len(r) * x) for x in p if x > 0))
+
+
+def win_rate_of_draws(rewards, p, n, kind, base_n, base_kind):
+    """Of what is served of n draws from p against what is served of draws that are uniform: by all tuples of draws."""
+    k, total = len(rewards), 0.0
+    for own in itertools.product(range(k), repeat=n):
+        for base in itertools.product(range(k), repeat=base_n):
+            a, b = (served([rewards[i] for i in t], of) for t, of in ((own, kind), (base, base_kind)))
+            total += math.prod(p[i] for i in own) / k**base_n * beats(a, b)
+    return total
+
+
 def sign_flips(differences):
     d = np.asarray(differences)
     seen = abs(d.sum())

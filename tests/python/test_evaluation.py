@@ -172,6 +172,35 @@ class TestSummaries:
         assert (again.value, again.standard_error, again.count, again.interval()) == (e.value, e.standard_error, 4, e.interval())
 
 
+@pytest.mark.parametrize("procedure", SIDES)
+def test_tilted_win_rate_is_that_of_all_draws(rng, dtype, procedure):
+    r = (rng.integers(0, 5, (3, 4)) / 2).astype(dtype)
+    for beta, base_procedure in [(0.4, None), (1e-6, "standard"), (1e9, "best_of:2")]:
+        wins, kl = ia.tilted_win_rate(r, beta, procedure, base_procedure)
+        assert wins.dtype == kl.dtype == np.float64
+        for row, w, d in zip(r, wins, kl):
+            p, divergence = oracles.tilted(row, beta)
+            assert w == pytest.approx(oracles.win_rate_of_draws(row, p, *SIDES[procedure], *SIDES[base_procedure or procedure]), abs=1e-12)
+            assert d == pytest.approx(divergence, abs=1e-12)
+        ragged = ia.Ragged.from_groups(list(r), dtype)
+        np.testing.assert_array_equal(ia.tilted_win_rate(ragged, beta, ia.parse_procedure(procedure), base_procedure, threads=2), (wins, kl))
+
+
+def test_bad_tilted_win_rates(rng):
+    r = rng.normal(size=(3, 4))
+    for call, error, says in [
+        (lambda: ia.tilted_win_rate(r, 0.0), ValueError, "beta is 0, must be positive"),
+        (lambda: ia.tilted_win_rate(r[:, :0], 1.0), ValueError, "rewards"),
+        (lambda: ia.tilted_win_rate(np.where(r == r[1, 2], np.nan, r), 1.0), ValueError, r"rewards\[1\]\[2\] is nan"),
+        (lambda: ia.tilted_win_rate(r, 1.0, "best_off:2"), ValueError, "unknown procedure"),
+        (lambda: ia.tilted_win_rate(r, 1.0, base_procedure=3), TypeError, "procedure"),
+        (lambda: ia.tilted_win_rate(r.astype(int), 1.0), TypeError, "rewards"),
+        (lambda: ia.tilted_win_rate(r, 1.0, threads=0), ValueError, "threads"),
+    ]:
+        with pytest.raises(error, match=says):
+            call()
+
+
 class TestEvaluate:
     def test_of_continuous_rewards_is_the_theory(self, rng):
         # Theory: KL and win rate of the tilt e^{Φ/β} of uniform quantiles.

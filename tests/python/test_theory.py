@@ -115,6 +115,70 @@ class TestOptimalTransform:
                 call()
 
 
+def midpoints(n=1_000_000):
+    return (np.arange(n) + 0.5) / n
+
+
+def toy(u):
+    """HedgeTune's: u¹²(1-u), scaled to a maximum of 1."""
+    return u**12 * (1 - u) * 13 * (13 / 12) ** 12
+
+
+class TestHedge:
+    def test_the_best_n_of_hedgetunes_toy(self):
+        # By hand: ∫ u¹²(1-u)·n·u^(n-1) du = n/((n+12)(n+13)), largest at √156.
+        best, n = ia.hedge_best_of(toy), math.sqrt(156)
+        assert best.parameter == pytest.approx(n, abs=2e-6) and best.kl == pytest.approx(math.log(n) - (n - 1) / n, abs=1e-7)
+        assert best.value == pytest.approx(13 * (13 / 12) ** 12 * n / (n + 12) / (n + 13), abs=1e-12)
+        assert pickle.loads(pickle.dumps(best)) == best
+        assert ia.served_value(toy, "best_of:12") == pytest.approx(0.6794, abs=1e-4)
+        assert ia.hedge_best_of(lambda u: u, 100).parameter == pytest.approx(100, abs=1e-4)
+
+    def test_the_best_mean_by_search(self):
+        # G(q) = q·e^(μ(q-1)), integrated by midpoints for every μ of a grid.
+        u = midpoints(20_000)
+        value = lambda mean: (toy(u) * (1 + mean * u) * np.exp(mean * (u - 1))).mean()  # noqa: E731
+        grid = np.arange(11.5, 13.5, 0.01)
+        best = ia.hedge_best_of_poisson(toy)
+        assert best.parameter == pytest.approx(grid[np.argmax([value(m) for m in grid])], abs=0.006)
+        assert best.value == pytest.approx(value(best.parameter), abs=1e-7)
+        density = (1 + best.parameter * u) * np.exp(best.parameter * (u - 1))
+        assert best.kl == pytest.approx((density * np.log(density)).mean(), abs=1e-6)
+        assert ia.hedge_best_of_poisson(lambda u: 1 - u).parameter == 0
+
+    def test_values_and_kl_by_quadrature(self):
+        u = midpoints()
+        for procedure, density in [("best_of:3", 3 * u**2), ("worst_of:2", 2 * (1 - u)), ("standard", np.ones_like(u))]:
+            for given in (procedure, ia.parse_procedure(procedure)):
+                assert ia.served_value(lambda x: math.sin(5 * x), given) == pytest.approx((np.sin(5 * u) * density).mean(), abs=1e-10)
+                assert ia.procedure_kl(given) == pytest.approx((density * np.log(density)).mean(), abs=1e-9)
+        for n in (2, 64, 10**6):
+            assert ia.procedure_kl(f"best_of:{n}") == pytest.approx(ia.best_of_kl(n), abs=1e-10)
+
+    def test_a_function_is_called_once_for_each_quantile(self):
+        seen = []
+        ia.hedge_best_of(lambda u: seen.append(u) or np.float32(u))
+        assert len(seen) == len(set(seen)) and min(seen) == 0 and max(seen) == 1
+
+    def test_bad_input(self):
+        def broken(u):
+            raise KeyError("mine")
+
+        for call, error, says in [
+            (lambda: ia.hedge_best_of(toy, 1.0), ValueError, "most is 1, must be more than 1 and at most 1e9"),
+            (lambda: ia.hedge_best_of_poisson(toy, 0.0), ValueError, "most is 0, must be more than 0"),
+            (lambda: ia.hedge_best_of(3.0), TypeError, "hedge_best_of: true_reward must be a function of a number"),
+            (lambda: ia.hedge_best_of(lambda u: "x"), TypeError, r"hedge_best_of: true_reward\(0\.\d+\) is 'x', must be a number"),
+            (lambda: ia.served_value(lambda u: math.nan, "standard"), ValueError, r"served_value: true_reward\(0\.\d+\) is nan, must be finite"),
+            (lambda: ia.served_value(toy, "best_of:0"), ValueError, "N is 0"),
+            (lambda: ia.served_value(toy, 4), TypeError, "procedure"),
+            (lambda: ia.procedure_kl("best_off:2"), ValueError, "unknown procedure"),
+            (lambda: ia.hedge_best_of_poisson(broken), KeyError, "mine"),
+        ]:
+            with pytest.raises(error, match=says):
+                call()
+
+
 class TestNames:
     def test_transforms(self, dtype):
         u = np.linspace(0, 1, 9, dtype=dtype)

@@ -38,6 +38,7 @@ from ._evaluation import (
     preferences,
     select,
     summarize,
+    tilted_win_rate,
     win_rate,
     win_rate_curve,
 )
@@ -77,13 +78,18 @@ from ._estimators import (
 from ._ranking import Ranking, rank
 from ._advantage import advantage
 from ._theory import (
+    Hedged,
     OptimalTransform,
     PlanRow,
     PlanSection,
     PlanTable,
     Tradeoff,
+    hedge_best_of,
+    hedge_best_of_poisson,
     optimal_transform,
     plan,
+    procedure_kl,
+    served_value,
 )
 from ._frames import Groups, group
 
@@ -99,6 +105,7 @@ __all__ = [
     "Estimate",
     "ExtrapolatedRate",
     "Groups",
+    "Hedged",
     "LengthControlled",
     "MeanCovariance",
     "OffPolicyEvaluation",
@@ -135,6 +142,8 @@ __all__ = [
     "extrapolate_power_law",
     "fit_beta_rates",
     "group",
+    "hedge_best_of",
+    "hedge_best_of_poisson",
     "holm",
     "instruction_set",
     "jackknife",
@@ -147,16 +156,19 @@ __all__ = [
     "plan",
     "plan_sampling",
     "preferences",
+    "procedure_kl",
     "procedure_names",
     "proxy_reward_curve",
     "proxy_win_rate_curve",
     "rank",
     "select",
     "sequence_kl",
+    "served_value",
     "soft_best_of_curve",
     "stratified_mean",
     "summarize",
     "tabulated",
+    "tilted_win_rate",
     "transform_names",
     "win_rate",
     "win_rate_curve",

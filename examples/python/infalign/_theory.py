@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which transform to train with, at which β, and what to expect of it, before anything is trained."""
+"""Which transform to train with, at which β, what to expect of it, and how far a proxy may be optimised, before anything is trained."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional, Sequence, Union
+from typing import Any, Callable, Optional, Sequence, Union
 
 from . import _core
 from ._core import OptimalTransform
@@ -145,6 +145,60 @@ def optimal_transform(
     if (kl is None) == (beta is None):
         raise TypeError("optimal_transform: give either kl or beta")
     return _core.optimal_transform(procedure, base_procedure, kl, beta)
+
+
+@dataclass(frozen=True)
+class Hedged:
+    """How far a proxy is best optimised."""
+
+    #: n, or μ
+    parameter: float
+    #: the true reward of what is served there
+    value: float
+    #: of what is served to the policy it is sampled from, in nats
+    kl: float
+
+
+def hedge_best_of(true_reward: Callable[[float], float], most: float = 1e4) -> Hedged:
+    """The n at which best-of-n by a proxy is worth most, ``∫ g(u)·n·u^(n-1) du``: n is any real number from 1 to ``most``.
+
+    ``true_reward``: g, the expected true reward of responses at the quantile u of the proxy. It is called for about 3,000 u of [0, 1], the
+    ends included, once each.
+    One of the whole numbers beside n can be run: compare ``served_value(g, f"best_of:{N}")``. From samples with both rewards:
+    ``proxy_reward_curve``. Source: HedgeTune, Khalaf et al., arXiv 2506.19248.
+
+    >>> best = hedge_best_of(lambda u: u**12 * (1 - u))   # better up to u = 12/13, then worse
+    >>> round(best.parameter, 3), round(best.kl, 3)
+    (12.49, 1.605)
+    """
+    return Hedged(*_core.hedge_best_of(true_reward, most))
+
+
+def hedge_best_of_poisson(true_reward: Callable[[float], float], most: float = 1e4) -> Hedged:
+    """The mean μ ≤ ``most`` at which the best of 1 + Poisson(μ) samples by a proxy is worth most. As ``hedge_best_of``."""
+    return Hedged(*_core.hedge_best_of_poisson(true_reward, most))
+
+
+def served_value(true_reward: Callable[[float], float], procedure: ProcedureLike) -> float:
+    """What a procedure that selects by a proxy serves on average: ``∫ g(u)·G'(u) du``, g as in ``hedge_best_of``.
+
+    To about 1e-12 of the largest ``|g|`` where g is smooth, for up to 1e9 samples.
+
+    >>> round(served_value(lambda u: u, "best_of:9"), 6)
+    0.9
+    """
+    return _core.served_value(true_reward, procedure)
+
+
+def procedure_kl(procedure: ProcedureLike) -> float:
+    """The KL in nats of what a procedure serves to the policy it is run on, where rewards have no ties: ``∫ G'·log G'``.
+
+    For best-of-N it is ``best_of_kl(N)``.
+
+    >>> round(procedure_kl("best_of_poisson:4"), 3)
+    0.674
+    """
+    return _core.procedure_kl(procedure)
 
 
 def _parsed(transform: TransformLike) -> Any:

@@ -227,6 +227,8 @@ void soft_best_of_curve(const infalign::executor& run, const proxy_request& requ
 void best_of_poisson_curve(const infalign::executor& run, const groups& curve, const double* means, const groups& out);
 void corrected_transform(const infalign::executor& run, const corrected_request& request);
 infalign::off_policy_evaluation evaluate_off_policy(const infalign::executor& run, const off_policy_request& request);
+/// Of the rewards as they are; writes the KL and the inference win rate of `prompts`.
+void tilted_win_rate(const infalign::executor& run, const off_policy_request& request);
 }  // namespace baseline
 
 }  // namespace infalign_python

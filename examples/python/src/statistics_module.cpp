@@ -100,6 +100,17 @@ nb::object evaluate(nb::handle rewards, nb::handle transform, double beta, nb::h
   return nb::make_tuple(result, columns);
 }
 
+nb::tuple tilted_win_rate(nb::handle rewards, double beta, nb::handle procedure, nb::handle base_procedure, int threads) {
+  constexpr std::string_view function = "tilted_win_rate";
+  const procedure_argument of_policy("procedure", procedure),
+      of_base("procedure", base_procedure.is_none() ? procedure : base_procedure);
+  const groups_argument r(function, "rewards", rewards);
+  const column_argument wins(function, nb::none(), r.get().size), kl(function, nb::none(), r.get().size);
+  const off_policy_request request{r.get(), nullptr, beta, of_policy.get(), of_base.get(), {kl.data(), nullptr, wins.data()}};
+  without_gil(function, threads, [&](const ia::executor& run) { baseline::tilted_win_rate(run, request); });
+  return nb::make_tuple(wins.result(rewards), kl.result(rewards));
+}
+
 }  // namespace
 
 void define_statistics(nb::module_& m) {
@@ -161,6 +172,8 @@ void define_statistics(nb::module_& m) {
       .def_prop_ro("doubt", &ia::off_policy_evaluation::doubt);
   m.def("evaluate", evaluate, nb::arg("rewards"), nb::arg("transform").none(), nb::arg("beta"), nb::arg("procedure"),
         nb::arg("base_procedure").none(), nb::arg("prompts"), nb::arg("threads"));
+  m.def("tilted_win_rate", tilted_win_rate, nb::arg("rewards"), nb::arg("beta"), nb::arg("procedure"),
+        nb::arg("base_procedure").none(), nb::arg("threads"));
 }
 
 }  // namespace infalign_python

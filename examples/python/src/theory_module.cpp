@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Plans and optimal transforms for Python.
+/// Plans, optimal transforms and how far a proxy may be optimised, for Python.
+#include <cmath>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include <nanobind/nanobind.h>
@@ -13,6 +16,7 @@
 #include <infalign/serving/any_served_procedure.hpp>
 #include <infalign/theory.hpp>
 
+#include "arrays.hpp"
 #include "modules.hpp"
 #include "names.hpp"
 
@@ -85,6 +89,61 @@ ia::optimal_transform optimum(nb::handle procedure, nb::handle base_procedure, s
   return *best.found;
 }
 
+/// A function of the quantile, of Python. It is called once for each quantile, as a search integrates over the same ones every time.
+class true_reward {
+ public:
+  true_reward(std::string_view function, nb::handle of) : function_(function), of_(of) {
+    if (PyCallable_Check(of.ptr()) == 0) raise_type_error(function, "true_reward must be a function of a number");
+  }
+  double operator()(double u) const {
+    const auto [place, is_new] = seen_.try_emplace(u, 0.0);
+    if (is_new) place->second = ask(u);
+    return place->second;
+  }
+
+ private:
+  [[nodiscard]] double ask(double u) const {
+    const auto message = [&](const std::string& is, const char* must) {
+      return "true_reward(" + std::string(nb::str(nb::float_(u)).c_str()) + ") is " + is + ", must be " + must;
+    };
+    const nb::object answer = of_(u);
+    double value = 0;
+    if (!nb::try_cast(answer, value)) raise_type_error(function_, message(nb::str(nb::repr(answer)).c_str(), "a number"));
+    if (!std::isfinite(value)) raise_value_error(function_, message(nb::str(nb::float_(value)).c_str(), "finite"));
+    return value;
+  }
+
+  std::string_view function_;
+  nb::handle of_;
+  mutable std::unordered_map<double, double> seen_;
+};
+
+nb::tuple as_tuple(const ia::hedged& found) {
+  return nb::make_tuple(found.parameter, found.value, found.kl);
+}
+
+void define_hedge(nb::module_& m) {
+  m.def(
+      "hedge_best_of",
+      [](nb::handle g, double most) { return as_tuple(ia::hedge_best_of(true_reward("hedge_best_of", g), most)); },
+      nb::arg("true_reward"), nb::arg("most"));
+  m.def(
+      "hedge_best_of_poisson",
+      [](nb::handle g, double most) {
+        return as_tuple(ia::hedge_best_of_poisson(true_reward("hedge_best_of_poisson", g), most));
+      },
+      nb::arg("true_reward"), nb::arg("most"));
+  m.def(
+      "served_value",
+      [](nb::handle g, nb::handle procedure) {
+        return ia::served_value(true_reward("served_value", g), *procedure_argument("procedure", procedure));
+      },
+      nb::arg("true_reward"), nb::arg("procedure"));
+  m.def(
+      "procedure_kl", [](nb::handle procedure) { return ia::procedure_kl(*procedure_argument("procedure", procedure)); },
+      nb::arg("procedure"));
+}
+
 }  // namespace
 
 void define_theory(nb::module_& m) {
@@ -105,6 +164,7 @@ void define_theory(nb::module_& m) {
           nb::arg("tolerance") = 1e-6);
   m.def("optimal_transform", optimum, nb::arg("procedure"), nb::arg("base_procedure").none(), nb::arg("kl").none(),
         nb::arg("beta").none());
+  define_hedge(m);
 }
 
 }  // namespace infalign_python
