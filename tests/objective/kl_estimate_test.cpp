@@ -247,6 +247,31 @@ TEST_CASE("reported: k3 overflows, and the loss becomes infinite or NaN (TRL 301
   CHECK(at(kl_estimator::k3, 1e4).value == 9999);
 }
 
+TEST_CASE("log-probabilities of -inf: the estimates have their limits") {
+  struct limits {
+    kl_estimator estimator;
+    double at_low, slope_at_low, at_high, slope_at_high;
+  };
+  for (const limits& expected :
+       {limits{kl_estimator::k1, -INFINITY, 1, INFINITY, 1}, limits{kl_estimator::absolute, INFINITY, -1, INFINITY, 1},
+        limits{kl_estimator::k2, INFINITY, -INFINITY, INFINITY, INFINITY},
+        limits{kl_estimator::k3, INFINITY, -INFINITY, INFINITY, 1}}) {
+    const auto no_policy = term_at({expected.estimator}, kl_importance::none, -INFINITY, -1, -1);
+    CHECK(no_policy.value == expected.at_low);
+    CHECK(no_policy.by_log_prob == expected.slope_at_low);
+    const auto no_base = term_at({expected.estimator}, kl_importance::none, -1, -1, -INFINITY);
+    CHECK(no_base.value == expected.at_high);
+    CHECK(no_base.by_log_prob == expected.slope_at_high);
+    CHECK(std::isnan(term_at({expected.estimator}, kl_importance::none, -INFINITY, -1, -INFINITY).value));
+    // A clamp makes both finite.
+    const auto clamped = term_at({expected.estimator, 10, {-20, 20}}, kl_importance::none, -INFINITY, -1, -1);
+    CHECK(std::abs(clamped.value) == 10);
+    CHECK(clamped.by_log_prob == 0);
+  }
+  CHECK(term_at({kl_estimator::k1}, kl_importance::ratio, -INFINITY, -1, -1).value == 0);  // ρ·x
+  CHECK(std::isnan(term_at({kl_estimator::k3}, kl_importance::ratio, -INFINITY, -1, -1).value));
+}
+
 TEST_CASE("reported: a clamped k3 whose derivative is 0 times infinity (TRL 6637)") {
   for (const double x : {-1e4, -800.0, -25.0, -3.0}) {
     const auto v = term_at(k3_of_verl, kl_importance::none, x, 0, 0);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -38,7 +40,87 @@ std::pair<double, double> slopes(const test::loss_entry& loss, const test::respo
   return std::minmax({(moved_by(h) - here) / h, (here - moved_by(-h)) / h});
 }
 
+constexpr double infinite = std::numeric_limits<double>::infinity();
+
+loss_value one_token(const test::loss_entry& loss, double log_prob, double old_log_prob, double advantage) {
+  return loss.values({{log_prob}, {old_log_prob}, {}, advantage})[0];
+}
+
+/// What a number that is cut at `largest_loss` tends to.
+double uncut(double x) {
+  return std::abs(x) == infalign::largest_loss ? std::copysign(infinite, x) : x;
+}
+
+bool equal(double x, double expected) {
+  return x == expected || std::abs(x - expected) <= 1e-14 * std::abs(expected);
+}
+
+/// Losses at A = 1.5 and A = -0.5, where the old log-probability is -inf and log π is -0.5, and the other way round.
+struct infinite_ratio {
+  const char* name;
+  double no_old[2];
+  double no_policy[2];
+};
+
+const double mask = 0;
+const double beyond = 1 - std::exp(-20.0);  // of a log-ratio that is clamped to -20
+const std::vector<infinite_ratio> infinite_ratios{
+    {"reinforce", {0.75, -0.25}, {infinite, -infinite}},
+    {"clipped_surrogate", {-1.92, infinite}, {0, 0.4}},
+    {"clipped_surrogate, verl", {-1.8, 1.5}, {-1.5 * std::exp(-20.0), 0.4}},
+    {"clipped_surrogate, TRL's delta", {-1.8, 0.75}, {0, 0.4}},
+    {"clipped_surrogate, a small delta", {-1.65, 0.75}, {0, 0.4}},
+    {"gspo", {-1.8, infinite}, {0, 0.4985}},
+    {"gspo, verl", {-1.8, 0.5 * std::exp(10.0)}, {0, 0.4985}},
+    {"response_surrogate", {-1.95, infinite}, {0, 0.4}},
+    {"cispo, verl", {0.9, -0.3}, {infinite, -infinite}},
+    {"cispo, TRL", {3.75, -1.25}, {0, 0}},
+    {"sapo", {-6, 2 / 1.05}, {-6 / (1 + std::exp(1.0)), 2 / 1.05 / (1 + std::exp(1.05))}},
+    {"sapo, verl", {-6 / 0.7, 1}, {-6 / 0.7 / (1 + std::exp(0.7 * beyond)), 1 / (1 + std::exp(2 * beyond))}},
+    {"gmpo", {-1.5 * std::exp(0.3), infinite}, {0, 0.5 * std::exp(-0.4)}},
+    {"vespo", {0, 0}, {infinite, -infinite}},
+    {"reinforce, truncated weights", {1.5, -0.5}, {infinite, -infinite}},
+    {"cispo, masked weights of responses", {mask, mask}, {mask, mask}},
+    {"vespo, truncated mean weights", {0, 0}, {mask, mask}}};
+
 }  // namespace
+
+TEST_CASE("a ratio of infinity or 0: the table of losses.hpp, which has the limits") {
+  const auto losses = test::every_loss();
+  REQUIRE(losses.size() == infinite_ratios.size());
+  for (std::size_t k = 0; k < losses.size(); ++k) {
+    const infinite_ratio& expected = infinite_ratios[k];
+    REQUIRE(losses[k].name == expected.name);
+    CAPTURE(expected.name);
+    for (const int sign : {0, 1}) {
+      const double advantage = sign == 0 ? 1.5 : -0.5;
+      CAPTURE(advantage);
+      const loss_value no_old = one_token(losses[k], -0.5, -infinite, advantage);
+      const loss_value no_policy = one_token(losses[k], -infinite, -0.5, advantage);
+      CHECK(equal(no_old.value, expected.no_old[sign]));
+      CHECK(equal(no_policy.value, expected.no_policy[sign]));
+      const loss_value nearly_no_old = one_token(losses[k], -0.5, -1e6, advantage);
+      const loss_value nearly_no_policy = one_token(losses[k], -1e6, -0.5, advantage);
+      CHECK(no_old.value == uncut(nearly_no_old.value));
+      CHECK(no_old.by_log_prob == uncut(nearly_no_old.by_log_prob));
+      CHECK(no_policy.by_log_prob == nearly_no_policy.by_log_prob);
+      CHECK(std::isfinite(no_policy.by_log_prob));
+      const bool reads_ratio = expected.name != std::string("reinforce");
+      CHECK(std::isnan(one_token(losses[k], -infinite, -infinite, advantage).value) == reads_ratio);
+    }
+    for (const auto& [now, old] : {std::pair(-0.5, -infinite), {-infinite, -0.5}, {-infinite, -infinite}}) {
+      const loss_value none = one_token(losses[k], now, old, 0);
+      CHECK(none.value == 0);
+      CHECK(none.by_log_prob == 0);
+    }
+  }
+}
+
+TEST_CASE("a response with an infinite ratio and one of 0 has no ratio") {
+  for (const auto& loss : test::every_loss())
+    if (loss.name == "gspo" || loss.name == "response_surrogate")
+      for (const loss_value& v : loss.values({{-1, -infinite, -2}, {-infinite, -1, -2}, {}, 1})) CHECK(std::isnan(v.value));
+}
 
 TEST_CASE("every loss has the values and derivatives of its formula in Python") {
   const auto losses = test::every_loss();

@@ -154,7 +154,7 @@ void run_policy_gradient(B& on, const Loss& loss, const token_logits<L, Space>& 
 ///   | `old_log_prob` is -inf: ratio +inf                 | finite          | finite       | clipped: A > 0 `-(1+ε_high)·A`, A = 0 0, A < 0 +inf | A ≥ 0: 0; A < 0: NaN |
 ///   | `old_log_prob` and log π(a) are -inf               | -inf            | finite       | clipped: NaN, 0 if A = 0 | NaN, finite if A = 0 |
 ///
-///   `old_log_prob` of NaN or +inf is an error.
+///   `objective/losses.hpp` says the same of every loss. `old_log_prob` of NaN or +inf is an error.
 /// - Error of an entry, with `s` and `ε` of `compute_token_statistics`, besides its rounding to `G`: at most
 ///   `2·(s + ε·D_j)·scale·p_j·[|w| + β·(|log p_j - log q_j - KL| + o_j) + η·(1 + |log p_j + H|)]`. `D_j` is `max l - l_j`; if the
 ///   largest logit lies behind the first chunk, it is up to 32 more. On `simd`, `2·s` is 6e-6 … 1e-5 for logits of `float` or 16

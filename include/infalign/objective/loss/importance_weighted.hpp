@@ -59,11 +59,12 @@ struct weighted_loss {
   INFALIGN_HD loss_value operator()(const token_row& row) const {
     const loss_value v = loss(row);
     const double w = weight(log_ratio(row));
-    return {detail::capped_product(w, v.value), detail::capped_product(w, v.by_log_prob), detail::capped_product(w, v.by_kl),
-            detail::capped_product(w, v.by_entropy)};
+    return {times(w, v.value), times(w, v.by_log_prob), times(w, v.by_kl), times(w, v.by_entropy)};
   }
 
  private:
+  /// 0 if either is 0, whatever the other: an infinite loss that is masked, or a ratio of 0 to 0 where the advantage is 0.
+  INFALIGN_HD static double times(double w, double x) { return x == 0 ? 0 : detail::capped_product(w, x); }
   INFALIGN_HD double log_ratio(const token_row& row) const {
     if (weight.level == weight_level::token) return row.log_prob - row.old_log_prob;
     return weight.level == weight_level::sequence ? row.sequence_log_ratio * static_cast<double>(row.sequence_length)

@@ -36,7 +36,7 @@ INFALIGN_KEYED inline void check_estimate(std::string_view function, const kl_es
 /// `e^-x + x - 1`. The terms cancel near 0, where the result is their third and later powers: there it is a series.
 INFALIGN_HD inline double k3_of(double x) {
   using std::expm1;
-  if (x < -1) return capped_exp(-x) + (x - 1);
+  if (x < -1) return x == -infinity<double> ? -x : capped_exp(-x) + (x - 1);
   if (x < -0.25 || !(x <= 0.25)) return expm1(-x) + x;
   double sum = 0;
   for (int n = 13; n > 2; --n) sum = (1 + sum) * (-x / n);
@@ -82,7 +82,8 @@ INFALIGN_HD inline weighted_kl weighted_estimate(const kl_estimate& of, double x
   }
   const bool steep = of.estimator == kl_estimator::k3 && clamped < -1;
   const double exponential = steep ? capped_exp(log_weight - clamped) : 0;
-  const double value = steep ? capped_sum(exponential, capped_product(weight, clamped - 1)) : capped_product(weight, plain);
+  const double rest = exponential == infinity<double> ? 0 : capped_product(weight, clamped - 1);  // it outweighs -inf
+  const double value = steep ? capped_sum(exponential, rest) : capped_product(weight, plain);
   if (clamped < x || clamped > x) return {value, 0, value};
   const double slope = steep ? capped_sum(weight, -exponential) : capped_product(weight, kl_slope(of.estimator, clamped));
   const bool k3 = of.estimator == kl_estimator::k3;  // whose value and slope add up to x, and would cancel
