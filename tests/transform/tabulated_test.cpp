@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infalign/transform/tabulated.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
 #include "support/samples.hpp"
 #include "transform/transform_checks.hpp"
 
@@ -47,7 +52,40 @@ TEST_CASE("outside [0,1] a table goes on as it ends") {
   const infalign::tabulated table({0, 0.5, 1}, {1, 2, 4});
   for (const double below : {-1e300, -1.0, -1e-300, 0.0}) CHECK(table(below) == 1);
   for (const double above : {1.0, 1.0000001, 2.0, 1e300}) CHECK(table(above) == 4);
+  for (const double outside : {-1e300, -1e-300, 1.0000001, 2.0}) CHECK(table.derivative(outside) == 0);
+  CHECK(table.derivative(1.0) > 0);
   CHECK(std::isnan(table(std::nan(""))));
+  CHECK(std::isnan(table.derivative(std::nan(""))));
+}
+
+TEST_CASE("tabulated has the error that it states, against Hermite's basis in long double") {
+  double worst = 0;
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    const auto random = infalign::test::unit_values<double>(24, seed);
+    std::vector<double> u{0}, values{random[0] - 0.5}, slopes;
+    for (std::size_t i = 1; i < 8; ++i)
+      u.push_back(u.back() + std::pow(random[i], 4) + 1e-9), values.push_back(values.back() + random[i + 8]);
+    for (double& x : u) x /= u.back();
+    u.back() = 1;
+    for (std::size_t i = 0; i < 8; ++i) {
+      double steepest = infalign::infinity<double>;
+      if (i > 0) steepest = (values[i] - values[i - 1]) / (u[i] - u[i - 1]);
+      if (i < 7) steepest = std::min(steepest, (values[i + 1] - values[i]) / (u[i + 1] - u[i]));
+      slopes.push_back(2.9 * random[16 + i] * steepest);
+    }
+    const tabulated transform(u, values, slopes);
+    for (std::size_t i = 0; i < 7; ++i)
+      for (const double part : infalign::test::unit_values<double>(50, 1000 + seed)) {
+        const double at = u[i] + part * (u[i + 1] - u[i]);
+        const long double h = static_cast<long double>(u[i + 1]) - u[i], s = (static_cast<long double>(at) - u[i]) / h,
+                          r = 1 - s;
+        const long double exact = values[i] * (1 + 2 * s) * r * r + values[i + 1] * (1 + 2 * r) * s * s +
+                                  h * s * r * (slopes[i] * r - slopes[i + 1] * s);
+        const double size = std::max(std::abs(values[i]), std::abs(values[i + 1]));
+        worst = infalign::test::larger(worst, static_cast<double>(std::abs(transform(at) - exact)) / (0x1p-53 * size));
+      }
+  }
+  CHECK(worst <= 16);
 }
 
 TEST_CASE("bad points are named") {

@@ -8,7 +8,7 @@
 
 namespace infalign {
 
-/// `Φ(u) = u`: calibration alone, optimal for the standard win rate. `Φ(0) = 0`, `Φ(1) = 1`.
+/// `Φ(u) = u`: calibration alone, optimal for the standard win rate. `Φ(0) = 0`, `Φ(1) = 1`. Exact.
 struct identity {
   static constexpr const char* citation = "Balashankar et al., InfAlign, ICML 2025 (arXiv 2412.19792)";
   static constexpr name_entry naming{"identity", "identity",

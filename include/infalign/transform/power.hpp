@@ -11,6 +11,7 @@
 namespace infalign {
 
 /// `Φ(u) = u^p`, `p > 0`. `Φ(0) = 0`, `Φ(1) = 1`; the derivative at 0 is 0 for `p > 1`, 1 for `p = 1`, +inf for `p < 1`.
+/// Error: `3·(1 + p·|log u|)·ε`; of Φ' `3·(1 + |p - 1|·|log u|)·ε`.
 struct power {
   static constexpr const char* citation = "Balashankar et al., InfAlign, ICML 2025 (arXiv 2412.19792)";
   static constexpr name_entry naming{"power:P", "power:2", "Φ(u) = u^P, P > 0"};

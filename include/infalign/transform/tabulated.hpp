@@ -67,6 +67,7 @@ struct basic_tabulated_ref {
   struct interpolant_slope {
     const basic_tabulated_ref& table;
     INFALIGN_HD double operator()(double x) const {
+      if (x < 0 || x > 1) return 0;
       const auto [i, h, s] = table.locate(x);
       const double r = 1 - s;
       return 6 * s * r * (table.value[i + 1] - table.value[i]) / h + table.slope[i] * r * (1 - 3 * s) +
@@ -83,7 +84,8 @@ using tabulated_ref = basic_tabulated_ref<host_memory>;
 /// `u` increases strictly from 0 to 1, `values` do not decrease, both finite, at least two points. `Φ(0)` and `Φ(1)` are the
 /// first and the last value, and so are those of numbers outside [0,1]. Slopes may be given where they are known (each at least 0; what is more than three times a
 /// neighbouring secant is cut to that, or the cubic would turn back); otherwise they are the weighted harmonic means of the
-/// neighbouring secants. Cost: O(log points) an evaluation, one lane at a time. Errors: `shape_error`, `domain_error`.
+/// neighbouring secants. `derivative` is 0 outside [0,1]. Computed in double for every type: points and flat stretches come out exactly, and
+/// elsewhere the error is at most `16·2⁻⁵³` of the larger of the two values around. Cost: O(log points) an evaluation, one lane at a time. Errors: `shape_error`, `domain_error`.
 class tabulated {
  public:
   static constexpr const char* citation = tabulated_ref::citation;

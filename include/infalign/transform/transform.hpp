@@ -22,6 +22,11 @@
 ///   lives. Default: the transform itself.
 /// - `memory_space`: the memory that this kernel form reads. Default: none.
 ///
+/// Errors of the library's transforms are relative to the value at the `u` that is given, before it is rounded to the type of the result.
+/// `ε` is 2⁻²⁴ where it is computed in lanes of `float` (`simd`, `float` or 16 bits), else 2⁻⁵³. They hold where results and the
+/// exponentials in them are normal numbers; smaller ones may be 0. tests/transform/accuracy_test.cpp fails beyond them; `cuda` is not
+/// measured.
+///
 /// To have a transform read by its name, write a file like `exponential.hpp` and enter it in `transforms.hpp`. It then needs two
 /// members more:
 /// - `naming`: a static `name_entry`, which holds the syntax of the name, an example, and a line of explanation;
