@@ -10,9 +10,9 @@
 
 namespace infalign {
 
-/// `Φ(u) = sign(t)·e^{t·u}`, increasing for every `t ≠ 0`: `t > 0` for best-of-N, `t < 0` for worst-of-N (jailbreaking).
-/// Customary: ±5, ±10. `Φ(0) = sign(t)`, `Φ(1) = sign(t)·e^t`. The scale grows as `e^t`: for `t > 0` a comparable KL
-/// weight grows with it, or write `scaled(exponential(t), std::exp(-t))`, which is `e^{t(u-1)}`. Error of Φ and Φ': `3·(1 + |t|·u)·ε`.
+/// `Φ(u) = sign(t)·e^{t·u}`, increasing for every `t ≠ 0`: `t > 0` for best-of-N, `t < 0` for worst-of-N (jailbreaking). Customary:
+/// ±5, ±10. `Φ(0) = sign(t)`, `Φ(1) = sign(t)·e^t`. The scale grows as `e^t`: for `t > 0` a comparable KL weight grows with it, or
+/// write `scaled(exponential(t), std::exp(-t))`, which is `e^{t(u-1)}`. Error of Φ and Φ': `3·(1 + |t|·u)·ε`.
 struct exponential {
   static constexpr const char* citation = "Balashankar et al., InfAlign, ICML 2025 (arXiv 2412.19792)";
   static constexpr name_entry naming{"exponential:T", "exponential:10",

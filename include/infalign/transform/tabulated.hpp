@@ -81,11 +81,12 @@ using tabulated_ref = basic_tabulated_ref<host_memory>;
 /// `Φ` through the points `(u_i, Φ_i)`, by the monotone piecewise cubic of Fritsch and Carlson: it passes through every point,
 /// is increasing where the points are, and has a continuous derivative, which `derivative` gives exactly.
 ///
-/// `u` increases strictly from 0 to 1, `values` do not decrease, both finite, at least two points. `Φ(0)` and `Φ(1)` are the
-/// first and the last value, and so are those of numbers outside [0,1]. Slopes may be given where they are known (each at least 0; what is more than three times a
-/// neighbouring secant is cut to that, or the cubic would turn back); otherwise they are the weighted harmonic means of the
-/// neighbouring secants. `derivative` is 0 outside [0,1]. Computed in double for every type: points and flat stretches come out exactly, and
-/// elsewhere the error is at most `16·2⁻⁵³` of the larger of the two values around. Cost: O(log points) an evaluation, one lane at a time. Errors: `shape_error`, `domain_error`.
+/// `u` increases strictly from 0 to 1, `values` do not decrease, both finite, at least two points. `Φ(0)` and `Φ(1)` are the first
+/// and the last value, and so are those of numbers outside [0,1]. Slopes may be given where they are known (each at least 0; what
+/// is more than three times a neighbouring secant is cut to that, or the cubic would turn back); otherwise they are the weighted
+/// harmonic means of the neighbouring secants. `derivative` is 0 outside [0,1]. Computed in double for every type: points and flat
+/// stretches come out exactly, and elsewhere the error is at most `16·2⁻⁵³` of the larger of the two values around. Cost: O(log
+/// points) an evaluation, one lane at a time. Errors: `shape_error`, `domain_error`.
 class tabulated {
  public:
   static constexpr const char* citation = tabulated_ref::citation;

@@ -62,10 +62,11 @@ best_sample_kernel(R, O, best_sample_options) -> best_sample_kernel<R, O>;
 /// Over the second and without `normalized`, the sum of `A_i·∇log π(y_i)` over the n rollouts is an unbiased estimate of the
 /// gradient of the expected maximum of n: `max_at_k_advantage` with k = n, divided by n. Otherwise it is biased.
 ///
-/// Shapes: `rewards` and `out` P groups of the same lengths n ≥ 2; `out` may be `rewards`. Ties: of several that are best, over
-/// the second all get 0, over the mean the first one alone gets what there is. Cost: four passes, the last two by one lane.
-/// Errors: `shape_error` for a group of fewer than 2; `domain_error` for NaN or infinity, or an ε that is not positive and
-/// finite. Source: Tang et al., Optimizing Language Models for Inference Time Objectives, arXiv 2503.19595.
+/// Shapes: `rewards` and `out` P groups of the same lengths n ≥ 2; `out` may be `rewards`. Ties: of several that are best, over the
+/// second all get 0, over the mean the first one alone gets what there is. Cost: four passes, the last two by one lane. Errors:
+/// `shape_error` for a group of fewer than 2; `domain_error` for NaN or infinity, or an ε that is not positive and finite. Source:
+/// Tang et al., Optimizing Language Models for Inference Time Objectives, arXiv 2503.19595. Error, besides the rounding of the
+/// result: `(n/2 + 8)·2⁻⁵³·max|r - mean|/(sd + ε)`.
 template <backend B, grouped Rewards, writable_groups Out>
   requires reachable_from<B, Rewards, Out>
 void best_sample_advantage(B&& on, const Rewards& rewards, const Out& out, const best_sample_options& options = {}) {

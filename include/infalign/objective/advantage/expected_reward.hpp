@@ -22,6 +22,7 @@ namespace infalign {
 /// - Ties get equal advantages; with a baseline, rewards that are all equal give exactly 0. NaN and infinities are an error.
 /// - Cost: O(m·log m) by sorting, and m evaluations of the procedure for all prompts of one shape (rows), or for each (ragged).
 /// - Errors: `shape_error`, `domain_error`, before anything is written. A procedure without `from_count` does not compile.
+/// - Error, besides the rounding of the result: `16·m·N·2⁻⁵³·(max r - min r)`; without a baseline `16·m·N·2⁻⁵³·max|r|`.
 /// - Source: derived; for max@k Walder and Karkhanis, Pass@K Policy Optimization, arXiv 2505.15201.
 template <backend B, grouped Rewards, class Procedure, writable_groups Out>
   requires reachable_from<B, Rewards, Out>

@@ -55,10 +55,11 @@ generalized_kernel(R, V, W, gae_options, O, O) -> generalized_kernel<R, V, W, O>
 /// return less `V_t`.
 ///
 /// Shapes: `rewards`, `values`, `advantages`, `returns` and `mask` P responses of the same lengths, one value a token (masks of
-/// `float`, `double`, `int32_t` or `int64_t`). The outputs are apart from the inputs and from each other. Values whose mask is
-/// 0 are not tokens: they are skipped, as in verl, are not read, and get 0. PPO whitens the advantages afterwards: see
-/// `whiten`. Cost: one pass, a lane a response. Errors: `shape_error`; `domain_error` for γ or λ outside [0, 1]; without a
-/// mask, NaN and infinity are an error. Source: Schulman et al., arXiv 1506.02438.
+/// `float`, `double`, `int32_t` or `int64_t`). The outputs are apart from the inputs and from each other. Values whose mask is 0
+/// are not tokens: they are skipped, as in verl, are not read, and get 0. PPO whitens the advantages afterwards: see `whiten`.
+/// Cost: one pass, a lane a response. Errors: `shape_error`; `domain_error` for γ or λ outside [0, 1]; without a mask, NaN and
+/// infinity are an error. Source: Schulman et al., arXiv 1506.02438. Error, besides the rounding of the result: `T·2⁻⁵³·Σ(|r| +
+/// 2·|V|)` for T tokens.
 template <backend B, grouped Rewards, grouped Values, writable_groups Out, class Mask = every_token>
   requires reachable_from<B, Rewards, Values, Out>
 void generalized_advantage(B&& on, const Rewards& rewards, const Values& values, const gae_options& options,

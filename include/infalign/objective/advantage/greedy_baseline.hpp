@@ -28,8 +28,9 @@ greedy_baseline_kernel(R, const T*, O) -> greedy_baseline_kernel<R, T, O>;
 /// ReMax: the advantage of each rollout over the response that greedy decoding gives to its prompt: `A_i = r_i - greedy_p`. The
 /// baseline does not depend on the rollout, so the policy gradient stays unbiased, and one rollout a prompt is enough.
 ///
-/// Shapes: `rewards` and `out` P groups of the same lengths; `greedy` P rewards; `out` may be `rewards`. Cost: one pass.
-/// Errors: `shape_error`; `domain_error` for NaN or infinity. Source: Li et al., ReMax, arXiv 2310.10505.
+/// Shapes: `rewards` and `out` P groups of the same lengths; `greedy` P rewards; `out` may be `rewards`. Cost: one pass. Errors:
+/// `shape_error`; `domain_error` for NaN or infinity. Source: Li et al., ReMax, arXiv 2310.10505. Error, besides the rounding of
+/// the result: `2⁻⁵³·|A|`.
 template <backend B, grouped Rewards, class Greedy, writable_groups Out>
   requires reachable_from<B, Rewards, Out>
 void greedy_baseline_advantage(B&& on, const Rewards& rewards, const Greedy& greedy, const Out& out) {

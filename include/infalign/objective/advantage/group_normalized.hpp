@@ -26,11 +26,12 @@ struct group_normalized_options {
 /// | OpenRLHF | 1e-9 | `refused`    | spoils a group |
 ///
 /// All three use Bessel's correction. Shapes: `rewards` and `out` P groups of the same lengths n ≥ 2, or of any where
-/// `options.single` says what a group of one gets; `out` may be `rewards`. Rewards that are all equal give exactly 0. The
-/// deviation is the sum of squares around the mean, never `E[r²] - mean²`: rewards of a small spread around a large mean lose
-/// nothing. Cost: three passes over values in cache, sums in `double`. NaN: see `missing_reward`; on an unchecked backend, it
-/// and infinity are left out. Errors: `shape_error` for a group of fewer than 2, `domain_error` for NaN or infinity, or an ε
-/// that is not positive and finite. Source: Shao et al., DeepSeekMath, arXiv 2402.03300.
+/// `options.single` says what a group of one gets; `out` may be `rewards`. Rewards that are all equal give exactly 0. The deviation
+/// is the sum of squares around the mean, never `E[r²] - mean²`: rewards of a small spread around a large mean lose nothing. Cost:
+/// three passes over values in cache, sums in `double`. NaN: see `missing_reward`; on an unchecked backend, it and infinity are
+/// left out. Errors: `shape_error` for a group of fewer than 2, `domain_error` for NaN or infinity, or an ε that is not positive
+/// and finite. Source: Shao et al., DeepSeekMath, arXiv 2402.03300. Error, besides the rounding of the result: `(n/2 +
+/// 8)·2⁻⁵³·max|r - mean|/(sd + ε)`.
 template <backend B, grouped Rewards, writable_groups Out>
   requires reachable_from<B, Rewards, Out>
 void group_normalized_advantage(B&& on, const Rewards& rewards, const Out& out, const group_normalized_options& options = {}) {

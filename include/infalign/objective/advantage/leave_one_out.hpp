@@ -14,7 +14,7 @@ namespace infalign {
 /// gets; `out` may be `rewards`. Rewards that are all equal give exactly 0. Cost: three passes over values in cache, sums in
 /// `double`. NaN: see `missing_reward`; on an unchecked backend, it and infinity are left out. Errors: `shape_error` for a
 /// group of fewer than 2, `domain_error` for NaN or infinity. Source: Kool, van Hoof, Welling 2019; RLOO, Ahmadian et al.,
-/// arXiv 2402.14740.
+/// arXiv 2402.14740. Error, besides the rounding of the result: `(n/2 + 8)·2⁻⁵³·max|r - mean|·n/(n-1)`.
 template <backend B, grouped Rewards, writable_groups Out>
   requires reachable_from<B, Rewards, Out>
 void leave_one_out_advantage(B&& on, const Rewards& rewards, const Out& out, const group_options& options = {}) {

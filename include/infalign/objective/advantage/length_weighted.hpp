@@ -43,7 +43,7 @@ length_weighted_kernel(R, L, O) -> length_weighted_kernel<R, L, O>;
 /// arithmetic type; if those of a group are all 0, its baseline is 0. Cost: four passes over values in cache, sums in `double`.
 /// Errors: `shape_error` for a group of fewer than 2 and for `out` over `lengths`; `domain_error` for a reward that is not
 /// finite, a negative length, or one that is not finite. Source: Hao et al., On-Policy RL with Optimal Reward Baseline, arXiv
-/// 2505.23585.
+/// 2505.23585. Error, besides the rounding of the result: `(n/2 + 8)·2⁻⁵³·max|r|`.
 template <backend B, grouped Rewards, grouped Lengths, writable_groups Out>
   requires reachable_from<B, Rewards, Lengths, Out>
 void length_weighted_advantage(B&& on, const Rewards& rewards, const Lengths& lengths, const Out& out) {

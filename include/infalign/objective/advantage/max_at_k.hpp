@@ -30,6 +30,7 @@ struct added_maximum_rule {
 /// - Ties get equal advantages; rewards that are all equal give exactly 0. NaN and infinities are an error.
 /// - Cost: O(n·log n) by sorting, and n quotients of binomials for all prompts of one shape (rows), or for each (ragged).
 /// - Errors: `shape_error`; `domain_error`, also for k < 2.
+/// - Error, besides the rounding of the result: `16·n·k·2⁻⁵³·(max r - min r)`.
 /// - Source: Walder and Karkhanis, Pass@K Policy Optimization, arXiv 2505.15201 (leave-one-out minus one).
 template <backend B, grouped Rewards, writable_groups Out>
   requires reachable_from<B, Rewards, Out>

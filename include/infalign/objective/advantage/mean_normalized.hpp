@@ -11,10 +11,11 @@ namespace infalign {
 /// which tends to that of the logarithm of the probability to pass. A prompt of which all rollouts fail, or all pass, gives
 /// exactly 0.
 ///
-/// Shapes: `rewards` and `out` P groups of the same lengths n ≥ 2; `out` may be `rewards`. `ε > 0`, in units of the reward.
-/// Cost: three passes over values in cache. NaN: see `missing_reward`; on an unchecked backend, it and infinity are left out.
-/// Errors: `shape_error` for a group of fewer than 2; `domain_error` for NaN, infinity and negative rewards, or an ε that is
-/// not positive and finite. Source: Tajwar et al., Maximum Likelihood Reinforcement Learning, arXiv 2602.02710.
+/// Shapes: `rewards` and `out` P groups of the same lengths n ≥ 2; `out` may be `rewards`. `ε > 0`, in units of the reward. Cost:
+/// three passes over values in cache. NaN: see `missing_reward`; on an unchecked backend, it and infinity are left out. Errors:
+/// `shape_error` for a group of fewer than 2; `domain_error` for NaN, infinity and negative rewards, or an ε that is not positive
+/// and finite. Source: Tajwar et al., Maximum Likelihood Reinforcement Learning, arXiv 2602.02710. Error, besides the rounding of
+/// the result: `(n/2 + 8)·2⁻⁵³·max|r - mean|/(mean + ε)`.
 template <backend B, grouped Rewards, writable_groups Out>
   requires reachable_from<B, Rewards, Out>
 void mean_normalized_advantage(B&& on, const Rewards& rewards, const Out& out, double epsilon = 1e-6,

@@ -55,7 +55,7 @@ struct nonzero_factor_kernel {
 /// gets; `out` may be `rewards`. Rewards that are all equal give exactly 0. Cost: five passes over values in cache, sums in
 /// `double`. NaN: see `missing_reward`; on an unchecked backend, it and infinity are left out. Errors: `shape_error` for a
 /// group of fewer than 2, `domain_error` for NaN or infinity. Source: Chu et al., GPG, arXiv 2504.02546, in the form of verl's
-/// `gpg` (`f_norm` 1).
+/// `gpg` (`f_norm` 1). Error, besides the rounding of the result: `(n/2 + 8)·2⁻⁵³·max|r - mean|·B/m`.
 template <backend B, grouped Rewards, writable_groups Out>
   requires reachable_from<B, Rewards, Out>
 void nonzero_scaled_advantage(B&& on, const Rewards& rewards, const Out& out, const group_options& options = {}) {

@@ -71,11 +71,11 @@ token_baseline_kernel(R, W, const double*, const index_t*, double, O) -> token_b
 /// no baseline.
 ///
 /// Shapes: `returns`, `norms`, `out` and `mask` T responses of the same lengths, one value a token (masks of `float`, `double`,
-/// `int32_t` or `int64_t`); `responses` P + 1 positions: those of prompt p are `responses[p]` up to `responses[p+1]`, as of
-/// ragged groups. `out` may be `returns`. Values whose mask is 0 are not read, and get 0; a position is that in the row, so
-/// padding belongs behind the tokens. `discounted_returns` gives `returns`. Cost: two passes. Errors: `shape_error`;
-/// `domain_error` for an ε that is not positive and finite; without a mask, for NaN and infinity. Source: verl's
-/// `optimal_token_baseline`, without `handle_zero_tail`.
+/// `int32_t` or `int64_t`); `responses` P + 1 positions: those of prompt p are `responses[p]` up to `responses[p+1]`, as of ragged
+/// groups. `out` may be `returns`. Values whose mask is 0 are not read, and get 0; a position is that in the row, so padding
+/// belongs behind the tokens. `discounted_returns` gives `returns`. Cost: two passes. Errors: `shape_error`; `domain_error` for an
+/// ε that is not positive and finite; without a mask, for NaN and infinity. Source: verl's `optimal_token_baseline`, without
+/// `handle_zero_tail`. Error, besides the rounding of the result: `(n + L + 8)·2⁻⁵³·max|G|` for n responses of L tokens.
 template <backend B, grouped Returns, grouped Norms, class Responses, writable_groups Out, class Mask = every_token>
   requires reachable_from<B, Returns, Norms, Out>
 void optimal_token_baseline_advantage(B&& on, const Returns& returns, const Norms& norms, const Responses& responses,

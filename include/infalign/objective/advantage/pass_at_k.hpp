@@ -58,9 +58,10 @@ pass_at_k_kernel(R, O, index_t) -> pass_at_k_kernel<R, O>;
 /// They sum to 0. Where no subset passes, or every one does, they are 0. Prompts are weighted by 1/σ, so the expectation is not
 /// the gradient of pass@k; `max_at_k_advantage` and `expected_reward_advantage` of `best_of(k)` have no such bias.
 ///
-/// Shapes: `rewards` and `out` P groups of the same lengths n ≥ k; `1 ≤ k`; `out` may be `rewards`. Cost: two passes, and at
-/// most 64 divisions a prompt. Errors: `shape_error` for a group of fewer than k; `domain_error` for k < 1 and for a reward
-/// that is neither 0 nor 1. Source: Chen et al., Pass@k Training, arXiv 2508.10751.
+/// Shapes: `rewards` and `out` P groups of the same lengths n ≥ k; `1 ≤ k`; `out` may be `rewards`. Cost: two passes, and at most
+/// 64 divisions a prompt. Errors: `shape_error` for a group of fewer than k; `domain_error` for k < 1 and for a reward that is
+/// neither 0 nor 1. Source: Chen et al., Pass@k Training, arXiv 2508.10751. Relative error, besides the rounding of the result:
+/// `500·2⁻⁵³/R`.
 template <backend B, grouped Rewards, writable_groups Out>
   requires reachable_from<B, Rewards, Out>
 void pass_at_k_advantage(B&& on, const Rewards& rewards, index_t k, const Out& out) {

@@ -39,7 +39,7 @@ returns_kernel(R, W, double, O) -> returns_kernel<R, W, O>;
 /// discount, their rewards are not read, and they get 0. So padding may stand on either side, and tokens of a tool in between.
 /// (There verl's `reinforce_plus_plus` begins anew, and OpenRLHF discounts.) Cost: one pass, a lane a response. Errors:
 /// `shape_error`; `domain_error` for a γ outside [0, 1]; NaN and infinity are an error in `rewards` without a mask. Source: Hu
-/// et al., REINFORCE++, arXiv 2501.03262.
+/// et al., REINFORCE++, arXiv 2501.03262. Error, besides the rounding of the result: `T·2⁻⁵³·Σ|r|` for T tokens.
 template <backend B, grouped Rewards, writable_groups Out, class Mask = every_token>
   requires reachable_from<B, Rewards, Out>
 void discounted_returns(B&& on, const Rewards& rewards, double discount, const Out& out, const Mask& mask = {}) {

@@ -118,9 +118,9 @@ whiten_kernel(V, W, const whitening_moments*, O) -> whiten_kernel<V, W, O>;
 ///
 /// Shapes: `values`, `out` and `mask` P groups of the same lengths, rows or ragged; `out` may be `values`. The mean and the
 /// variance are those of the whole batch, in two passes and in `double`; values that are all equal, with whole weights, give
-/// exactly 0. Cost: seven passes. Errors: `shape_error`; `domain_error` for an ε that is not positive and finite, a weight that
-/// is negative or not finite, and, without a mask, for NaN or infinity. Source: Hu et al., REINFORCE++, arXiv 2501.03262;
-/// verl's `masked_whiten`.
+/// exactly 0. Cost: seven passes. Errors: `shape_error`; `domain_error` for an ε that is not positive and finite, a weight that is
+/// negative or not finite, and, without a mask, for NaN or infinity. Source: Hu et al., REINFORCE++, arXiv 2501.03262; verl's
+/// `masked_whiten`. Error, besides the rounding of the result: `(n/2 + 8)·2⁻⁵³·max|x - μ|/√(σ² + ε)` for n values without a mask.
 template <backend B, grouped Values, writable_groups Out, class Mask = every_token>
   requires reachable_from<B, Values, Out>
 void whiten(B&& on, const Values& values, const Out& out, const whitening& options = {}, const Mask& mask = {}) {
