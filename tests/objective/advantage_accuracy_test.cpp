@@ -321,8 +321,8 @@ TEST_CASE_TEMPLATE("the optimal token baseline has the error that it states", C,
     const std::vector<T> sizes = test::unit_values<T>(responses * length, 8);
     typename C::template array<T> returns(of), norms(sizes), out(responses * length);
     typename C::template array<index_t> prompts(std::vector<index_t>{0, responses});
-    infalign::optimal_token_baseline_advantage(on, returns.rows(responses, length), norms.rows(responses, length), prompts.span(),
-                                               out.rows(responses, length), 1e-8);
+    infalign::optimal_token_baseline_advantage(on, returns.rows(responses, length), norms.rows(responses, length),
+                                               prompts.span(), out.rows(responses, length), 1e-8);
     wides exact(of.size());
     std::vector<wide> weight(responses);
     for (index_t t = 0; t < length; ++t) {

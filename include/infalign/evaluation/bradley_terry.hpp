@@ -141,6 +141,7 @@ INFALIGN_KEYED inline std::optional<policy_separation> separated(index_t policie
 /// - Shapes: `first`, `second` and `outcomes` C ≥ 1 comparisons, policies numbered from 0, the outcome for the first; `clusters` empty, or
 ///   C ids, for example the prompts, which may be any integers. Host memory.
 /// - Cost: sorting, then about ten systems of `policies` unknowns: 200 policies on 805 prompts take a tenth of a second.
+/// - Error: scores and standard errors are right to 1e-10, win rates to 1e-12; scores 20 apart in log-odds to 1e-6.
 /// - Intervals need some dozens of clusters; `count` is their number. One cluster has standard error +inf.
 /// - Errors: `shape_error`; `domain_error` for policies that are none, outcomes outside [0, 1] or NaN, a negative prior, comparisons that
 ///   do not connect all policies (see `separated_policies`), or scores that would be infinite or so far apart that their curvature has

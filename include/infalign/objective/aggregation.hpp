@@ -139,6 +139,7 @@ response_counts count_responses(B&& on, const Mask& mask) {
 /// - Shapes: `mask` and `out` R groups of the same lengths, as in `count_responses`. Tokens that do not count get 0.
 /// - Range: the weights of the whole batch add up to 1, except for `sequence_mean_of_token_sums` (N/R), and for fully masked responses
 ///   among `counted_responses::all`. A batch without a token gets 0 throughout.
+/// - Error: a weight is computed in `double`, with two roundings, and rounded to its type. Counts of whole numbers are exact.
 /// - Cost: two reads, one write. Errors: `shape_error`, also if `whole` has fewer responses than `mask`; `domain_error` for a mask that is negative or not finite, before anything is
 ///   written.
 template <backend B, grouped Mask, writable_groups Out>

@@ -125,6 +125,8 @@ inline index_t default_tokens_at_once(index_t tokens, bool has_base) {
 /// - `tokens_at_once`: the size of a chunk; 0: T/20, with a base policy T/40. More of them make larger products, which are faster.
 /// - Cost: three products of T×V×D, a fourth with a base policy, and the passes of `policy_gradient`. Scratch: `tokens_at_once` rows of V
 ///   logits, twice that with a base.
+/// - Error: logits and gradients have that of `product`; between them that of `policy_gradient`. `gradient.matrix` is rounded to its type
+///   once for every chunk.
 /// - Errors: those of `policy_gradient`, and `shape_error` for matrices that do not fit, before anything is written.
 template <backend B, class Loss, class L, class Data, class T, class Space, class Product>
   requires reachable_from<B, hidden_logits<L, Space>>

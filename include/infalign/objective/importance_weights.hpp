@@ -43,6 +43,7 @@ importance_weights_kernel(L, S, O, importance_weight) -> importance_weights_kern
 /// - Shapes: `log_prob`, `sampler_log_prob` and `out` R responses of the same lengths, rows or ragged; `out` may be one of the others.
 /// - Sums of log-ratios are taken in `double`, before `exp`: a response of ten thousand tokens neither overflows nor underflows on the
 ///   way. Cost: one pass for tokens, two for responses.
+/// - Error, besides the rounding of the result: relative `2⁻⁵³·(4 + n·Σ|log π - log μ|)` for n tokens that are added up.
 /// - Errors: `shape_error`; `domain_error` for a log-probability that is not finite, and unless `0 <= low <= high` and `high > 0`.
 /// - Source: truncated, Espeholt et al., IMPALA, arXiv 1802.01561; masked, derived.
 template <backend B, grouped LogProbs, grouped Sampler, writable_groups Out>

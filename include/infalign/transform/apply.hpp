@@ -26,7 +26,8 @@ apply_formula(const In*, Out*, Transform) -> apply_formula<In, Out, Transform>;
 
 /// `out[i] = Φ(in[i])`. `in` holds calibrated rewards in [0, 1]; `out` has its size and may be `in`; other overlap is an error.
 /// Cost: one pass. Errors, before anything is written: `shape_error` for different sizes, `domain_error` for a value outside [0, 1]
-/// or NaN. Deterministic on every backend.
+/// or NaN. Deterministic on every backend. Error: that of the
+/// transform, and one rounding to the type of `out`.
 template <backend B, class Transform, class In, class Out>
 void apply(B&& on, const Transform& transform, const In& in, Out&& out) {
   detail::expects_transform<Transform>();

@@ -10,7 +10,7 @@
 namespace infalign {
 
 /// What estimates the KL from `x = log π(a) - log π₀(a)` of the sampled token. The names are those of Schulman, "Approximating KL
-/// divergence" (2020).
+/// divergence" (2020). Relative error, given `x`: `16·2⁻⁵³`, also of k3 next to 0.
 enum class kl_estimator : unsigned char {
   k1,        ///< `x`
   absolute,  ///< `|x|`
