@@ -73,10 +73,11 @@ void check_every_backend() {
 
 #else
 
-/// Whichever allocation fails, the backend and what it was given are as before: the next run is right.
+/// Whichever allocation fails, nothing is half written, and the backend and what it was given are as before: the next run is right.
 template <template <class> class Calls, class Backend, class T>
 void check_failing_allocations(const call_results& expected) {
   const Calls<configuration<T, Backend>> unused;
+  const call_results untouched = unused.results();
   bool failed = true;
   for (long k = 0; failed; ++k) {
     CAPTURE(k);
@@ -89,6 +90,11 @@ void check_failing_allocations(const call_results& expected) {
     } catch (const std::bad_alloc&) {
     }
     fail_allocation(-1);
+    const call_results so_far = calls.results();
+    for (std::size_t j = 0; j < so_far.size(); ++j) {
+      CAPTURE(j);
+      CHECK((so_far[j] == expected[j] || so_far[j] == untouched[j]));
+    }
     calls.run(on);
     CHECK(calls.results() == expected);
   }

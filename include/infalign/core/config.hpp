@@ -6,7 +6,8 @@
 #include <cstdint>
 
 // Without NaN and infinity the checks of values find nothing, and masked logits have no value. Where sums may be regrouped, the
-// exponential's rounding and the differences of logits go wrong.
+// exponential's rounding and the differences of logits go wrong. (clang's -fno-honor-nans and its -fassociative-math alone define no
+// macro, so that only the compiler's options tell.)
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || defined(__ASSOCIATIVE_MATH__)
 #error \
     "infalign needs NaN, infinity and the order of sums as written: compile without -ffast-math, -ffinite-math-only and -fassociative-math"
