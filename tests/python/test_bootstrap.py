@@ -86,3 +86,30 @@ def test_bad_input(rng):
     ]:
         with pytest.raises(error, match=says):
             call()
+
+
+@pytest.mark.parametrize("interval, calls", [("percentile", 101), ("bca", 121)])
+def test_progress(rng, capsys, interval, calls):
+    columns = rng.normal(size=(2, 20))
+    statistic = lambda m: m[0] - m[1]  # noqa: E731
+    seen = []
+    found = ia.bootstrap(columns, statistic, resamples=100, interval=interval, progress=lambda *at: seen.append(at))
+    assert found == ia.bootstrap(columns, statistic, resamples=100, interval=interval)
+    assert seen == [(k, calls) for k in range(1, calls + 1)]
+    assert ia.bootstrap(columns, statistic, resamples=100, interval=interval, progress=True) == found
+    lines = capsys.readouterr().err
+    assert lines.endswith(" 0 s left \n") and f"] {calls}/{calls}," in lines and "#" * 40 in lines
+
+    def fails(m):
+        if len(seen) > calls + 9:
+            raise RuntimeError("enough")
+        seen.append(m)
+        return 0.0
+
+    with pytest.raises(RuntimeError, match="enough"):
+        ia.bootstrap(columns, fails, resamples=100, progress=True)
+    assert capsys.readouterr().err.endswith("left \n")
+    with pytest.raises(TypeError, match="progress must be True"):
+        ia.bootstrap(columns, statistic, progress=3)
+    with pytest.raises(TypeError, match="progress is for a statistic"):
+        ia.bootstrap(columns[0], progress=True)
