@@ -66,13 +66,19 @@ void expect_room(const record_reader& in, std::uint64_t counted) {
 
 }  // namespace
 
-void add_mark(const record_reader& in, const char* kind, const prompt_id& mark, std::uint32_t prompt, prompt_index& marks,
-              std::vector<infalign::index_t>& of) {
+std::string note_mark(const prompt_id& id, const char* kind, const prompt_id& mark, std::uint32_t prompt, prompt_index& marks,
+                      std::vector<infalign::index_t>& of) {
   const infalign::index_t number = marks.find_or_add(mark);
   if (prompt == of.size()) of.push_back(number);
-  if (of[prompt] != number)
-    in.fail_here("prompt {} is in {} {}, and was in {} before", shown(in.prompt()), kind, shown(mark),
-                 marks.shown(static_cast<std::size_t>(of[prompt])));
+  if (of[prompt] == number) return {};
+  return fmt::format("prompt {} is in {} {}, and was in {} before", shown(id), kind, shown(mark),
+                     marks.shown(static_cast<std::size_t>(of[prompt])));
+}
+
+void add_mark(const record_reader& in, const char* kind, const prompt_id& mark, std::uint32_t prompt, prompt_index& marks,
+              std::vector<infalign::index_t>& of) {
+  if (const std::string wrong = note_mark(in.prompt(), kind, mark, prompt, marks, of); !wrong.empty())
+    in.fail_here("{}", wrong);
 }
 
 reward_table read_rewards(const std::string& path, const record_options& options) {
@@ -83,12 +89,11 @@ reward_table read_rewards(const std::string& path, const record_options& options
   segmented<double> rewards;
   segmented<std::uint32_t> answers;
   segmented<run_of_prompt> runs;
-  prompt_index clusters;
   std::uint64_t counted = 0, records = 0;
   for (; in.next(); ++records) {
     const std::uint32_t prompt = table.prompts.find_or_add(in.prompt());
     if (prompt == table.first_line.size()) table.first_line.push_back(in.line());
-    if (in.cluster().is_there()) add_mark(in, "cluster", in.cluster(), prompt, clusters, table.clusters);
+    if (in.cluster().is_there()) add_mark(in, "cluster", in.cluster(), prompt, table.cluster_names, table.clusters);
     if (in.stratum().is_there()) add_mark(in, "stratum", in.stratum(), prompt, table.stratum_names, table.strata);
     std::uint32_t count = 0;
     for (const double reward : in.rewards())
@@ -122,6 +127,7 @@ reward_table subset(const reward_table& table, const std::vector<std::uint32_t>&
   reward_table kept;
   kept.name = table.name;
   kept.missing = table.missing;
+  kept.cluster_names = table.cluster_names;
   kept.stratum_names = table.stratum_names;
   kept.answer_texts = table.answer_texts;
   kept.offsets.push_back(0);

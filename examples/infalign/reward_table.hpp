@@ -23,7 +23,7 @@ struct reward_table {
   std::vector<std::uint64_t> first_line;    ///< where a prompt is first seen
   std::vector<infalign::index_t> clusters;  ///< of the prompts, by number; empty if they are not read
   std::vector<infalign::index_t> strata;    ///< likewise
-  prompt_index stratum_names;
+  prompt_index cluster_names, stratum_names;
   std::vector<std::uint32_t> answers;  ///< of the rewards, by number; empty if they are not read
   prompt_index answer_texts;           ///< as JSON
   std::uint64_t missing = 0;           ///< rewards that are not in it because they are missing in the file
@@ -35,9 +35,12 @@ struct reward_table {
 /// Reads a whole file. Throws `failure`, also if there is no record in it. A prompt of which all rewards are missing has none.
 reward_table read_rewards(const std::string& path, const record_options& options);
 
+/// Notes the cluster or stratum of a prompt in `of`. Returns what is wrong where it was in another, and otherwise nothing; `kind` is what
+/// the message calls them.
+std::string note_mark(const prompt_id& id, const char* kind, const prompt_id& mark, std::uint32_t prompt, prompt_index& marks,
+                      std::vector<infalign::index_t>& of);
 class record_reader;
-/// Notes the cluster or stratum of the record's prompt in `of`. Throws `failure` where records of a prompt name different ones; `kind` is
-/// what a message calls them.
+/// The same of the record that was read last. Throws `failure` with its place.
 void add_mark(const record_reader& in, const char* kind, const prompt_id& mark, std::uint32_t prompt, prompt_index& marks,
               std::vector<infalign::index_t>& of);
 

@@ -2,51 +2,43 @@
 #include "exchange.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <limits>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 
 #include "failure.hpp"
+#include "message.hpp"
 
 namespace command {
 
 namespace {
 
-/// What is sent of one prompt: this, the bytes of its id, and its rewards.
+using infalign::index_t;
+
+/// What is sent of one prompt: its id, this, its rewards, its cluster and its stratum where they are read, and the answers where these are.
 struct prompt_header {
-  std::uint64_t is_text;
-  std::uint64_t id_bytes;
   std::uint64_t rewards;
   std::uint64_t first_line;
-  std::uint64_t file;  ///< its place among all files
+  std::uint64_t file;    ///< its place among all files
+  std::uint64_t others;  ///< which of the rest follow
 };
+constexpr std::uint64_t has_cluster = 1, has_stratum = 2, has_answers = 4;
 
-template <class T>
-void put(std::string& to, const T* values, std::size_t n) {
-  static_assert(std::is_trivially_copyable_v<T>);
-  to.append(reinterpret_cast<const char*>(values), n * sizeof(T));
-}
-template <class T>
-const char* get(const char* from, T* values, std::size_t n) {
-  static_assert(std::is_trivially_copyable_v<T>);
-  std::memcpy(values, from, n * sizeof(T));
-  return from + n * sizeof(T);
-}
-
-/// A prompt within a message: its header, where its rewards are, and where it ends.
+/// A prompt within a message: its header, where its rewards and answers are, and where it ends.
 struct prompt_part {
-  prompt_header header;
-  prompt_id id;
+  prompt_header header{};
+  prompt_id id{}, cluster{}, stratum{};
   const char* rewards;
+  const char* answers;
   const char* end;
 
-  explicit prompt_part(const char* at) : header{} {
-    at = get(at, &header, 1);
-    id = {header.is_text != 0, {at, header.id_bytes}};
-    rewards = at + header.id_bytes;
-    end = rewards + header.rewards * sizeof(double);
+  explicit prompt_part(const char* at) {
+    rewards = get(get_name(at, id), &header, 1);
+    answers = rewards + header.rewards * sizeof(double);
+    if ((header.others & has_cluster) != 0) answers = get_name(answers, cluster);
+    if ((header.others & has_stratum) != 0) answers = get_name(answers, stratum);
+    end = answers;
+    prompt_id answer{};
+    for (std::uint64_t i = 0; (header.others & has_answers) != 0 && i < header.rewards; ++i) end = get_name(end, answer);
   }
 };
 /// `each(at)` for where the prompts of a message begin.
@@ -55,12 +47,24 @@ void for_each_prompt(std::string_view message, const Each& each) {
   for (const char *at = message.data(), *const end = at + message.size(); at < end; at = prompt_part(at).end) each(at);
 }
 
-/// The table of a message: prompts and their rewards in the order of files.
-reward_table table_of(const std::string& message) {
+/// Throws `failure` where the part names another cluster or stratum than those before it.
+void add_marks(const prompt_part& part, std::uint32_t prompt, reward_table& table, const std::vector<std::string>& files) {
+  const auto add = [&](const char* kind, const prompt_id& mark, prompt_index& marks, std::vector<index_t>& of) {
+    if (!mark.is_there()) return;
+    if (const std::string wrong = note_mark(part.id, kind, mark, prompt, marks, of); !wrong.empty())
+      fail("{}:{}: {}", files[part.header.file], part.header.first_line, wrong);
+  };
+  add("cluster", part.cluster, table.cluster_names, table.clusters);
+  add("stratum", part.stratum, table.stratum_names, table.strata);
+}
+
+/// The table of a message: prompts and their rewards in the order of `files`.
+reward_table table_of(const std::string& message, const std::vector<std::string>& files) {
   reward_table table;
-  std::vector<infalign::index_t> counts;
+  std::vector<index_t> counts;
   std::vector<std::uint32_t> prompts;
   std::vector<const char*> parts;
+  bool answers = false;
   for_each_prompt(message, [&](const char* at) { parts.push_back(at); });
   std::stable_sort(parts.begin(), parts.end(),
                    [](const char* a, const char* b) { return prompt_part(a).header.file < prompt_part(b).header.file; });
@@ -69,69 +73,44 @@ reward_table table_of(const std::string& message) {
     const std::uint32_t prompt = table.prompts.find_or_add(part.id);
     prompts.push_back(prompt);
     if (prompt == counts.size()) counts.push_back(0), table.first_line.push_back(part.header.first_line);
-    counts[prompt] += static_cast<infalign::index_t>(part.header.rewards);
+    counts[prompt] += static_cast<index_t>(part.header.rewards);
+    add_marks(part, prompt, table, files);
+    answers = answers || (part.header.others & has_answers) != 0;
   }
   table.offsets.push_back(0);
-  for (const infalign::index_t count : counts) table.offsets.push_back(table.offsets.back() + count);
+  for (const index_t count : counts) table.offsets.push_back(table.offsets.back() + count);
   table.rewards.resize(static_cast<std::size_t>(table.offsets.back()));
-  std::vector<infalign::index_t> next(table.offsets.begin(), table.offsets.end() - 1);
+  if (answers) table.answers.resize(table.rewards.size());
+  std::vector<index_t> next(table.offsets.begin(), table.offsets.end() - 1);
   for (std::size_t n = 0; n < parts.size(); ++n) {
     const prompt_part part(parts[n]);
-    infalign::index_t& place = next[prompts[n]];
+    const auto place = static_cast<std::size_t>(next[prompts[n]]);
     get(part.rewards, table.rewards.data() + place, part.header.rewards);
-    place += static_cast<infalign::index_t>(part.header.rewards);
+    const char* at = part.answers;
+    for (std::size_t i = 0; answers && i < part.header.rewards; ++i) {
+      prompt_id answer{};
+      at = get_name(at, answer);
+      table.answers[place + i] = table.answer_texts.find_or_add(answer);
+    }
+    next[prompts[n]] += static_cast<index_t>(part.header.rewards);
   }
   return table;
 }
 
-/// The bytes of a prompt's id, behind its header.
-void put_id(std::string& to, const prompt_header& header, const prompt_id& id) {
-  put(to, &header, 1);
-  put(to, id.bytes.data(), id.bytes.size());
-}
 void put_prompt(std::string& to, const reward_table& table, std::size_t p, std::uint64_t file) {
-  const prompt_id id = table.prompts.id(p);
-  const auto rewards = table.groups()[static_cast<infalign::index_t>(p)];
+  const auto rewards = table.groups()[static_cast<index_t>(p)];
   const auto n = static_cast<std::size_t>(rewards.size());
-  put_id(to, {id.is_text ? 1u : 0u, id.bytes.size(), n, table.first_line[p], file}, id);
+  const prompt_header header{n, table.first_line[p], file,
+                             (table.clusters.empty() ? 0 : has_cluster) | (table.strata.empty() ? 0 : has_stratum) |
+                                 (table.answers.empty() ? 0 : has_answers)};
+  put_name(to, table.prompts.id(p));
+  put(to, &header, 1);
   put(to, rewards.data(), n);
-}
-
-/// MPI counts bytes in `int`.
-int count_of(std::size_t bytes) {
-  if (bytes > static_cast<std::size_t>(std::numeric_limits<int>::max()))
-    fail("a rank has {} bytes for another, at most {} can be sent; use more ranks", bytes, std::numeric_limits<int>::max());
-  return static_cast<int>(bytes);
-}
-
-/// What all ranks sent to this one, in their order, and how many bytes of each.
-struct message {
-  std::string text;
-  std::vector<int> sizes;
-};
-
-/// Sends `parts[r]` to rank r. Collective.
-message swapped(std::vector<std::string> parts, MPI_Comm all) {
-  const std::size_t n = parts.size();
-  std::vector<int> sent(n), sent_at(n), received_at(n);
-  message in{{}, std::vector<int>(n)};
-  std::string out;
-  for (std::size_t r = 0; r < n; ++r) {
-    sent[r] = count_of(parts[r].size());
-    sent_at[r] = count_of(out.size());
-    out.empty() ? out.swap(parts[r]) : void(out += parts[r]);
-    std::string().swap(parts[r]);
-  }
-  MPI_Alltoall(sent.data(), 1, MPI_INT, in.sizes.data(), 1, MPI_INT, all);
-  std::size_t total = 0;
-  for (std::size_t r = 0; r < n; ++r) {
-    received_at[r] = count_of(total);
-    total += static_cast<std::size_t>(in.sizes[r]);
-  }
-  in.text.resize(total);
-  MPI_Alltoallv(out.data(), sent.data(), sent_at.data(), MPI_BYTE, in.text.data(), in.sizes.data(), received_at.data(),
-                MPI_BYTE, all);
-  return in;
+  if (!table.clusters.empty()) put_name(to, table.cluster_names.id(static_cast<std::size_t>(table.clusters[p])));
+  if (!table.strata.empty()) put_name(to, table.stratum_names.id(static_cast<std::size_t>(table.strata[p])));
+  if (table.answers.empty()) return;
+  for (index_t i = table.offsets[p]; i < table.offsets[p + 1]; ++i)
+    put_name(to, table.answer_texts.id(table.answers[static_cast<std::size_t>(i)]));
 }
 
 }  // namespace
@@ -151,13 +130,12 @@ std::vector<reward_table> read_shards(const std::vector<std::string>& paths, con
   return tables;
 }
 
-reward_table exchanged(std::vector<reward_table> own, MPI_Comm all) {
+reward_table exchanged(std::vector<reward_table> own, const std::vector<std::string>& files, MPI_Comm all) {
   int ranks = 0, rank = 0;
   MPI_Comm_size(all, &ranks);
   MPI_Comm_rank(all, &rank);
   std::vector<std::string> parts(static_cast<std::size_t>(ranks));
   std::uint64_t missing_here = 0, missing = 0;
-  const std::string name = own.empty() ? "" : own.front().name;
   auto file = static_cast<std::uint64_t>(rank);
   for (reward_table& table : own) {
     for (std::size_t p = 0; p < table.prompts.size(); ++p)
@@ -167,8 +145,8 @@ reward_table exchanged(std::vector<reward_table> own, MPI_Comm all) {
     table = reward_table();  // what is packed is needed no more
   }
   MPI_Allreduce(&missing_here, &missing, 1, MPI_UINT64_T, MPI_SUM, all);
-  reward_table owned = table_of(swapped(std::move(parts), all).text);
-  owned.name = name;
+  reward_table owned = table_of(swapped(std::move(parts), all).text, files);
+  owned.name = files.size() == 1 ? files.front() : fmt::format("{} and {} more", files.front(), files.size() - 1);
   owned.missing = missing;
   return owned;
 }
@@ -179,7 +157,10 @@ reward_table fetched(const reward_table& owned, const prompt_index& wanted, MPI_
   std::vector<std::string> parts(static_cast<std::size_t>(ranks));
   for (std::size_t p = 0; p < wanted.size(); ++p) {
     const prompt_id id = wanted.id(p);
-    put_id(parts[static_cast<std::size_t>(owner_of(id, ranks))], {id.is_text ? 1u : 0u, id.bytes.size(), 0, 0, 0}, id);
+    std::string& to = parts[static_cast<std::size_t>(owner_of(id, ranks))];
+    const prompt_header header{};
+    put_name(to, id);
+    put(to, &header, 1);
   }
   const message asked = swapped(std::move(parts), all);
   parts.assign(static_cast<std::size_t>(ranks), {});
@@ -189,7 +170,7 @@ reward_table fetched(const reward_table& owned, const prompt_index& wanted, MPI_
       const auto prompt = owned.prompts.find(prompt_part(place).id);
       if (prompt && owned.count(*prompt) > 0) put_prompt(parts[r], owned, *prompt, 0);
     });
-  return table_of(swapped(std::move(parts), all).text);
+  return table_of(swapped(std::move(parts), all).text, {});
 }
 
 infalign::summary reduced(const infalign::summary& own, MPI_Comm all) {

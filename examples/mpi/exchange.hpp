@@ -23,9 +23,11 @@ int owner_of(const prompt_id& id, int ranks);
 std::vector<reward_table> read_shards(const std::vector<std::string>& paths, const record_options& options, int rank,
                                       int ranks);
 
-/// The rewards of the prompts that this rank owns, from all ranks, in the order of files. Collective: all ranks must call it.
-/// Memory: what is sent and what is received, 8 bytes a reward and 40 and the id a prompt and file, twice while they are in transit.
-reward_table exchanged(std::vector<reward_table> own, MPI_Comm all);
+/// The rewards of the prompts that this rank owns, from all ranks, in the order of `files`, with their clusters, strata and answers where
+/// these are read. Collective: all ranks must call it. Throws `failure` where files name different clusters or strata of a prompt.
+/// Memory: what is sent and what is received, 8 bytes a reward and 48 and the id a prompt and file (and 16 and its bytes for each cluster,
+/// stratum and answer), twice while they are in transit.
+reward_table exchanged(std::vector<reward_table> own, const std::vector<std::string>& files, MPI_Comm all);
 
 /// Of the prompts that this rank wants, those that some rank owns and that have rewards. Collective. Memory: the wanted ids, and the rewards
 /// that other ranks and this one are sent, twice while they are in transit.
@@ -43,6 +45,16 @@ State merged(const State& own, MPI_Comm all) {
   for (const State& part : parts) whole.merge(part);
   return whole;
 }
+
+/// Sums that belong to names, added up over ranks where the names are owned. Returns those of the names that this rank owns. Collective.
+std::vector<double> owned_sums(const prompt_index& names, const std::vector<double>& sums, MPI_Comm all);
+
+/// Summaries that belong to names, merged over ranks, with the names in their order, integers first. Collective; each rank gets all of them.
+struct named_summaries {
+  prompt_index names;
+  std::vector<infalign::summary> summaries;
+};
+named_summaries gathered(const prompt_index& names, const std::vector<infalign::summary>& own, MPI_Comm all);
 
 /// The summary of all ranks, on every rank, by an `MPI_Op` of ours. Collective.
 infalign::summary reduced(const infalign::summary& own, MPI_Comm all);

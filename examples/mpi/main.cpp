@@ -25,12 +25,15 @@ int main(int argc, char** argv) {
   CLI::App* command = program.add_subcommand("win-rate", "As infalign win-rate --json; files are dealt to ranks in turn.");
   command->add_option("--policy", wins.policies, "Rewards of samples of the policy, in any number of files")->required();
   command->add_option("--reference", wins.references, "Rewards of the reference policy, for win rates");
-  command->add_option("--estimand", wins.estimand, "win-rate, expected-reward, expected-transform, pass@K or cons@K");
+  command->add_option("--estimand", wins.estimand, "win-rate, expected-reward, expected-transform, pass@K, cons@K or maj@K");
+  command->add_option("--answer-field", wins.answer_field, "Field with the answer, for maj@K (default: answer)");
   command->add_option("--transform", wins.transform, "Of calibrated rewards, for expected-transform");
   command->add_option("--procedure", wins.procedure, "What is run at inference: best_of:4");
   command->add_option("--reference-procedure", wins.reference_procedure, "The same unless given");
   command->add_option("--level", wins.level, "Of the confidence interval");
   add_record_options(*command, wins.records);
+  add_cluster(*command, wins.records);
+  add_strata(*command, wins.records, wins.by_stratum);
   command->callback([&] {
     if (!wins.references.empty()) wins.reference = wins.references.front();  // that there is one
     win_rate(wins, rank, ranks);

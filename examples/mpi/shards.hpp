@@ -10,11 +10,13 @@
 #include "estimand.hpp"
 #include "record_options.hpp"
 #include "shared_options.hpp"
+#include "strata.hpp"
 
 namespace command {
 
 struct win_rate_shards : estimand_options, report_options {
   record_options records;
+  stratum_options by_stratum;
   std::vector<std::string> policies;
   std::vector<std::string> references;
 };
