@@ -87,6 +87,21 @@ TEST_CASE("maj@k from 12 samples is unbiased for five answers") {
   CHECK(std::abs(mean - exact) <= 4 * std::sqrt((squares / data_sets - mean * mean) / data_sets));
 }
 
+TEST_CASE("cons@k is the mean over all subsets") {
+  constexpr unsigned samples = 9;
+  for (index_t right = 0; right <= 9; ++right)
+    for (index_t k = 1; k <= 9; ++k)
+      for (index_t needed = 1; needed <= k; ++needed) {
+        double held = 0, subsets = 0;
+        for (unsigned mask = 0; mask < (1u << samples); ++mask) {
+          if (std::popcount(mask) != k) continue;
+          held += std::popcount(mask & ((1u << right) - 1)) >= needed ? 1 : 0;
+          ++subsets;
+        }
+        CHECK(std::abs(infalign::consensus_at_k(9, right, k, needed) - held / subsets) <= 1e-12);
+      }
+}
+
 TEST_CASE("cons@k: one of k is pass@k, all of k the rest, and a thousand samples are no trouble") {
   for (index_t k = 1; k <= 10; ++k) {
     CHECK(std::abs(infalign::consensus_at_k(10, 3, k, 1) - infalign::pass_at_k(10, 3, k)) <= 1e-13);
@@ -166,6 +181,33 @@ TEST_CASE("the KL of responses: all estimates within 4 standard errors, and the 
   CHECK(infalign::sequence_kl(a, b).rao_blackwell.count == 0);
 }
 
+// Responses of up to three tokens, the third kind of which ends one: every response, weighted by its probability.
+TEST_CASE("the KL of responses: expectations over all responses") {
+  const double own[] = {0.6, 0.1, 0.3}, base[] = {0.2, 0.5, 0.3};
+  const double token = own[0] * std::log(own[0] / base[0]) + own[1] * std::log(own[1] / base[1]);
+  double k1 = 0, k2 = 0, k3 = 0, exact = 0, all = 0, kl = 0, squares = 0;
+  for (int code = 0; code < 27; ++code) {
+    const int drawn[] = {code / 9, code / 3 % 3, code % 3};
+    if ((drawn[0] == 2 && code % 9 != 0) || (drawn[1] == 2 && code % 3 != 0)) continue;  // what comes after the end
+    std::vector<double> logs, base_logs, kls;
+    double p = 1, q = 1;
+    for (const int a : drawn) {
+      p *= own[a], q *= base[a];
+      logs.push_back(std::log(own[a])), base_logs.push_back(std::log(base[a])), kls.push_back(token);
+      if (a == 2) break;
+    }
+    const std::vector<index_t> offsets{0, static_cast<index_t>(logs.size())};
+    const infalign::ragged<const double> x(logs, offsets), y(base_logs, offsets), z(kls, offsets);
+    const auto found = infalign::sequence_kl(x, y, z);
+    k1 += p * found.k1.value, k2 += p * found.k2.value, k3 += p * found.k3.value, exact += p * found.rao_blackwell.value;
+    all += p, kl += p * std::log(p / q), squares += 0.5 * p * std::log(p / q) * std::log(p / q);
+  }
+  CHECK(std::abs(all - 1) <= 1e-15);
+  for (const double found : {k1, k3, exact}) CHECK(std::abs(found - kl) <= 1e-12);
+  CHECK(std::abs(k2 - squares) <= 1e-12);
+  CHECK(std::abs(k2 - kl) > 0.1);  // which is not the KL
+}
+
 TEST_CASE("what is no KL is refused, and an impossible token is infinitely far") {
   const std::vector<index_t> offsets{0, 1}, none{0, 0};
   const std::vector<double> a{-1}, zero{-infalign::infinity<double>}, bad{0.5};
@@ -197,14 +239,25 @@ TEST_CASE("what is no KL is refused, and an impossible token is infinitely far")
 // all four are drawn, which is always; drawn with replacement it is 1 - (3/4)^4 = 0.684.
 TEST_CASE("best-of-N by resampling with replacement is biased, for one right of four by 0.316") {
   CHECK(infalign::pass_at_k(4, 1, 4) == 1);
-  std::mt19937_64 generator(1);
   int right = 0;
-  constexpr int draws = 40'000;
-  for (int i = 0; i < draws; ++i) {
+  for (int code = 0; code < 256; ++code) {  // all ways to draw four
     bool found = false;
-    for (int k = 0; k < 4; ++k) found = found || generator() % 4 == 0;
+    for (int i = 0, rest = code; i < 4; ++i, rest /= 4) found = found || rest % 4 == 0;
     right += found ? 1 : 0;
   }
-  CHECK(std::abs(static_cast<double>(right) / draws - (1 - std::pow(0.75, 4))) <= 4 * 0.5 / std::sqrt(draws));
-  CHECK(std::abs((1 - std::pow(0.75, 4)) - 0.684) <= 5e-4);
+  CHECK(right / 256.0 == 1 - std::pow(0.75, 4));
+  CHECK(std::abs(right / 256.0 - 0.684) <= 5e-4);
+  // Over data sets, eight samples a prompt that are right at a rate of 1/10: best-of-8 is right in 0.570; with replacement 0.422 are
+  // reported, and pass@8 is 0.570.
+  double drawn = 0, unbiased = 0;
+  for (index_t c = 0; c <= 8; ++c) {
+    const double share = static_cast<double>(c) / 8;
+    const double binomial =
+        std::exp(std::lgamma(9.0) - std::lgamma(static_cast<double>(c) + 1) - std::lgamma(9.0 - static_cast<double>(c))) *
+        std::pow(0.1, c) * std::pow(0.9, 8 - c);
+    drawn += binomial * (1 - std::pow(1 - share, 8));
+    unbiased += binomial * infalign::pass_at_k(8, c, 8);
+  }
+  CHECK(std::abs(unbiased - (1 - std::pow(0.9, 8))) <= 1e-12);
+  CHECK(std::abs(drawn - 0.422) <= 5e-4);
 }

@@ -53,6 +53,19 @@ TEST_CASE_TEMPLATE("a policy against its own samples wins half the time", C, INF
   }
 }
 
+// A published pitfall: ties counted as losses. Of a policy against itself a third ties on three levels, and it seems to lose.
+TEST_CASE_TEMPLATE("ties as losses take half of the ties from a win rate", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  const groups<T> prompt{{0, 0, 1, 1, 2, 2}};
+  for (const auto algorithm : both)
+    CHECK(ragged_win_rate<C>(prompt, prompt, standard{}, standard{}, algorithm)[0] == doctest::Approx(0.5).epsilon(1e-15));
+  double won = 0, tied = 0;
+  for (const T y : prompt[0])
+    for (const T z : prompt[0]) won += y > z ? 1.0 / 36 : 0, tied += y == z ? 1.0 / 36 : 0;
+  CHECK(won == doctest::Approx(1.0 / 3).epsilon(1e-14));
+  CHECK(won + tied / 2 == doctest::Approx(0.5).epsilon(1e-14));
+}
+
 TEST_CASE_TEMPLATE("separated samples win always or never, for any procedure", C, INFALIGN_CONFIGURATIONS) {
   using T = typename C::value;
   const groups<T> low{{-3, -1, -2, -1, -5}};

@@ -54,3 +54,13 @@ TEST_CASE_TEMPLATE("equal rewards have no advantage, and what is refused", C, IN
   CHECK(message(1, 0.1) == "group_normalized_advantage: rewards[0] has 1 values, a spread needs at least two");
   CHECK(message(3, 0) == "group_normalized_advantage: epsilon is 0, must be positive and finite");
 }
+
+// A published pitfall: rewards that differ by rounding alone, whose spread the division makes 1 again.
+TEST_CASE_TEMPLATE("rewards that are equal up to rounding have next to no advantage", C, INFALIGN_CONFIGURATIONS) {
+  using T = typename C::value;
+  typename C::backend on = C::make_backend();
+  const T next = std::nextafter(T(0.3), T(1));
+  typename C::template array<T> rewards(std::vector<T>{T(0.3), next, T(0.3), next}), out(4, T(-9));
+  infalign::group_normalized_advantage(on, rewards.rows(1, 4), out.rows(1, 4));
+  for (const T a : out.host()) CHECK(std::abs(static_cast<double>(a)) <= static_cast<double>(next - T(0.3)) / 1e-4);
+}

@@ -9,6 +9,7 @@
 
 #include "infalign/backend/scalar.hpp"
 #include "infalign/objective/policy_summary.hpp"
+#include "support/merge_trees.hpp"
 #include "support/samples.hpp"
 
 using infalign::index_t;
@@ -65,14 +66,16 @@ TEST_CASE("a summary of tokens has the figures of their definitions, in one part
       smallest = std::min(smallest, r);
       largest = std::max(largest, r);
     }
+    const auto part = [&](std::size_t begin, std::size_t end) {
+      return summarize_policy(on, view(t, std::min(size, begin), std::min(size, end)), {0.1, 0.3});
+    };
     policy_summary merged;
-    for (std::size_t begin = 0; begin < size; begin += 100)
-      merged.merge(summarize_policy(on, view(t, begin, std::min(size, begin + 100)), {0.1, 0.3}));
+    for (std::size_t begin = 0; begin < size; begin += 100) merged.merge(part(begin, begin + 100));
     if (weight == 0) {
       CHECK(merged.weight == 0);
       continue;
     }
-    for (const policy_summary& s : {summarize_policy(on, view(t, 0, size), {0.1, 0.3}), merged}) {
+    const auto check = [&](const policy_summary& s) {
       const auto near = [](double expected) { return doctest::Approx(expected).epsilon(1e-12); };
       CHECK(s.weight == near(weight));
       CHECK(s.clip_fraction_low() == near(low / weight));
@@ -86,7 +89,11 @@ TEST_CASE("a summary of tokens has the figures of their definitions, in one part
       CHECK(s.ratio_min() == near(smallest));
       CHECK(s.ratio_max() == near(largest));
       CHECK(s.effective_sample_size() == near(ratios * ratios / squares));
-    }
+    };
+    check(part(0, size));
+    check(merged);
+    // Four parts, of which the third has nothing and the second may have nothing.
+    test::for_each_merge_tree(std::vector<policy_summary>{part(0, 2), part(2, 200), policy_summary{}, part(200, size)}, check);
   }
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// Bootstrap, jackknife and delta method; strata, variance split, Holm's method, confidence sequences: their definitions, and how often
-/// their intervals hold the truth. The tables that docstrings quote:
-/// `statistics_tests --no-skip --test-case="resampling table,sequence table"`.
+/// their intervals hold the truth, of which tests/coverage has a table. That of widths, which a docstring quotes:
+/// `statistics_tests --no-skip --test-case="sequence table"`.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -298,6 +299,80 @@ TEST_CASE("a stratified mean by hand, its interval, and empty strata") {
   CHECK(message({1, -1}) == "stratified_mean: weights[1] is -1, must be finite and not negative");
 }
 
+// Prompts that are right at a rate of 0.2 or 0.9, half each: one prompt of two samples and one of three, all 128 data sets.
+TEST_CASE("the parts of a variance are unbiased: over all data sets they are those of the population") {
+  const double rates[] = {0.2, 0.9};
+  double within = 0, between = 0, sampling = 0;
+  for (int code = 0; code < 128; ++code) {
+    infalign::variance_split seen;
+    double probability = 0.25;
+    for (int p = 0, bit = 2; p < 2; ++p) {
+      const double rate = rates[code >> p & 1];
+      summary own;
+      for (int i = 0; i < 2 + p; ++i, ++bit) {
+        const int right = code >> bit & 1;
+        own.add(right);
+        probability *= right == 1 ? rate : 1 - rate;
+      }
+      seen.add(own);
+    }
+    within += probability * seen.within();
+    between += probability * seen.between();
+    sampling += probability * seen.of_sampling();
+  }
+  const double variance = 0.5 * (0.2 * 0.8 + 0.9 * 0.1);
+  CHECK(std::abs(within - variance) <= 1e-12);
+  CHECK(std::abs(sampling - variance * 0.5 * (1.0 / 2 + 1.0 / 3)) <= 1e-12);
+  CHECK(std::abs(between - 0.35 * 0.35) <= 1e-12);
+}
+
+// Three units drawn from a population of four, two of which tie: all 64 data sets. Clusters are two prompts each; the second stratum has
+// two units of the same population.
+TEST_CASE("squared standard errors are unbiased: over all data sets they are the variance of the estimate") {
+  const double population[] = {0, 1, 1, 5};
+  const auto variance_of = [](const auto& estimate_of_code, int codes) {
+    double mean = 0, squares = 0, promised = 0;
+    for (int code = 0; code < codes; ++code) {
+      const estimate e = estimate_of_code(code);
+      mean += e.value / codes;
+      squares += e.value * e.value / codes;
+      promised += e.standard_error * e.standard_error / codes;
+    }
+    CHECK(std::abs(promised - (squares - mean * mean)) <= 1e-12);
+    return mean;
+  };
+  const auto drawn = [&](int code, int i) { return population[code >> (2 * i) & 3]; };
+  const auto mean_of = [&](int code) {
+    summary seen;
+    for (int i = 0; i < 3; ++i) seen.add(drawn(code, i));
+    return seen;
+  };
+  CHECK(std::abs(variance_of([&](int code) { return estimate_of(mean_of(code)); }, 64) - 1.75) <= 1e-12);
+  const auto clustered = [&](int code) {
+    std::vector<double> values;
+    std::vector<index_t> ids;
+    for (int i = 0; i < 6; ++i) values.push_back(drawn(code, i % 3) + (i < 3 ? 1 : -1)), ids.push_back(i % 3);
+    return infalign::clustered_mean(values, ids);
+  };
+  CHECK(std::abs(variance_of(clustered, 64) - 1.75) <= 1e-12);
+  const auto stratified = [&](int code) {
+    const summary strata[] = {mean_of(code), [&] {
+                                summary second;
+                                second.add(drawn(code, 3)), second.add(drawn(code, 4));
+                                return second;
+                              }()};
+    const double weights[] = {2, 1};
+    return infalign::stratified_mean(strata, weights);
+  };
+  CHECK(std::abs(variance_of(stratified, 1024) - 1.75) <= 1e-12);
+  const auto combined = [&](int code) {
+    infalign::mean_covariance seen(2);
+    for (int i = 0; i < 3; ++i) seen.add(std::array<double, 2>{drawn(code, i), drawn(code, i) * drawn(code, i)});
+    return seen.combined(std::array<double, 2>{1, -0.5});
+  };
+  CHECK(std::abs(variance_of(combined, 64) - (1.75 - 0.5 * 6.75)) <= 1e-12);
+}
+
 TEST_CASE("the parts of a variance are those of the simulation") {
   sample_stream random(9);
   infalign::variance_split seen;
@@ -362,6 +437,32 @@ TEST_CASE("95 % intervals of resampling hold the truth at 200 units") {
   }
 }
 
+/// The probability that a sequence misses the rate at some moment, over all streams of wins and losses of this length.
+template <class Sequence>
+double missed_by_enumeration(const Sequence& seen, double rate, int left) {
+  const infalign::confidence_interval now = seen.interval();
+  if (!(now.low <= rate && rate <= now.high)) return 1;
+  if (left == 0) return 0;
+  Sequence won = seen, lost = seen;
+  won.add(1);
+  lost.add(0);
+  return rate * missed_by_enumeration(won, rate, left - 1) + (1 - rate) * missed_by_enumeration(lost, rate, left - 1);
+}
+
+TEST_CASE("confidence sequences err no more than they promise, over all streams") {
+  double largest = 0;
+  for (const double rate : {0.05, 0.3, 0.5, 0.8, 0.95})
+    for (const double level : {0.5, 0.9}) {
+      CAPTURE(rate);
+      const double bernstein = missed_by_enumeration(infalign::empirical_bernstein_sequence(level), rate, 18 - test::stride(7));
+      const double betting = missed_by_enumeration(infalign::betting_sequence(level), rate, 10 - test::stride(4));
+      CHECK(bernstein <= 1 - level + 1e-12);
+      CHECK(betting <= 1 - level + 1e-12);
+      largest = std::max({largest, bernstein, betting});
+    }
+  CHECK(largest > 0.1);  // some do err
+}
+
 // A published pitfall: an interval for one look, looked at after every value. At 5 % it misses at some moment in a large share of streams.
 TEST_CASE("confidence sequences hold at every moment, where a fixed-n interval that is watched does not") {
   const int streams = test::draws(100);
@@ -376,16 +477,6 @@ TEST_CASE("confidence sequences hold at every moment, where a fixed-n interval t
   CHECK(rare.bernstein <= most_of(fewer));
   CHECK(rare.betting <= most_of(fewer));
   CHECK(rare.betting_width < rare.bernstein_width);
-}
-
-TEST_CASE("resampling table" * doctest::skip()) {
-  for (const bool of_ratio : {false, true})
-    for (const index_t units : {5, 20, 200, 2000}) {
-      const coverage found = simulate(of_ratio, units, 4000, 1000, 1);
-      std::printf("%-5s %5d  percentile %.3f  BCa %.3f  jackknife %.3f  delta %.3f\n", of_ratio ? "ratio" : "mean",
-                  static_cast<int>(units), found.percentile, found.bca, found.jackknife, found.delta);
-      std::fflush(stdout);
-    }
 }
 
 TEST_CASE("sequence table" * doctest::skip()) {
