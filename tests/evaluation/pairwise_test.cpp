@@ -280,6 +280,8 @@ TEST_CASE("a policy that wins by length alone has half of the wins at equal leng
   // Without a difference there is nothing to control for; where all is won no coefficients fit.
   const std::vector<double> same{3, 3, 3, 3}, mixed{1, 0, 1, 1}, all{1, 1, 1, 1};
   CHECK(std::abs(fit_length_controlled(mixed, same).win_rate.value - 0.75) <= 1e-12);
+  // ¼, the error of a mean of four, over 1 - leverage.
+  CHECK(std::abs(fit_length_controlled(mixed, same).win_rate.standard_error - 1.0 / 3) <= 1e-12);
   CHECK(fit_length_controlled(all, same, {}, {}, 1).win_rate.value < 1);
   // Nor where the mean of equal lengths is rounded: 0.1 is no multiple of a third of it.
   for (const double length : {0.1, -1e-300, 1e300, 0.0}) {
@@ -316,18 +318,23 @@ TEST_CASE("the error of a length-controlled win rate is the jackknife's over ref
     const double x = 1.5 * difficulty.back() * difficulty.back() - 1.5;
     y.push_back(1 / (1 + std::exp(-x)));
   }
-  const auto fit = fit_length_controlled(y, longer, difficulty);
-  std::vector<double> left_out;
-  for (std::size_t i = 0; i < y.size(); ++i) {
-    const auto without = [&](std::vector<double> values) {
-      values.erase(values.begin() + static_cast<std::ptrdiff_t>(i));
-      return values;
+  /// The error that is reported over that of the jackknife, of the first prompts.
+  const auto ratio = [&](std::size_t prompts) {
+    const auto of = [&](std::size_t without) {
+      std::vector<double> columns[3];
+      for (std::size_t i = 0; i < prompts; ++i)
+        if (i != without) columns[0].push_back(y[i]), columns[1].push_back(longer[i]), columns[2].push_back(difficulty[i]);
+      return fit_length_controlled(columns[0], columns[1], columns[2]).win_rate;
     };
-    left_out.push_back(fit_length_controlled(without(y), without(longer), without(difficulty)).win_rate.value);
-  }
-  double mean = 0, squares = 0;
-  const auto n = static_cast<double>(y.size());
-  for (const double x : left_out) mean += x / n;
-  for (const double x : left_out) squares += (x - mean) * (x - mean);
-  CHECK(std::abs(fit.win_rate.standard_error / std::sqrt((n - 1) / n * squares) - 1) <= 0.05);
+    infalign::summary left_out;
+    for (std::size_t i = 0; i < prompts; ++i) left_out.add(of(i).value);
+    const auto n = static_cast<double>(prompts);
+    return of(prompts).standard_error / std::sqrt((n - 1) / n * left_out.m2);
+  };
+  CHECK(std::abs(ratio(150) - 1) <= 0.05);
+  // Two prompts and two coefficients: nothing is known of the error, by clusters neither.
+  const std::vector<double> two{0.2, 0.7}, lengths{1, 3};
+  const std::vector<index_t> ids{1, 2};
+  CHECK(fit_length_controlled(two, lengths).win_rate.standard_error == infalign::infinity<double>);
+  CHECK(fit_length_controlled(two, lengths, {}, ids).win_rate.interval().high == 1);
 }

@@ -84,7 +84,8 @@ INFALIGN_KEYED inline std::vector<double> scaled_lengths(span<const double> diff
 }
 
 /// Predictions at Δ = 0, and their errors. The error of the mean prediction m: prompt i moves it by `(p_i - m)/n`, and the coefficients by
-/// `D'·A⁻¹·(gradient of i)`, D being the mean of `p(1-p)·x` at Δ = 0; the sum of both, cluster by cluster.
+/// `D'·A⁻¹·(gradient of i)/(1 - h_i)`, D being the mean of `p(1-p)·x` at Δ = 0 and h_i the leverage of i, by which its own preference has
+/// drawn the fit to itself; the sum of both, cluster by cluster.
 INFALIGN_KEYED inline length_controlled_fit read_without_length(const logistic_rows& rows, const std::vector<double>& beta,
                                                                 double ridge, bool with_length, bool with_difficulty,
                                                                 span<const index_t> clusters) {
@@ -100,20 +101,30 @@ INFALIGN_KEYED inline length_controlled_fit read_without_length(const logistic_r
       if (j != length) slope[j] += p * (1 - p) * rows.row(i)[j] / n;
   }
   rows.system(beta, ridge, gradient, curvature);
-  cholesky(curvature, k).solve(slope.data());
-  std::vector<double> influence;
+  const cholesky factor(curvature, k);
+  factor.solve(slope.data());
+  std::vector<double> influence, pull(k);
+  bool known = true;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const double rest = rows.y[static_cast<index_t>(i)] - 1 / (1 + std::exp(-rows.linear(i, beta)));
-    double moved = (predicted[i] - mean) / n;
-    for (std::size_t j = 0; j < k; ++j) moved += slope[j] * rest * rows.row(i)[j];
-    influence.push_back(moved);
+    const double q = 1 / (1 + std::exp(-rows.linear(i, beta)));
+    std::copy_n(rows.row(i), k, pull.data());
+    factor.solve(pull.data());
+    double moved = 0, leverage = 0;
+    for (std::size_t j = 0; j < k; ++j) {
+      moved += slope[j] * rows.row(i)[j];
+      leverage += q * (1 - q) * pull[j] * rows.row(i)[j];
+    }
+    // The preference of a prompt that has a coefficient for itself says nothing of the error.
+    known = known && leverage < 1 - 1e-9;
+    influence.push_back((predicted[i] - mean) / n +
+                        (known ? moved * (rows.y[static_cast<index_t>(i)] - q) / (1 - leverage) : 0));
   }
   const std::vector<double> sums = clusters.empty() ? influence : cluster_sums(influence, clusters);
   const auto g = static_cast<double>(sums.size());
   double squares = 0, spread = 0;
   for (const double x : sums) squares += x * x;
   for (const double p : predicted) spread += (p - mean) * (p - mean);
-  const double error = sums.size() > 1 ? std::sqrt(g / (g - 1) * squares) : infinity<double>;
+  const double error = known && sums.size() > 1 ? std::sqrt(g / (g - 1) * squares) : infinity<double>;
   return {beta[0],
           length < k ? beta[length] : 0,
           difficulty < k ? beta[difficulty] : 0,
@@ -133,10 +144,16 @@ INFALIGN_KEYED inline length_controlled_fit read_without_length(const logistic_r
 /// - Shapes: `preferences` P ≥ 2 probabilities that the policy is preferred (1.5 of a judge that says 1 to 2 is ½), one a prompt;
 ///   `length_differences` as many, the base's response less the policy's, in any unit (they are divided by their standard deviation, and
 ///   left out of the model where all are the same); `difficulties` empty or as many; `clusters` empty or as many ids. Host memory.
-/// - Cost: about ten passes. The error by clusters is the sandwich with G/(G-1).
+/// - Cost: about ten passes. The error by clusters is the sandwich with G/(G-1) and residuals over 1 - leverage. It is +inf where a prompt
+///   has a coefficient for itself, as of two prompts with different lengths.
+/// - Coverage of the 95 % interval of `win_rate`, of data sets that could be fitted (tests/coverage/judgments.cpp): 0.95 at 200 prompts
+///   with half of the wins at equal lengths, 0.89 at 20; with 5 % of the wins 0.92 at 200 and 0.95 at 2000. With fewer, the plain win rate
+///   holds (`preference_win_rate`), as does any mean with a range. That of `as_alpaca_eval` holds nowhere: 0.14 to 0.39 at 200 prompts,
+///   since it takes the coefficients for known.
 /// - Errors: `shape_error`; `domain_error` for preferences outside [0, 1], values that are not finite, a negative ridge, or where no
 ///   finite coefficients fit (all prompts won, or lengths that separate wins from losses): then a ridge helps, 1 for example.
-/// - Source: Dubois et al., Length-controlled AlpacaEval, arXiv 2404.04475.
+/// - Source: Dubois et al., Length-controlled AlpacaEval, arXiv 2404.04475; residuals: MacKinnon and White, Journal of Econometrics 29
+///   (1985), HC3.
 [[nodiscard]] INFALIGN_KEYED inline length_controlled_fit fit_length_controlled(span<const double> preferences,
                                                                                 span<const double> length_differences,
                                                                                 span<const double> difficulties = {},
