@@ -177,3 +177,25 @@ def test_what_is_missing_is_said_in_one_line(monkeypatch, tmp_path):
         text_data.read_records(None)
     with pytest.raises(SystemExit, match="cannot read --text"):
         text_data.read_records(str(tmp_path / "none"))
+
+
+def test_seeds_are_drawn_and_tabled_side_by_side(tmp_path):
+    pytest.importorskip("matplotlib")
+    import results
+
+    def measured(value):
+        return {"value": value, "standard_error": 0.01, "interval": (value - 0.02, value + 0.02)}
+
+    def seed(number, kl):
+        found = {"kl": measured(kl), "best_of:4": measured(0.6), "worst_of:4": measured(0.7)}
+        runs = [{"label": label, "foretold": found, "measured": found} for label in ("raw reward", "exponential:10")]
+        at = {"procedure": "best_of:4", "transform": "exponential:10", "kl": kl, "value": 0.031, "interval": (0.011, 0.052)}
+        return {"settings": {"seed": number}, "runs": runs, "differences": [at]}
+
+    seeds = [seed(1, 0.5), seed(3, 0.75)]
+    results.draw(tmp_path / "frontier.svg", *(s["runs"] for s in seeds))
+    assert (tmp_path / "frontier.svg").read_text().count("exponential:10") == 1  # in the legend, once
+    lines = results.table(seeds).splitlines()
+    assert lines[0] == "| win rate less that of the raw reward | seed 1 | seed 3 |"
+    cells = "KL 0.50: +0.031 (+0.011 … +0.052) | KL 0.75: +0.031 (+0.011 … +0.052)"
+    assert lines[2:] == ["| best_of:4, `exponential:10` | " + cells + " |"]
