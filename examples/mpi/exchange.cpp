@@ -41,10 +41,14 @@ struct prompt_part {
     for (std::uint64_t i = 0; (header.others & has_answers) != 0 && i < header.rewards; ++i) end = get_name(end, answer);
   }
 };
-/// `each(at)` for where the prompts of a message begin.
+/// `each(part, at)` for the prompts of a message, which begin at `at`.
 template <class Each>
 void for_each_prompt(std::string_view message, const Each& each) {
-  for (const char *at = message.data(), *const end = at + message.size(); at < end; at = prompt_part(at).end) each(at);
+  for (const char *at = message.data(), *const end = at + message.size(); at < end;) {
+    const prompt_part part(at);
+    each(part, at);
+    at = part.end;
+  }
 }
 
 /// Throws `failure` where the part names another cluster or stratum than those before it.
@@ -63,13 +67,16 @@ reward_table table_of(const std::string& message, const std::vector<std::string>
   reward_table table;
   std::vector<index_t> counts;
   std::vector<std::uint32_t> prompts;
-  std::vector<const char*> parts;
+  struct place {
+    std::uint64_t file;
+    const char* at;
+  };
+  std::vector<place> parts;
   bool answers = false;
-  for_each_prompt(message, [&](const char* at) { parts.push_back(at); });
-  std::stable_sort(parts.begin(), parts.end(),
-                   [](const char* a, const char* b) { return prompt_part(a).header.file < prompt_part(b).header.file; });
-  for (const char* const at : parts) {
-    const prompt_part part(at);
+  for_each_prompt(message, [&](const prompt_part& part, const char* at) { parts.push_back({part.header.file, at}); });
+  std::stable_sort(parts.begin(), parts.end(), [](const place& a, const place& b) { return a.file < b.file; });
+  for (const place& of : parts) {
+    const prompt_part part(of.at);
     const std::uint32_t prompt = table.prompts.find_or_add(part.id);
     prompts.push_back(prompt);
     if (prompt == counts.size()) counts.push_back(0), table.first_line.push_back(part.header.first_line);
@@ -83,7 +90,7 @@ reward_table table_of(const std::string& message, const std::vector<std::string>
   if (answers) table.answers.resize(table.rewards.size());
   std::vector<index_t> next(table.offsets.begin(), table.offsets.end() - 1);
   for (std::size_t n = 0; n < parts.size(); ++n) {
-    const prompt_part part(parts[n]);
+    const prompt_part part(parts[n].at);
     const auto place = static_cast<std::size_t>(next[prompts[n]]);
     get(part.rewards, table.rewards.data() + place, part.header.rewards);
     const char* at = part.answers;
@@ -166,10 +173,11 @@ reward_table fetched(const reward_table& owned, const prompt_index& wanted, MPI_
   parts.assign(static_cast<std::size_t>(ranks), {});
   std::size_t at = 0;
   for (std::size_t r = 0; r < parts.size(); at += static_cast<std::size_t>(asked.sizes[r]), ++r)
-    for_each_prompt(std::string_view(asked.text).substr(at, static_cast<std::size_t>(asked.sizes[r])), [&](const char* place) {
-      const auto prompt = owned.prompts.find(prompt_part(place).id);
-      if (prompt && owned.count(*prompt) > 0) put_prompt(parts[r], owned, *prompt, 0);
-    });
+    for_each_prompt(std::string_view(asked.text).substr(at, static_cast<std::size_t>(asked.sizes[r])),
+                    [&](const prompt_part& part, const char*) {
+                      const auto prompt = owned.prompts.find(part.id);
+                      if (prompt && owned.count(*prompt) > 0) put_prompt(parts[r], owned, *prompt, 0);
+                    });
   return table_of(swapped(std::move(parts), all).text, {});
 }
 
