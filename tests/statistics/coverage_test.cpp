@@ -7,82 +7,20 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <random>
 #include <vector>
 
 #include "infalign/statistics/sign_flip.hpp"
 #include "infalign/statistics/summary.hpp"
+#include "support/prompt_kinds.hpp"
 
 using infalign::index_t;
 
 namespace {
 
-class stream {
- public:
-  explicit stream(std::uint64_t seed) : generator_(seed) {}
-  double uniform() { return static_cast<double>(generator_() >> 11) * 0x1.0p-53; }
-  /// The share of `samples` comparisons that are won with probability q.
-  double wins(double q, int samples) {
-    int won = 0;
-    for (int i = 0; i < samples; ++i) won += uniform() < q ? 1 : 0;
-    return static_cast<double>(won) / samples;
-  }
-
- private:
-  std::mt19937_64 generator_;
-};
-
-/// A kind of prompts: what one prompt gives, and the mean over all prompts there are.
-struct kind {
-  const char* name;
-  double mean;
-  double (*value)(stream&);
-  infalign::quantity_range range = infalign::win_rate_range;
-};
-
-constexpr kind win_rates[] = {
-    {"ordinary", 0.6, [](stream& s) { return s.wins(0.2 + 0.8 * s.uniform(), 8); }},
-    {"one sample a prompt", 2.0 / 3, [](stream& s) { return s.wins(2.0 / 3, 1); }},
-    {"mostly tied", 0.5 + 0.05,
-     [](stream& s) {
-       const double u = s.uniform();
-       return u < 0.7 ? 0.5 : u < 0.9 ? 1.0 : 0.0;
-     }},
-    {"heavy-tailed", 0.6 * 0.95, [](stream& s) { return s.uniform() < 0.95 ? 0.58 + 0.04 * s.uniform() : 0.0; }},
-    {"ragged", 0.6,
-     [](stream& s) {
-       constexpr int samples[] = {1, 2, 4, 32};
-       const int m = samples[static_cast<int>(4 * s.uniform())];
-       return s.wins(0.2 + 0.8 * s.uniform(), m);
-     }},
-    {"0.987", 0.987, [](stream& s) { return s.uniform() < 0.026 ? s.uniform() : 1.0; }},
-    {"0.013", 0.013, [](stream& s) { return s.uniform() < 0.026 ? s.uniform() : 0.0; }},
-    {"98 % won", 0.98, [](stream& s) { return s.uniform() < 0.02 ? 0.0 : 1.0; }},
-    {"all won", 1, [](stream&) { return 1.0; }},
-    {"all lost", 0, [](stream&) { return 0.0; }},
-};
-
-constexpr infalign::quantity_range differences = infalign::win_rate_difference_range;
-constexpr kind compared[] = {
-    {"ordinary", 0.1,
-     [](stream& s) {
-       const double q = s.uniform();
-       return s.wins(0.2 + 0.8 * q, 8) - s.wins(q, 8);
-     },
-     differences},
-    {"one sample a prompt", 0.2, [](stream& s) { return s.wins(0.7, 1) - s.wins(0.5, 1); }, differences},
-    {"mostly tied", 0.02,
-     [](stream& s) {
-       const double u = s.uniform();
-       return u < 0.04 ? 1.0 : u < 0.06 ? -1.0 : 0.0;
-     },
-     differences},
-    {"heavy-tailed", -0.02, [](stream& s) { return s.uniform() < 0.02 ? -1.0 : 0.04 * (s.uniform() - 0.5); }, differences},
-    {"98 % equal", -0.02, [](stream& s) { return s.uniform() < 0.02 ? -1.0 : 0.0; }, differences},
-    {"98 % against", 0.96, [](stream& s) { return s.uniform() < 0.02 ? -1.0 : 1.0; }, differences},
-    {"all equal", 0, [](stream&) { return 0.0; }, differences},
-    {"all against", -1, [](stream&) { return -1.0; }, differences},
-};
+using kind = infalign::test::prompt_kind;
+using stream = infalign::test::random_stream;
+using infalign::test::difference_kinds;
+using infalign::test::win_rate_kinds;
 
 /// Pairs of the same policy, whose differences a test should not find.
 constexpr kind same[] = {
@@ -153,18 +91,18 @@ double rejected(const kind& of, int prompts, int data_sets, std::uint64_t seed) 
 }  // namespace
 
 TEST_CASE("95 % intervals of win rates and of their differences hold the truth in at least 94 % of data sets") {
-  for (const kind& of : win_rates) {
+  for (const kind& of : win_rate_kinds) {
     CAPTURE(of.name);
     for (const int prompts : sizes) CHECK(simulate(of, prompts, data_sets(prompts), 7).covered >= least_covered);
   }
-  for (const kind& of : compared) {
+  for (const kind& of : difference_kinds) {
     CAPTURE(of.name);
     for (const int prompts : sizes) CHECK(simulate(of, prompts, data_sets(prompts), 8).covered >= least_covered);
   }
 }
 
 TEST_CASE("at 200 prompts the interval of an ordinary win rate is at most 12 % wider than value ± t·standard_error") {
-  for (const int which : {0, 1, 4}) CHECK(simulate(win_rates[which], 200, 400, 9).width <= 1.12);
+  for (const int which : {0, 1, 4}) CHECK(simulate(win_rate_kinds[which], 200, 400, 9).width <= 1.12);
 }
 
 TEST_CASE("the test of identical policies rejects no more than it promises") {
@@ -192,8 +130,8 @@ TEST_CASE("coverage table" * doctest::skip()) {
       std::printf("\n");
     }
   };
-  print("win rate", win_rates, 20'000);
-  print("difference", compared, 20'000);
+  print("win rate", win_rate_kinds, 20'000);
+  print("difference", difference_kinds, 20'000);
   std::printf("\n%-22s", "rejected at 5 %");
   constexpr int tested[] = {2, 3, 5, 8, 12, 20, 50, 200};
   for (const int prompts : tested) std::printf("  P = %-4d", prompts);

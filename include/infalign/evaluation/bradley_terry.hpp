@@ -142,7 +142,10 @@ INFALIGN_KEYED inline std::optional<policy_separation> separated(index_t policie
 ///   C ids, for example the prompts, which may be any integers. Host memory.
 /// - Cost: sorting, then about ten systems of `policies` unknowns: 200 policies on 805 prompts take a tenth of a second.
 /// - Error: scores and standard errors are right to 1e-10, win rates to 1e-12; scores 20 apart in log-odds to 1e-6.
-/// - Intervals need some dozens of clusters; `count` is their number. One cluster has standard error +inf.
+/// - `count` is the number of clusters. One has standard error +inf. Coverage of 95 % intervals by 4,000 data sets of three policies and
+///   20, 200 or 2000 prompts (tests/coverage/judgments.cpp): 0.94 to 0.97, with ties, and with four judgments a prompt that are alike,
+///   where pooled judgments have 0.85. A prior draws scores together, of which the errors know nothing: at log-odds of ±2 and 20 prompts a
+///   prior of 1 leaves 0.83 to 0.89. At 200 it has 0.95.
 /// - Errors: `shape_error`; `domain_error` for policies that are none, outcomes outside [0, 1] or NaN, a negative prior, comparisons that
 ///   do not connect all policies (see `separated_policies`), or scores that would be infinite or so far apart that their curvature has
 ///   no digits left: over 30 in log-odds.

@@ -30,6 +30,9 @@ struct sequence_kl_estimates {
 /// - Shapes: `log_probs` and `base_log_probs` S ≥ 1 groups, one a response, of the log-probabilities of its tokens under the policy that
 ///   sampled them and under the base; `token_kls` empty, or alike, the KL of the next token's distribution at every position
 ///   (`token_statistics::kl`); `clusters` empty, or the prompt of every response, which is then what is sampled independently.
+/// - Coverage of 95 % intervals by 4,000 data sets of 200 prompts, four responses each (tests/coverage/samples.cpp), policies close to each
+///   other and far apart: k1 0.96 and 0.95, k2 0.94 and 0.00, k3 0.95 and 0.67, `rao_blackwell` 0.95 and 0.95. So k2 holds nowhere (it
+///   estimates something else), and k3 only between policies that are close. k1 and `rao_blackwell` also hold at 5 prompts.
 /// - A response without tokens counts 0. A base that gives a sampled token no probability (-inf) has an infinite k1, k2 and k3.
 /// - Cost: one read. Errors: `shape_error`; `domain_error` for NaN, a log-probability of the policy that is not finite or above 1e-6, or
 ///   a negative token KL.

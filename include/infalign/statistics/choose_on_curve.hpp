@@ -51,7 +51,8 @@ INFALIGN_KEYED curve_choice choose(index_t steps, double level, const Mean& mean
 /// The step of a curve with the largest mean over prompts, and the set of steps that hold the true best with probability `level`: a
 /// step is left out if the best one's paired advantage over it is significant, by Student's t over prompts (or clusters) with
 /// Bonferroni's correction for the M - 1 steps. If the true best is left out, one of its comparisons has erred, so the set errs with
-/// probability at most `1 - level`, as far as the t-intervals hold: from some dozens of prompts on. With one prompt it is every step.
+/// probability at most `1 - level`, as far as the t-intervals hold: of six steps with skewed rewards it held the best in 0.99 of 4,000 data
+/// sets, of 5 prompts too (tests/coverage/sequences.cpp). With one prompt it is every step.
 ///
 /// - Shapes: `curve` P ≥ 1 rows of M ≥ 1 values, such as `proxy_reward_curve` writes, in host memory; `clusters` empty, or P ids.
 /// - Cost: 2·P·M. Errors: `shape_error`; `domain_error` for NaN, infinity, or a level outside (0, 1).

@@ -54,9 +54,17 @@ INFALIGN_KEYED inline std::vector<double> cluster_sums(span<const double> values
 /// `G - 1` degrees of freedom. Where every prompt is a cluster of its own, the result is that of `summarize`. Where prompts of a
 /// cluster are the same, P prompts tell no more than G do, and `summarize` would give an error that is too small by `√(P/G)`.
 ///
-/// It needs some dozens of clusters of similar sizes: with few, or with one that holds most prompts, the error is too small. With 20
-/// clusters of one to eight prompts, between which half of the variance lies, the 95 % interval holds the mean in 94 % of data sets,
-/// and in more if the quantity has a range; that of `summarize` in 72 % (tests/statistics/clustered_mean_test.cpp).
+/// Coverage of 95 % intervals by 4,000 data sets of 5, 20, 200 and 2000 clusters (tests/coverage/means.cpp), beside those of `estimate_of`
+/// with prompts taken as independent:
+///
+///     in a range, 1 to 8 prompts, half of the variance between  1.000  0.999  0.968  0.950   pooled 0.885  0.764  0.723  0.718
+///     in a range, 4 prompts with one answer                     0.998  0.977  0.941  0.954   pooled 0.660  0.783  0.681  0.690
+///     in a range, one cluster with a quarter of the prompts     1.000  0.995  0.932  0.969
+///     without a range, 1 to 8 prompts, normal                   0.927  0.943  0.945  0.951
+///     … exponential                                             0.888  0.920  0.945  0.953
+///
+/// So without a range it needs some dozens of clusters, and a cluster that holds a large share of the prompts makes the error too small:
+/// there the mean of the clusters' means holds, by `estimate_of`. It is the same quantity where values do not depend on sizes.
 ///
 /// - Shapes: `values` P ≥ 1 numbers, `clusters` as many ids, which may be any integers, in host memory. `range`: that of the
 ///   estimated quantity, passed on in the estimate.

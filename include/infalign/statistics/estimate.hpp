@@ -44,7 +44,10 @@ struct estimate {
   /// - Finite range: `m ± t·s/√n'`, cut to the range. Here m and s are the mean and standard deviation of `n' = n + z²` values: the
   ///   n, and `z²/2` at either end of the range, which stand for what was not seen. Where all of 20 prompts were won, the interval
   ///   is not `1 ± 0` but 0.80 … 1. It never has width 0.
-  /// - Otherwise: `value ± t·standard_error`, cut to the range. It needs some dozens of values if they are skewed, as a KL's are.
+  /// - Otherwise: `value ± t·standard_error`, cut to the range. Coverage by 4,000 data sets (tests/coverage/means.cpp) of 5, 20, 200 and
+  ///   2000 values: normal 0.945, 0.952, 0.955, 0.951; exponential 0.886, 0.920, 0.940, 0.954; log-normal 0.819, 0.863, 0.936, 0.951;
+  ///   Pareto of index 2.5 0.772, 0.834, 0.899, 0.935; 100 in 1 % of values and else 0: 0.051, 0.183, 0.871, 0.947. What was not seen has
+  ///   no place in it: where rewards are skewed and few, a quantity with a range holds (a win rate, a calibrated or a clipped reward).
   ///
   /// Coverage of the 95 % interval within a range, by 20,000 simulated data sets a cell (tests/statistics/coverage_test.cpp):
   ///

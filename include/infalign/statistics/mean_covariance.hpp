@@ -96,7 +96,8 @@ class mean_covariance {
 };
 
 /// A smooth function of means with the standard error of the delta method: `√(g'Σg/n)`, g being the gradient by central differences
-/// over a thousandth of a standard error, Σ the covariances. `statistic(means)` maps K means to a number.
+/// over a thousandth of a standard error, Σ the covariances. `statistic(means)` maps K means to a number. With a range its 95 % interval
+/// holds for any number of units; without, from some hundred on: `bootstrap` has the table.
 /// Errors: `shape_error` for no units. One unit has standard error +inf.
 template <class Statistic>
 [[nodiscard]] INFALIGN_KEYED estimate delta_method(const mean_covariance& seen, const Statistic& statistic,
@@ -123,7 +124,7 @@ template <class Statistic>
 
 /// A smooth function of means by the jackknife over units: `value` has the bias of order 1/U taken out,
 /// `U·θ - (U - 1)·mean_i θ_{-i}`, and the standard error is `√((U - 1)/U·Σ(θ_{-i} - mean)²)`. It is the plug-in and `summarize`'s error
-/// for a mean.
+/// for a mean. Coverage: as `delta_method`.
 ///
 /// - Shapes: `columns` K rows of U ≥ 1 units in host memory. Cost: U calls of `statistic`. One unit has standard error +inf.
 /// - Errors: `shape_error`, `domain_error` for NaN or infinity, or where the statistic is not finite with a unit left out.

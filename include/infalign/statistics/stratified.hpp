@@ -18,6 +18,9 @@ namespace infalign {
 /// `count` is one more than Satterthwaite's degrees of freedom, rounded down, so that `estimate::interval` has the right quantile.
 ///
 /// - Shapes: `strata` H ≥ 1 summaries of per-prompt values, `weights` as many. A stratum of weight 0 is left out.
+/// - Coverage of 95 % intervals with a range by 4,000 data sets (tests/coverage/means.cpp): 0.95 to 1 for 5 to 2000 prompts, also where a
+///   stratum of nine tenths of the weight has a tenth of the prompts and 98 % of them are won. Without a range: 0.95 of two strata of
+///   rewards, of which one is skewed.
 /// - A stratum with one prompt has an unknown error: the standard error is +inf, and the interval the whole range.
 /// - Errors: `shape_error` (sizes, a stratum with a weight and without prompts), `domain_error` for weights that are negative, not
 ///   finite, or sum to 0.
