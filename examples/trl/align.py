@@ -10,7 +10,6 @@ import os
 import sys
 import time
 import warnings
-from pathlib import Path
 
 from options import expect_packages, parse
 
@@ -46,7 +45,7 @@ def main(arguments: list[str]) -> int:
     runs = Runs(o, prepared, say)
     losses = runs.run_all(methods)
     differences = runs.differences()
-    settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(o).items() if k != "grid"}
+    settings = {k: v for k, v in vars(o).items() if k not in ("grid", "output")}
     results = dict(settings=settings, facts=prepared.facts, runs=runs.records, differences=differences, losses=losses)
     write_json(o.output / "results.json", results)
     draw(o.output / "frontier.svg", runs.records)

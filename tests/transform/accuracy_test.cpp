@@ -46,7 +46,7 @@ std::vector<T> trying_values() {
   const double lowest = -std::log(static_cast<double>(std::numeric_limits<T>::min())),
                nearest = 0.7 * std::numeric_limits<T>::digits;
   std::vector<T> u;
-  for (int i = 0; i < 20000; ++i) {
+  for (int i = 0; i < 5000; ++i) {
     u.push_back(static_cast<T>(uniform(generator)));
     u.push_back(static_cast<T>(std::exp(-lowest * uniform(generator))));
     u.push_back(static_cast<T>(1 - std::exp(-nearest * uniform(generator))));
