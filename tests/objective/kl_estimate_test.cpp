@@ -267,6 +267,9 @@ TEST_CASE("log-probabilities of -inf: the estimates have their limits") {
     const auto clamped = term_at({expected.estimator, 10, {-20, 20}}, kl_importance::none, -INFINITY, -1, -1);
     CHECK(std::abs(clamped.value) == 10);
     CHECK(clamped.by_log_prob == 0);
+    const auto cut = term_at({expected.estimator, 10}, kl_importance::none, -INFINITY, -1, -1);
+    CHECK(cut.value == (expected.at_low < 0 ? -10 : 10));
+    CHECK(cut.by_log_prob == 0);
   }
   CHECK(term_at({kl_estimator::k1}, kl_importance::ratio, -INFINITY, -1, -1).value == 0);  // ρ·x
   CHECK(std::isnan(term_at({kl_estimator::k3}, kl_importance::ratio, -INFINITY, -1, -1).value));

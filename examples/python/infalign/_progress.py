@@ -16,8 +16,8 @@ class _Bar:
 
     WIDTH = 40
 
-    def __init__(self, name: str, total: int):
-        self.name, self.total, self.begun, self.next = name, total, time.monotonic(), 0.0
+    def __init__(self, name: str):
+        self.name, self.begun, self.next = name, time.monotonic(), 0.0
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
@@ -36,13 +36,13 @@ class counted:
         if progress is not True and not callable(progress):
             raise TypeError(f"{name}: progress must be True, False or a function of the calls made and of all")
         self.function, self.total, self.done = function, total, 0
-        self.report: Callable[[int, int], None] = _Bar(name, total) if progress is True else progress
+        self.report: Callable[[int, int], None] = _Bar(name) if progress is True else progress
         self.bar = progress is True
 
     def __call__(self, *arguments):
         result = self.function(*arguments)
         self.done += 1
-        self.report(min(self.done, self.total), self.total)
+        self.report(self.done, self.total)
         return result
 
     def __enter__(self) -> "counted":

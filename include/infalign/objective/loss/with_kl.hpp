@@ -72,9 +72,10 @@ struct loss_with_kl {
 ///
 /// - Finite log-probabilities give finite numbers, at most `largest_loss` in size: also where `e^-x` overflows, where it meets a ratio
 ///   of 0, and where a clamp of the estimate meets an infinite slope. k3 is never negative.
-/// - One of -inf gives the limit: if π₀(a) is 0, +inf with the derivative β, by k2 an infinite one; if π(a) is 0, an infinite estimate whose
-///   derivative is finite for k1 and `absolute` only. NaN if both are 0, and where a ratio of 0 meets k3, unless a clamp acts. An infinite
-///   or undefined derivative makes the token's row of the gradient NaN.
+/// - Log-probabilities of -inf give limits. If π₀(a) is 0, the estimate is +inf; its derivative is 1, and infinite for k2. If π(a) is 0,
+///   the estimate is infinite; its derivative is finite for k1 and `absolute`, and infinite for k2 and k3. A clamp makes both finite.
+///   The estimate is NaN if both are 0, and if a ratio of 0 meets k3. An infinite or undefined derivative makes the token's row of the
+///   gradient NaN.
 /// - Importance weights of the loss come first: `with_kl(importance_weighted(loss, …), term)`.
 /// - Errors: `domain_error` for clamps that are not positive, or without 0 in their range.
 template <class Loss>
