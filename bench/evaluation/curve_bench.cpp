@@ -39,7 +39,7 @@ void win_rate_of_every_n(benchmark::State& state) {
   bench::report(state, problem::prompts * most, problem::prompts * (8 * problem::samples + 8 * most));
 }
 
-BENCHMARK(win_rate_curve)->Arg(4)->Arg(16)->Arg(64)->Unit(benchmark::kMillisecond);
+BENCHMARK(win_rate_curve)->Arg(3)->Arg(4)->Arg(16)->Arg(64)->Unit(benchmark::kMillisecond);
 BENCHMARK(win_rate_of_every_n)->Arg(1)->Arg(4)->Arg(64)->Unit(benchmark::kMillisecond);
 
 }  // namespace

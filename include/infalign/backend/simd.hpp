@@ -123,6 +123,11 @@ struct INFALIGN_KEYED simd_tail : simd_lanes<T, Arch> {
     copy<vec::size / 2>(p + i, lane, count);
     return vec::load_aligned(lane);
   }
+  [[nodiscard]] vec load_on(const T* p) const
+    requires(vec::size <= detail::read_on)
+  {
+    return vec::load_unaligned(p + i);
+  }
   template <class Storage>
   void store(Storage* p, const vec& v) const {
     alignas(Arch::alignment()) T lane[vec::size];

@@ -27,6 +27,7 @@
 /// | `add_where(sum, m, v)`  | `sum + v` where the mask is set, else `sum`                                               |
 /// | `count_where(c, m)`     | counts the lanes in which the mask is set into `c`, a vec that begins as 0. A team may hold counts as it likes; up to 2^24 a lane are exact |
 /// | `prefetch(p)`           | optional: asks memory for what lies a little behind `p[position]`                          |
+/// | `load_on(p)`            | optional: `load` of an array that goes on for a register behind the last position; the lanes behind it hold what is there |
 #pragma once
 
 #include <concepts>
@@ -85,6 +86,19 @@ namespace detail {
 template <class At, class T>
 INFALIGN_HD void prefetch([[maybe_unused]] const At& at, [[maybe_unused]] const T* p) {
   if constexpr (requires { at.prefetch(p); }) at.prefetch(p);
+}
+
+/// How many values an array must have behind its last position for `load_on`.
+inline constexpr index_t read_on = 8;
+
+/// For arrays that are read over and over by loops of few positions: a tail that is put together value by value takes several times as
+/// long as a whole register. What is computed in the lanes behind the end is for nothing, and must not be reduced.
+template <class At>
+INFALIGN_HD auto load_on(const At& at, const double* p) {
+  if constexpr (requires { at.load_on(p); })
+    return at.load_on(p);
+  else
+    return at.load(p, 1.0);
 }
 }  // namespace detail
 

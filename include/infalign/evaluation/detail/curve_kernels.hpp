@@ -19,7 +19,7 @@
 
 namespace infalign::detail {
 
-/// `F_N(c)` for N = 1 … steps, at `values[c·steps + N - 1]`.
+/// `F_N(c)` for N = 1 … steps, at `values[c·steps + N - 1]`; for `load_on`, ones stand behind the end.
 struct curve_table {
   const double* values;
   index_t steps;
@@ -33,6 +33,7 @@ struct curve_table_kernel {
   template <class Team>
   INFALIGN_HD void operator()(Team& team, index_t count) const {
     team.items(steps, [&](index_t i) { values[count * steps + i] = choose_ratio(count, largest, i + 1); });
+    if (count == largest) team.items(read_on, [&](index_t i) { values[(count + 1) * steps + i] = 1; });
   }
 };
 
@@ -88,7 +89,7 @@ curve_table make_curve_table(B& on, Frame& frame, std::string_view function, std
   const double least = choose_ratio(sizes.smallest, sizes.largest, steps);
   expects<domain_error>(least >= 1e-250, function, name, " has groups of ", sizes.smallest, " and of ", sizes.largest,
                         " values, too different for ", steps, " steps: split them by size");
-  double* const values = frame.template take<double>((sizes.largest + 1) * steps);
+  double* const values = frame.template take<double>((sizes.largest + 1) * steps + read_on);
   on.groups(sizes.largest + 1, (sizes.largest + 1) * steps * 8, curve_table_kernel{sizes.largest, steps, values});
   return {values, steps};
 }
@@ -174,16 +175,16 @@ struct curve_kernel {
       V sum(0.0);
       for (index_t j = 0; j < m; ++j) {
         const value_ranks r = own_ranks(j);
-        const V step = at.load(own.table.of(r.at_or_below)) - at.load(own.table.of(r.below));
+        const V step = load_on(at, own.table.of(r.at_or_below)) - load_on(at, own.table.of(r.below));
         V gain(coefficient[j]);
         if (both) {
           const value_ranks other = base_ranks(j);
-          gain = gain * (at.load(base.table.of(other.below)) + at.load(base.table.of(other.at_or_below)));
+          gain = gain * (load_on(at, base.table.of(other.below)) + load_on(at, base.table.of(other.at_or_below)));
         }
         sum = sum + step * gain;
       }
-      V all = at.load(own.table.of(m), 1.0);
-      if (both) all = all * at.load(base.table.of(k), 1.0);
+      V all = load_on(at, own.table.of(m));
+      if (both) all = all * load_on(at, base.table.of(k));
       const V share = sum / all;
       at.store(out[g].data(), from_above_ && base.ranks != nullptr ? V(1.0) - share : share);
     });
@@ -220,12 +221,12 @@ struct sorted_curve_kernel {
     else
       for (index_t j = 0; j < m; ++j) room[j].gain = static_cast<double>(y[j]);
     team.template loop<double>(own.steps, [&](auto at, auto) {
-      V before = at.load(own.of(worst ? m : 0));
+      V before = load_on(at, own.of(worst ? m : 0));
       const auto term = [&](index_t j) {
-        const V after = at.load(own.of(worst ? m - 1 - j : j + 1));
+        const V after = load_on(at, own.of(worst ? m - 1 - j : j + 1));
         const V step = worst ? before - after : after - before;
         before = after;
-        return step * (both ? at.load(room[j].below) + at.load(room[j].at_or_below) : V(room[j].gain));
+        return step * (both ? load_on(at, room[j].below) + load_on(at, room[j].at_or_below) : V(room[j].gain));
       };
       // Two sums: one would wait for each addition.
       V sum(0.0), odd(0.0);
@@ -236,8 +237,8 @@ struct sorted_curve_kernel {
       }
       if (j < m) sum = sum + term(j);
       sum = sum + odd;
-      V all = at.load(own.of(m), 1.0);
-      if (both) all = all * at.load(base_table.of(k), 1.0) * V(2.0);
+      V all = load_on(at, own.of(m));
+      if (both) all = all * load_on(at, base_table.of(k)) * V(2.0);
       const V share = sum / all;
       at.store(out[g].data(), worst && compares ? V(1.0) - share : share);
     });
