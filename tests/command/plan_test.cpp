@@ -275,10 +275,10 @@ TEST_CASE("a KL that nothing reaches is an error") {
     CHECK(failed.err == "infalign: no transform reaches a KL of " + kl + ", and no optimum is found there\n");
     CHECK(work.names().empty());
   };
-  check("700", "700");
-  check("900,700 --json", "700");
-  check("700 --transform clamped:0:0.5:identity", "700");
-  const outcome one = work.infalign("plan --procedure best_of:4 --kl 1,700 --plot x.svg --json");
+  // One transform: the search for a β that is not there takes most of the time of this test.
+  check("700 --transform identity", "700");
+  check("900,700 --transform clamped:0:0.5:identity --json", "700");
+  const outcome one = work.infalign("plan --procedure best_of:4 --kl 1,700 --transform identity --plot x.svg --json");
   CHECK(one.code == 0);
   CHECK(work.read("x.svg").find("nan") == std::string::npos);
 }
