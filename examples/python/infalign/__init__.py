@@ -93,6 +93,8 @@ from ._theory import (
 )
 from ._frames import Groups, group
 
+Error.__doc__ = """What the library refuses: its message names the function, the argument, the index and the value. A ``ValueError``."""
+
 __all__ = [
     "BetaRates",
     "Betting",

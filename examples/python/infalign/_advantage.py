@@ -44,7 +44,7 @@ def advantage(kind: str, rewards: Any, *, out: Any = None, threads: int = 1, **o
     ``leave_one_out``     RLOO (``rloo``): ``r`` less the mean of the others
     ``mean_centred``      Dr. GRPO: ``r - mean``
     ``mean_normalized``   MaxRL: ``(r - mean)/(mean + epsilon)``; ``epsilon=1e-6``
-    ``nonzero_scaled``    GPG: ``r - mean``, scaled by the share of groups that are not all alike
+    ``nonzero_scaled``    GPG: ``r - mean``, times the number of rewards over that of those that are not 0
     ``best_sample``       verl's ``grpo_passk``; ``over="second"`` or ``"mean"``, ``normalized=True``, ``epsilon=1e-6``
     ``length_weighted``   OPO (``opo``): less the mean weighted by ``lengths``
     ``greedy_baseline``   ReMax (``remax``): less ``greedy``, one reward a prompt

@@ -79,6 +79,7 @@ class Ragged:
 
     @property
     def sizes(self) -> np.ndarray:
+        """How many values each group has."""
         return np.diff(self.offsets)
 
     def __reduce__(self) -> tuple:

@@ -15,6 +15,8 @@ from ._progress import Progress, counted
 
 @dataclass(frozen=True)
 class BootstrapEstimate:
+    """What ``bootstrap`` gives."""
+
     #: of the data as they are
     value: float
     #: standard deviation of the resampled values

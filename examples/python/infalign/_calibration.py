@@ -98,7 +98,7 @@ class Calibrator:
         return (_core.parse_transform(phi) if isinstance(phi, str) else phi)(u)
 
     def quantile(self, u: Any) -> Any:
-        """For each ``u`` the smallest reference z with ``#{z' <= z} / K >= u``."""
+        """For each ``u`` in [0, 1] the smallest reference z with ``#{z' <= z} / K >= u``."""
         return _core.look_up(self._sorted, u, "mid_rank", True)
 
     def add(self, references: Any) -> None:
@@ -147,6 +147,8 @@ class Calibrator:
 
     def merge(self, other: Calibrator) -> None:
         """Adds the references of another calibrator of the same prompts."""
+        if not isinstance(other, Calibrator):
+            raise TypeError(f"Calibrator.merge: other is a {type(other).__name__}, must be a Calibrator: add takes references")
         self.add(other._sorted)
 
     def to_bytes(self) -> bytes:

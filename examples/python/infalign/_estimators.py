@@ -221,5 +221,10 @@ def corrected_transform(
     return _core.corrected_transform(references, rewards, phi, coefficients, method or "unbiased", return_errors, threads)
 
 
+ExtrapolatedRate.__doc__ = """A success rate that was not sampled. ``interval(level=0.95)`` is ``value`` ± (t·``log_odds_error`` + ``model_error``) in log-odds,
+Student's t with ``count - 1`` degrees of freedom: the error over prompts, and how far the model itself may be off."""
+BetaRates.__doc__ = """Prompts whose success rates are Beta(``alpha``, ``beta``) distributed, as ``fit_beta_rates`` found them from ``count`` prompts.
+
+``pass_at(n)`` is the mean over prompts of ``1 - (1-p)^n``, with its error, as an ``ExtrapolatedRate``."""
 ExtrapolatedRate.__repr__ = lambda self: "ExtrapolatedRate({:.6g}, 95 % {:.6g} … {:.6g})".format(self.value, *self.interval())
 BetaRates.__repr__ = lambda self: f"BetaRates(alpha = {self.alpha:.6g}, beta = {self.beta:.6g}, {self.count} prompts)"

@@ -14,7 +14,8 @@ __all__ = ["Groups", "group"]
 
 
 class Groups:
-    """The values of a frame by prompt, and the way back to its rows."""
+    """The values of a frame by prompt, and the way back to its rows: the prompts are ``keys``, in the order of the groups of ``values``,
+    and ``order`` has the row of each value."""
 
     __slots__ = ("keys", "values", "order")
 
@@ -32,6 +33,8 @@ class Groups:
     def restore(self, values: Any) -> np.ndarray:
         """One value a row in the order of the frame: from values in the order of the groups, or from one value a prompt."""
         flat = values.values if isinstance(values, Ragged) else np.asarray(values)
+        if flat.ndim != 1:
+            raise ValueError(f"restore: values has {flat.ndim} dimensions, must have 1 or be Ragged")
         if len(flat) == len(self) and not isinstance(values, Ragged):
             flat = np.repeat(flat, self.values.sizes)
         if len(flat) != len(self.order):
@@ -60,6 +63,8 @@ def group(frame: Any, by: str = "prompt_id", value: str = "reward", *, like: Opt
     to 2⁵³. Errors: ``KeyError`` for a missing column; ``ValueError`` for an id or a reward that is missing or NaN, with its row, and for
     a prompt that the other frame lacks; ``TypeError``.
     """
+    if like is not None and not isinstance(like, Groups):
+        raise TypeError(f"group: like is a {type(like).__name__}, must be Groups of another frame")
     codes, keys = _factorize(_column(frame, by), by)
     values = _rewards(_column(frame, value), value)
     if len(values) != len(codes):
@@ -74,6 +79,8 @@ def _column(frame: Any, name: str) -> Any:
     names = getattr(frame, "column_names", None)
     if names is None:
         names = getattr(frame, "columns", None)
+    if names is None and not hasattr(frame, "keys"):
+        raise TypeError(f"group: frame is a {type(frame).__name__}, must be a frame of pandas, polars or Arrow, or a dict of arrays")
     if names is None:
         names = frame.keys()
     if name not in list(names):
@@ -100,12 +107,18 @@ def _factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
         keys = encoded.dictionary.to_numpy(zero_copy_only=False)
         codes = _without_nan(codes, keys)
     else:
-        ids = to_numpy(column, name)
+        ids = _of_one_dimension(to_numpy(column, name), name)
         _expect_all(ids, _is_missing(ids), name, "an id")
         keys, codes = np.unique(ids, return_inverse=True)
     codes = np.ascontiguousarray(codes, np.int64).reshape(-1)
     _expect_all(column, codes < 0, name, "an id")
     return codes, keys
+
+
+def _of_one_dimension(values: np.ndarray, name: str) -> np.ndarray:
+    if values.ndim != 1:
+        raise ValueError(f"group: {name} has {values.ndim} dimensions, must have 1")
+    return values
 
 
 def _is_missing(values: np.ndarray) -> np.ndarray:
@@ -139,7 +152,7 @@ def _rewards(column: Any, name: str) -> np.ndarray:
         _expect_all(column, null, name, "a reward")
         values = column.to_numpy()
     else:
-        values = to_numpy(column, name)
+        values = _of_one_dimension(to_numpy(column, name), name)
     if values.dtype.kind in "biu":
         values = values.astype(np.float64)
     if values.dtype not in (np.float32, np.float64):

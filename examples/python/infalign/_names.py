@@ -108,6 +108,14 @@ def _reduce_transform(self: Transform) -> tuple:
     return (parse_transform, state) if len(state) == 1 else (tabulated, state)
 
 
+Transform.__doc__ = """A transform Φ of calibrated rewards. It is called with a number or an array of them, all in [0, 1].
+
+``value(u)`` and ``derivative(u)`` are of one number, ``kinks()`` where the derivative or the curvature jumps, and ``name`` is what
+``parse_transform`` reads, but for a table. It is pickled."""
+Procedure.__doc__ = """What is run at inference to serve one of several samples: if rewards of the policy have the CDF F, those served have G(F).
+
+``distortion(q)`` is G and ``density(q)`` its derivative, for q in [0, 1]; ``samples_needed`` is how many samples a prompt must have for an
+estimate, and ``name`` what ``parse_procedure`` reads. It is pickled."""
 Transform.__call__ = _apply
 Transform.__reduce__ = _reduce_transform
 Transform.__repr__ = lambda self: f"<Transform {self.name}>"

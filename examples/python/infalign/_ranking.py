@@ -13,7 +13,7 @@ from ._evaluation import _doubles, _whole_or_none
 
 
 class Ranking:
-    """What ``rank`` gives. Policies are named as they were in its arguments."""
+    """What ``rank`` gives. ``names`` are the policies, the best first, as they were in its arguments; ``KeyError`` for another."""
 
     __slots__ = ("names", "_fit", "_places")
 
@@ -21,23 +21,28 @@ class Ranking:
         self._fit = fit
         self._places = {name: i for i, name in enumerate(names)}
         #: the policies, the best first
-        self.names = sorted(names, key=lambda name: -self.score(name).value)
+        self.names = sorted(names, key=lambda name: -fit.score(self._places[name]).value)
+
+    def _place(self, policy: Hashable) -> int:
+        if policy not in self._places:
+            raise KeyError(f"Ranking: there is no policy {policy!r} among the {len(self)}")
+        return self._places[policy]
 
     def score(self, policy: Hashable) -> Estimate:
         """Its score above the average of all policies, in log-odds."""
-        return self._fit.score(self._places[policy])
+        return self._fit.score(self._place(policy))
 
     def elo(self, policy: Hashable) -> Estimate:
         """``1000 + 400/log 10·score``: a difference of 400 means odds of ten to one."""
-        return self._fit.elo(self._places[policy])
+        return self._fit.elo(self._place(policy))
 
     def difference(self, policy: Hashable, other: Hashable) -> Estimate:
         """``score(policy) - score(other)`` with its own error: two scores move together."""
-        return self._fit.difference(self._places[policy], self._places[other])
+        return self._fit.difference(self._place(policy), self._place(other))
 
     def win_rate(self, policy: Hashable, other: Hashable) -> float:
         """The probability that ``policy`` beats ``other``, a tie counted ½."""
-        return self._fit.win_rate(self._places[policy], self._places[other])
+        return self._fit.win_rate(self._place(policy), self._place(other))
 
     def __len__(self) -> int:
         return len(self.names)

@@ -78,6 +78,8 @@ def jackknife(values: Any, statistic: Statistic, *, range: Range = None) -> Esti
 
 @dataclass(frozen=True)
 class SamplingPlan:
+    """What ``plan_sampling`` gives."""
+
     prompts: int
     #: of each
     samples: int
@@ -149,19 +151,31 @@ VarianceSplit.__doc__ = """How much of an error comes from which prompts were as
 
 ``VarianceSplit.of(rewards)`` takes a (P, M) array or Ragged of samples, ``add(summary)`` one prompt. ``between`` is the variance of the true
 means of prompts, ``within`` that of one sample around the mean of its prompt, ``of_sampling`` that of a prompt's mean, and
-``sampling_share`` the share of the error that more samples a prompt would take away; the rest takes more prompts. It is for means of
-samples; best-of-N is none."""
+``sampling_share`` the share of the error that more samples a prompt would take away; the rest takes more prompts. ``mean(lowest, highest)``
+is the mean over all ``prompts``. It is for means of samples; best-of-N is none.
+{}"""
 MeanCovariance.__doc__ = """Means of K values a prompt with their covariances: a state that merges.
 
-``MeanCovariance.of(values)`` takes a (K, P) array of float64, ``add(unit)`` K values. ``combined(weights)`` is the mean of a weighted sum
-with its error, ``delta_method(statistic)`` that of a smooth function of the means."""
+``MeanCovariance.of(values)`` takes a (K, P) array of float64, ``add(unit)`` K values. Of ``count`` units with K = ``values``, ``mean(i)`` and
+``covariance(i, j)`` are those of single values, ``combined(weights)`` is the mean of a weighted sum with its error,
+``delta_method(statistic)`` that of a smooth function of the means. A value that is NaN makes NaN of all in which it has a weight.
+{}"""
 EmpiricalBernstein.__doc__ = """An interval for the mean of values in a range that holds at every moment: one may watch it and stop at will.
 
-``add(value)``, ``extend(values)``, ``interval()``; states of separate streams merge. Source: Waudby-Smith and Ramdas, JRSS B 86 (2024)."""
-Betting.__doc__ = """As ``EmpiricalBernstein``, by bets against 513 means: narrower up to some hundred values, and 10 µs a value."""
+``add(value)``, ``extend(values)`` (all of them, or none if one is outside of the range) and ``interval()`` at the ``level`` that it was made
+with, of ``count`` values; states of separate streams merge. Source: Waudby-Smith and Ramdas, JRSS B 86 (2024).
+{}"""
+Betting.__doc__ = """As ``EmpiricalBernstein``, by bets against 513 means: narrower up to some hundred values, and 10 µs a value.
+
+``add(value)``, ``extend(values)``, ``interval()``, ``level`` and ``count`` are as there.
+{}"""
 VarianceSplit.of = staticmethod(lambda rewards: _core.variance_split_of(rewards))
 MeanCovariance.of = staticmethod(lambda values: _core.mean_covariance_of(values))
+_MERGES = """
+``merge(other)`` adds what another one has seen; ``to_bytes()`` is the state, the same on every machine and in C++, and
+``from_bytes(state)`` reads it."""
 for _state in (VarianceSplit, MeanCovariance, EmpiricalBernstein, Betting):
+    _state.__doc__ = _state.__doc__.format(_MERGES)
     _state.__reduce__ = _pickled
 VarianceSplit.__repr__ = lambda self: (
     f"VarianceSplit({self.prompts} prompts, between = {self.between:.6g}, of_sampling = {self.of_sampling:.6g})"

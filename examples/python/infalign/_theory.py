@@ -24,6 +24,8 @@ class Tradeoff:
 
 @dataclass(frozen=True)
 class PlanRow:
+    """What a transform reaches at the KL, or the β, of its section."""
+
     #: a name, or ``optimal``
     transform: str
     #: None where no β has the wanted KL
@@ -40,6 +42,8 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class PlanSection:
+    """All transforms at one KL, or one β."""
+
     #: the KL, or the β
     wanted: float
     #: the lowest price first
@@ -61,6 +65,8 @@ class PlanSection:
 
 @dataclass(frozen=True)
 class PlanTable:
+    """What ``plan`` gives; ``print`` shows it as a table."""
+
     sections: tuple[PlanSection, ...]
     #: the name of a row, or empty
     recommended: str
@@ -210,6 +216,12 @@ def _name(procedure: ProcedureLike) -> str:
     return procedure if isinstance(procedure, str) else procedure.name
 
 
+OptimalTransform.__doc__ = """The transform whose policy wins most, and that policy: its ``kl`` in nats at ``beta``, its
+``win_rate`` under the procedure, and its ``standard_win_rate``.
+
+It is called with one u of [0, 1]. ``density(u)`` and ``cdf(u)`` are those of the quantile of what the policy samples, which is uniform under
+the base policy. ``table(tolerance=1e-6)`` is it as a ``Transform``, to that share of its range. ``proof`` says how it is known that there is no
+better one."""
 OptimalTransform.__repr__ = lambda self: (
     f"<OptimalTransform beta = {self.beta:.6g}, KL = {self.kl:.6g}, win rate = {self.win_rate:.6g}, {self.proof}>"
 )

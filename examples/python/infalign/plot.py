@@ -28,6 +28,8 @@ def frontier(plan: PlanTable, ax: Any = None, *, standard: bool = False) -> Any:
 
     ``standard``: the win rate of standard sampling instead of that under the procedure. Returns the axes.
     """
+    if not isinstance(plan, PlanTable):
+        raise TypeError(f"plot.frontier: plan is a {type(plan).__name__}, must be what infalign.plan gives")
     ax = _axes(ax)
     names = list(dict.fromkeys(row.transform for section in plan.sections for row in section.rows))
     names.sort(key=lambda name: name != "optimal")
@@ -50,9 +52,11 @@ def calibration(references: Any, ax: Any = None, *, confidence: float = 0.95) ->
     z = np.sort(to_numpy(references, "references").astype(np.float64, copy=False))
     if z.ndim != 1 or not len(z):
         raise ValueError(f"plot.calibration: references has the shape {z.shape}, must be the rewards of one prompt")
-    ax = _axes(ax)
+    if not np.isfinite(z).all():
+        raise ValueError(f"plot.calibration: references holds {z[~np.isfinite(z)][0]}, must be finite")
     share = np.arange(1, len(z) + 1) / len(z)
     band = dkw_band(len(z), confidence)
+    ax = _axes(ax)
     ax.step(z, share, where="post", color="black", label=f"{len(z)} references")
     low, high = np.clip(share - band, 0, 1), np.clip(share + band, 0, 1)
     ax.fill_between(z, low, high, step="post", alpha=0.2, label=f"{100 * confidence:g} % band")
@@ -77,11 +81,13 @@ def win_rates(
 
     ``policy`` and ``base`` as for ``win_rate``, with at least ``max(n)`` rewards a prompt.
     """
-    ax = _axes(ax)
+    if len(n) == 0:
+        raise ValueError("plot.win_rates: n is empty")
     kind = "best_of" if best else "worst_of"
     means = [summarize(to_numpy(win_rate(policy, base, f"{kind}:{k}"), "wins"), range="win_rate") for k in n]
     values = [m.value for m in means]
     errors = np.transpose([np.subtract(m.value, m.interval(level)) * (1, -1) for m in means])
+    ax = _axes(ax)
     ax.errorbar(n, values, yerr=errors, marker="o", markersize=3, capsize=2, label=label)
     ax.axhline(0.5, color="grey", linewidth=0.8)
     ax.set_xscale("log", base=2)

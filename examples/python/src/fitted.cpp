@@ -23,6 +23,10 @@ void look_up(const lookup_request& request) {
     const ia::calibrator_ref<ia::ragged<const T>> fitted{sorted};
     const auto look = [&](const auto& values, const auto& out) {
       ia::detail::expects_same_count("Calibrator", "values", values, "references", sorted);
+      for (index_t g = 0; request.quantile && g < values.size(); ++g)
+        for (index_t i = 0; i < values[g].size(); ++i)
+          ia::expects<ia::domain_error>(values[g][i] >= 0 && values[g][i] <= 1, "Calibrator.quantile", "u[", g, "][", i,
+                                        "] is ", values[g][i], ", must be in [0, 1]");
       for (index_t g = 0; g < values.size(); ++g) {
         const auto cdf = fitted[g];
         for (index_t i = 0; i < values[g].size(); ++i)

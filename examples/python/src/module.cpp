@@ -67,7 +67,10 @@ NB_MODULE(_core, m) {
   nb::exception<infalign::error>(m, "Error", PyExc_ValueError);
   m.attr("__version__") = std::to_string(INFALIGN_VERSION_MAJOR) + "." + std::to_string(INFALIGN_VERSION_MINOR) + "." +
                           std::to_string(INFALIGN_VERSION_PATCH);
-  m.def("instruction_set", [] { return std::string(chosen->name); });
+  m.def(
+      "instruction_set", [] { return std::string(chosen->name); },
+      "What this process runs: \"baseline\", \"avx2\" or \"avx512\". INFALIGN_INSTRUCTION_SET in the environment asks for "
+      "another.");
   m.def("instruction_sets", [] {
     std::vector<std::string> names;
     for (const kernels* table : runnable()) names.emplace_back(table->name);

@@ -40,6 +40,12 @@ ia::tabulated table_of(std::vector<double> u, std::vector<double> values, const 
                : ia::tabulated(std::move(u), std::move(values), *slopes);
 }
 
+/// Single numbers are checked as arrays are.
+double in_unit(const char* function, const char* name, double x) {
+  ia::expects<ia::domain_error>(x >= 0 && x <= 1, function, name, " is ", x, ", must be in [0, 1]");
+  return x;
+}
+
 template <class Names>
 nb::list help_of(const Names& names) {
   nb::list lines;
@@ -54,9 +60,11 @@ void define_names(nb::module_& m) {
   nb::class_<ia::any_transform>(m, "Transform")
       .def_prop_ro("name", &ia::any_transform::name)
       .def(
-          "value", [](const ia::any_transform& t, double u) { return t(u); }, nb::arg("u"))
+          "value", [](const ia::any_transform& t, double u) { return t(in_unit("Transform.value", "u", u)); }, nb::arg("u"))
       .def(
-          "derivative", [](const ia::any_transform& t, double u) { return t.derivative(u); }, nb::arg("u"))
+          "derivative",
+          [](const ia::any_transform& t, double u) { return t.derivative(in_unit("Transform.derivative", "u", u)); },
+          nb::arg("u"))
       .def("kinks", &ia::any_transform::kinks)
       .def("_state", state_of);
   m.def(
@@ -73,9 +81,12 @@ void define_names(nb::module_& m) {
       .def_prop_ro("name", &ia::any_procedure::name)
       .def_prop_ro("samples_needed", &ia::any_procedure::samples_needed)
       .def(
-          "distortion", [](const ia::any_procedure& p, double q) { return p.distortion(q); }, nb::arg("q"))
+          "distortion",
+          [](const ia::any_procedure& p, double q) { return p.distortion(in_unit("Procedure.distortion", "q", q)); },
+          nb::arg("q"))
       .def(
-          "density", [](const ia::any_procedure& p, double q) { return p.density(q); }, nb::arg("q"));
+          "density", [](const ia::any_procedure& p, double q) { return p.density(in_unit("Procedure.density", "q", q)); },
+          nb::arg("q"));
   m.def(
       "parse_procedure", [](const std::string& name) { return ia::parse_procedure(name); }, nb::arg("name"));
   m.def("procedure_names", [] { return help_of(ia::procedure_names()); });

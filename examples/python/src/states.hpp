@@ -19,6 +19,13 @@ inline std::pair<double, double> as_pair(const infalign::confidence_interval& in
   return {interval.low, interval.high};
 }
 
+/// Errors: `domain_error` where the range is empty.
+inline infalign::quantity_range range_of(const char* function, double lowest, double highest) {
+  infalign::expects<infalign::domain_error>(lowest <= highest, function, "lowest is ", lowest, ", must not be above highest, ",
+                                            highest);
+  return {lowest, highest};
+}
+
 template <class State>
 void define_state_members(nb::class_<State>& of) {
   of.def("merge", &State::merge, nb::arg("other"))

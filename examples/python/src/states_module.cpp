@@ -2,7 +2,9 @@
 /// \file
 /// States that merge, and means of more than one kind of prompt, for Python. Their documentation is in the package.
 #include <algorithm>
+#include <cmath>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <nanobind/stl/vector.h>
@@ -82,7 +84,9 @@ void define_sequence(nb::module_& m, const char* name) {
       .def("extend",
            [](Sequence& s, nb::handle values) {
              const vector_argument x("extend", "values", values, 'd');
-             for (const double value : x.get<double>()) s.add(value);
+             Sequence longer = s;  // of a value that is refused, those before it are not added either
+             for (const double value : x.get<double>()) longer.add(value);
+             s = std::move(longer);
            })
       .def("interval", [](const Sequence& s) { return as_pair(s.interval()); })
       .def_prop_ro("count", &Sequence::count)
@@ -137,7 +141,7 @@ void define_states(nb::module_& m) {
       .def(
           "mean",
           [](const ia::variance_split& s, double lowest, double highest) {
-            return s.mean({lowest, highest});
+            return s.mean(range_of("VarianceSplit.mean", lowest, highest));
           },
           nb::arg("lowest") = -everything, nb::arg("highest") = everything);
   define_state_members(split);
@@ -171,14 +175,19 @@ void define_states(nb::module_& m) {
       .def(
           "combined",
           [](const ia::mean_covariance& s, nb::handle weights, double lowest, double highest) {
-            return s.combined(vector_argument("MeanCovariance.combined", "weights", weights, 'd').get<double>(),
-                              {lowest, highest});
+            constexpr const char* function = "MeanCovariance.combined";
+            const vector_argument w(function, "weights", weights, 'd');
+            for (index_t i = 0; i < w.size(); ++i)
+              ia::expects<ia::domain_error>(std::isfinite(w.get<double>()[i]), function, "weights[", i, "] is ",
+                                            w.get<double>()[i], ", must be finite");
+            return s.combined(w.get<double>(), range_of(function, lowest, highest));
           },
           nb::arg("weights"), nb::arg("lowest") = -everything, nb::arg("highest") = everything)
       .def(
           "delta_method",
           [](const ia::mean_covariance& s, nb::handle statistic, double lowest, double highest) {
-            return ia::delta_method(s, statistic_argument{statistic, s.values()}, {lowest, highest});
+            return ia::delta_method(s, statistic_argument{statistic, s.values()},
+                                    range_of("MeanCovariance.delta_method", lowest, highest));
           },
           nb::arg("statistic"), nb::arg("lowest") = -everything, nb::arg("highest") = everything);
   define_state_members(covariance);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// Estimates, summaries and off-policy evaluation for Python.
+#include <cmath>
 #include <optional>
 #include <vector>
 
@@ -22,12 +23,12 @@ namespace ia = infalign;
 
 namespace {
 
-ia::summary summary_of(const vector_argument& values) {
+ia::summary summary_of(std::string_view function, const vector_argument& values) {
   ia::summary all;
   const auto x = values.get<double>();
   for (index_t i = 0; i < x.size(); ++i) {
     if (!(x[i] - x[i] == 0))
-      raise_value_error("summarize", "values[" + std::to_string(i) + "] is " + std::to_string(x[i]) + ", must be finite");
+      raise_value_error(function, "values[" + std::to_string(i) + "] is " + std::to_string(x[i]) + ", must be finite");
     all.add(x[i]);
   }
   return all;
@@ -39,7 +40,7 @@ ia::estimate summarize(nb::handle values, nb::handle clusters, double lowest, do
   if (!clusters.is_none())
     return ia::clustered_mean(x.get<double>(), vector_argument("summarize", "clusters", clusters, 'q').get<index_t>(), range);
   if (x.size() == 0) raise_value_error("summarize", "values is empty");
-  return ia::estimate_of(summary_of(x), range);
+  return ia::estimate_of(summary_of("summarize", x), range);
 }
 
 double sign_flip(nb::handle differences, nb::handle clusters, std::uint64_t seed) {
@@ -118,7 +119,12 @@ void define_statistics(nb::module_& m) {
       .def(
           "__init__",
           [](ia::estimate* self, double value, double standard_error, index_t count, double lowest, double highest) {
-            new (self) ia::estimate{value, standard_error, count, lowest, highest};
+            constexpr const char* function = "Estimate";
+            ia::expects<ia::domain_error>(count >= 0, function, "count is ", count, ", must not be negative");
+            ia::expects<ia::domain_error>(!(standard_error < 0), function, "standard_error is ", standard_error,
+                                          ", must not be negative");
+            const ia::quantity_range range = range_of(function, lowest, highest);
+            new (self) ia::estimate{value, standard_error, count, range.lowest, range.highest};
           },
           nb::arg("value"), nb::arg("standard_error"), nb::arg("count"), nb::arg("lowest") = -ia::infinity<double>,
           nb::arg("highest") = ia::infinity<double>)
@@ -134,21 +140,30 @@ void define_statistics(nb::module_& m) {
       .def(
           "__init__",
           [](ia::summary* self, index_t count, double mean, double m2) {
+            ia::expects<ia::domain_error>(count >= 0, "Summary", "count is ", count, ", must not be negative");
+            ia::expects<ia::domain_error>(!(m2 < 0), "Summary", "m2 is ", m2, ", must not be negative");
             new (self) ia::summary{count, mean, m2};
           },
           nb::arg("count"), nb::arg("mean"), nb::arg("m2"))
       .def_ro("count", &ia::summary::count)
       .def_ro("mean", &ia::summary::mean)
       .def_ro("m2", &ia::summary::m2)
-      .def("add", &ia::summary::add, nb::arg("x"))
+      .def(
+          "add",
+          [](ia::summary& s, double x) {
+            ia::expects<ia::domain_error>(std::isfinite(x), "Summary.add", "x is ", x, ", must be finite");
+            s.add(x);
+          },
+          nb::arg("x"))
       .def(
           "estimate",
           [](const ia::summary& s, double lowest, double highest) {
-            return ia::estimate_of(s, {lowest, highest});
+            return ia::estimate_of(s, range_of("Summary.estimate", lowest, highest));
           },
           nb::arg("lowest") = -ia::infinity<double>, nb::arg("highest") = ia::infinity<double>);
   define_state_members(summary);
-  m.def("summary_of", [](nb::handle values) { return summary_of(vector_argument("Summary", "values", values, 'd')); });
+  m.def("summary_of",
+        [](nb::handle values) { return summary_of("Summary", vector_argument("Summary", "values", values, 'd')); });
   m.def("summarize", summarize, nb::arg("values"), nb::arg("clusters").none(), nb::arg("lowest"), nb::arg("highest"));
   m.def("bootstrap", bootstrap, nb::arg("values"), nb::arg("statistic").none(), nb::arg("clusters").none(),
         nb::arg("resamples"), nb::arg("seed"), nb::arg("level"), nb::arg("percentile"), nb::arg("threads"));
