@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+import itertools
+import math
+
 import numpy as np
 import oracles
 import pytest
@@ -11,6 +14,21 @@ def rows(formula):
 
 
 grpo = rows(lambda r: (r - r.mean()) / (r.std(ddof=1) + 1e-4))
+def max_at_k(r, k):
+    """n/binom(n, k) times the sum over the k-subsets that hold a rollout of what it adds to their maximum."""
+    added = np.zeros(len(r))
+    for s in itertools.combinations(range(len(r)), k):
+        for i in s:
+            added[i] += max(r[j] for j in s) - max(r[j] for j in s if j != i)
+    return len(r) / math.comb(len(r), k) * added
+
+
+def best_sample(r, over, normalized, epsilon=1e-6):
+    top = np.sort(r)
+    lead = top[-1] - (top[-2] if over == "second" else r.mean())
+    return (r == top[-1]) * lead / (r.std(ddof=1) + epsilon if normalized else 1)
+
+
 left_out = rows(lambda r: r - (r.sum() - r) / (len(r) - 1))
 
 
@@ -25,8 +43,12 @@ left_out = rows(lambda r: r - (r.sum() - r) / (len(r) - 1))
         ("mean_centred", {}, rows(lambda r: r - r.mean())),
         ("mean_normalized", {}, rows(lambda r: (r - r.mean()) / (r.mean() + 1e-6))),
         ("best_sample", {"over": "mean", "normalized": False}, rows(lambda r: (r - r.mean()) * (np.arange(len(r)) == r.argmax()))),
+        ("best_sample", {}, rows(lambda r: best_sample(r, "second", True))),
+        ("best_sample", {"over": "mean", "epsilon": 0.1}, rows(lambda r: best_sample(r, "mean", True, 0.1))),
+        ("max_at_k", {"k": 3}, rows(lambda r: max_at_k(r, 3))),
         ("max_at_k", {"k": 6}, rows(lambda r: 6 * (r == r.max()) * (r.max() - np.sort(r)[-2]))),
         ("expected_reward", {"procedure": "best_of:2"}, rows(lambda r: oracles.expected_reward_gradient(r, 2, "best"))),
+        ("expected_reward", {"procedure": "best_of:3", "baseline": "none"}, rows(lambda r: oracles.subset_shares(r, 3, "best", None))),
         ("expected_reward", {"procedure": "worst_of:3"}, rows(lambda r: oracles.expected_reward_gradient(r, 3, "worst"))),
     ],
 )
@@ -40,6 +62,7 @@ def test_formulas(rng, dtype, kind, options, formula):
     out = np.empty_like(r)
     assert ia.advantage(kind, r, out=out, **options) is out
     np.testing.assert_array_equal(out, a)
+    np.testing.assert_array_equal(ia.advantage(kind, r, threads=2, **options), a)
 
 
 def test_with_a_second_argument(rng, dtype):
@@ -52,14 +75,22 @@ def test_with_a_second_argument(rng, dtype):
     wins = ia.advantage("win_rate", r, base_rewards=base, procedure="best_of:2")
     expected = rows(lambda r, b: oracles.win_rate_gradient(r, b, 2, "best"))(r, base)
     np.testing.assert_allclose(wins, expected, rtol=eps, atol=eps)
+    wins = ia.advantage("win_rate", r, base_rewards=base, procedure="worst_of:3", base_procedure="standard", baseline="none")
+    expected = rows(lambda r, b: oracles.subset_shares(r, 3, "worst", b))(r, base)
+    np.testing.assert_allclose(wins, expected, rtol=eps, atol=eps)
 
 
-def test_pass_at_k_sums_to_zero_and_favours_passes():
-    r = np.array([[1.0, 0.0, 0.0, 0.0, 1.0]])
-    a = ia.advantage("pass_at_k", r, k=2)
-    mean = 1 - 3 / 10  # of pairs, 3 of 10 fail
-    assert a[0, 0] == pytest.approx((1 - mean) / np.sqrt(mean * (1 - mean)), rel=1e-13)
-    assert a.sum() == pytest.approx(0, abs=1e-13)
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_pass_at_k_is_the_mean_over_subsets(rng, dtype, k):
+    r = rng.integers(0, 2, (6, 5)).astype(dtype)
+    r[0], r[1] = 0, 1  # where nothing is to be learned
+    a = ia.advantage("pass_at_k", r, k=k)
+    for row, own in zip(r, a):
+        subsets = list(itertools.combinations(range(5), k))
+        passed = [row[list(s)].max() for s in subsets]
+        mean, deviation = np.mean(passed), np.std(passed)
+        expected = [np.mean([p - mean for s, p in zip(subsets, passed) if i in s]) / (deviation or 1) for i in range(5)]
+        np.testing.assert_allclose(own, expected, atol=1e-12 if dtype == np.float64 else 1e-6)
 
 
 def test_missing_rewards_and_groups_of_one():
@@ -75,10 +106,10 @@ def test_missing_rewards_and_groups_of_one():
 
 
 def test_nonzero_scaled():
-    # verl's gpg: groups whose rewards are all alike do not count: 2 of 3 rollouts' groups do here.
-    r = np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 2.0]])
-    a = ia.advantage("nonzero_scaled", r)
-    assert a[1].tolist() == [0, 0] and a[0, 1] == -a[0, 0] and a[2, 1] == pytest.approx(2 * a[0, 1])
+    # verl's gpg with f_norm = 1: all rewards over those that are not 0.
+    r = np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [0.0, 2.0]])
+    np.testing.assert_allclose(ia.advantage("nonzero_scaled", r), 8 / 4 * (r - r.mean(1, keepdims=True)), rtol=1e-14)
+    assert (ia.advantage("nonzero_scaled", np.zeros((2, 3))) == 0).all()
 
 
 def test_bad_input(rng):

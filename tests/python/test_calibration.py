@@ -22,6 +22,28 @@ def test_calibrate_counts(rng, dtype, ties, share):
     np.testing.assert_array_equal(u, expected)
 
 
+def test_randomized_ties_draw_a_share_for_each_reward(rng):
+    # u = (below + v·ties)/K: the shares v are uniform on (0, 1), and depend on the seed and the position alone.
+    z, y = tied(rng, np.float64, 60, 64), tied(rng, np.float64, 60, 50)
+    below, ties = ((op(z[:, None, :], y[:, :, None])).sum(2) for op in (np.less, np.equal))
+    assert (ties > 0).mean() > 0.9
+    shares = {}
+    for seed in (7, 8):
+        u = ia.calibrate(z, y, ties=f"randomized:{seed}")
+        np.testing.assert_array_equal(u, ia.calibrate(z, y, ties=f"randomized:{seed}"))
+        shares[seed] = np.where(ties > 0, (u * 64 - below) / np.maximum(ties, 1), np.nan)
+        assert (u[ties == 0] == below[ties == 0] / 64).all()
+    seen = shares[7][ties > 0]
+    assert 0 < seen.min() and seen.max() < 1
+    # Kolmogorov's statistic of n uniform values is below 1.95/√n but once in a thousand.
+    n = len(seen)
+    assert np.abs(np.sort(seen) - (np.arange(n) + 0.5) / n).max() < 1.95 / np.sqrt(n)
+    assert abs(np.corrcoef(seen, shares[8][ties > 0])[0, 1]) < 5 / np.sqrt(n)
+    again = np.where(ties > 0, (ia.calibrate(z, z[:, :50], ties="randomized:7") * 64 - (z[:, None, :] < z[:, :50, None]).sum(2)), np.nan)
+    own = (z[:, None, :] == z[:, :50, None]).sum(2)
+    np.testing.assert_allclose((again / own)[ties > 0], seen, atol=1e-12)
+
+
 def test_calibrate_ragged_is_calibrate_of_each_prompt(rng, dtype):
     z = [rng.normal(size=k).astype(dtype) for k in (1, 5, 130)]
     y = [rng.normal(size=m).astype(dtype) for m in (4, 0, 7)]
@@ -160,6 +182,10 @@ class TestCalibrator:
         fitted = ia.Calibrator(z)
         for ties in ("mid_rank", "below", "randomized:3"):
             np.testing.assert_array_equal(fitted.cdf(x, ties=ties), ia.calibrate(z, x, ties=ties))
+        for ties, share in (("mid_rank", 0.5), ("below", 0), ("at_or_below", 1)):
+            counted = np.array([[oracles.calibrated(z[p], r, share) for r in x[p]] for p in range(7)], dtype)
+            np.testing.assert_array_equal(fitted.cdf(x, ties=ties), counted)
+            np.testing.assert_allclose(fitted.cdf(x, ties=ties, transform=lambda u: u**2), counted.astype(float) ** 2, atol=2e-6)
         np.testing.assert_array_equal(fitted.cdf(x, transform="power:2"), ia.calibrate(z, x, transform="power:2"))
         u = rng.uniform(0, 1, (7, 5)).astype(dtype)
         expected = np.stack([np.quantile(z[p], u[p], method="inverted_cdf") for p in range(7)])
@@ -181,7 +207,10 @@ class TestCalibrator:
         fitted, other = ia.Calibrator(a), ia.Calibrator(b)
         fitted.merge(other)
         x = rng.normal(size=(4, 6))
-        np.testing.assert_array_equal(fitted.cdf(x), ia.calibrate(np.hstack([a, b]), x))
+        expected = [[oracles.calibrated([*a[p], *b[p]], r) for r in x[p]] for p in range(4)]
+        np.testing.assert_array_equal(fitted.cdf(x), expected)
+        np.testing.assert_array_equal(fitted.references.values.reshape(4, 12), np.sort(np.hstack([a, b]), 1))
+        assert len(other.references.values) == 12
 
     def test_state(self, rng, dtype):
         fitted = ia.Calibrator(rng.normal(size=(4, 9)).astype(dtype))
@@ -207,6 +236,18 @@ class TestCalibrator:
             (lambda: fitted.remove(np.array([[1.0, 1.0, 2.0], [3.0, 4.0, 5.0]])), ValueError, "without a reference"),
             (lambda: fitted.cdf(np.ones((3, 1))), ValueError, "groups"),
             (lambda: fitted.cdf(nan), ValueError, "must be finite"),
+            (lambda: fitted.cdf(np.ones((2, 1)), ties="middle"), ValueError, "unknown tie rule"),
+            (lambda: fitted.cdf(np.ones((2, 1)), transform="cube"), ValueError, "unknown transform"),
+            (lambda: fitted.cdf(np.ones((2, 1), np.float32)), TypeError, "values is float32, but references is float64"),
+            (lambda: fitted.quantile(np.array([[0.5], [1.5]])), ValueError, r"Calibrator.quantile: u\[1\]\[0\] is 1.5, must be in \[0, 1\]"),
+            (lambda: fitted.quantile(nan), ValueError, r"u\[0\]\[0\] is nan"),
+            (lambda: fitted.quantile(np.ones((3, 1))), ValueError, "values has 3 groups, but references has 2"),
+            (lambda: fitted.merge(ia.Calibrator(np.ones((3, 1)))), ValueError, "3 groups, but there are 2 prompts"),
+            (lambda: fitted.merge(ia.Calibrator(np.ones((2, 1), np.float32))), TypeError, "references is float32, must be float64"),
+            (lambda: fitted.merge(np.ones((2, 1))), TypeError, "other is a ndarray, must be a Calibrator"),
+            (lambda: fitted.remove(np.ones(2)), ValueError, "1 dimensions, must have 2"),
+            (lambda: ia.Calibrator([[1.0]]), TypeError, "references is a list"),
+            (lambda: ia.Calibrator.from_bytes(3), ValueError, "no bytes of a calibrator"),
         ]:
             with pytest.raises(error, match=says):
                 call()
@@ -220,7 +261,22 @@ def test_errors_of_calibrated_rewards():
     assert ia.calibration_standard_error(u, k) == pytest.approx(expected, rel=1e-14)
     assert ia.calibration_standard_error(np.array([u, 0.0]), k) == pytest.approx([expected, 0.5 / (k + 1)], rel=1e-14)
     assert ia.dkw_band(200, 0.9) == pytest.approx(np.sqrt(np.log(2 / 0.1) / 400), rel=1e-14)
-    with pytest.raises(ValueError, match="u is 2"):
-        ia.calibration_standard_error(2.0, 10)
-    with pytest.raises(ValueError, match="confidence"):
-        ia.dkw_band(10, 1.0)
+    for call, error, says in [
+        (lambda: ia.calibration_standard_error(2.0, 10), ValueError, r"u is 2, must be in \[0, 1\]"),
+        (lambda: ia.calibration_standard_error(np.array([0.5, np.nan]), 10), ValueError, "u is nan"),
+        (lambda: ia.calibration_standard_error(0.5, 0), ValueError, "references is 0, must be at least 1"),
+        (lambda: ia.calibration_standard_error("half", 10), TypeError, "u is a str"),
+        (lambda: ia.dkw_band(10, 1.0), ValueError, r"confidence is 1, must be in \(0, 1\)"),
+        (lambda: ia.dkw_band(0), ValueError, "references is 0, must be at least 1"),
+    ]:
+        with pytest.raises(error, match=says):
+            call()
+
+
+def test_a_band_holds_the_whole_curve(rng):
+    # Massart: at least 90 % of the time; three standard errors of 2,000 tries are 2 %.
+    z = np.sort(rng.uniform(size=(2000, 40)), 1)
+    steps = np.arange(41) / 40
+    off = np.maximum(np.abs(z - steps[1:]), np.abs(z - steps[:-1])).max(1)
+    held = (off <= ia.dkw_band(40, 0.9)).mean()
+    assert 0.88 < held < 0.96

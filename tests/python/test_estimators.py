@@ -60,6 +60,51 @@ def test_success_rates_beyond_the_samples(rng):
     assert ia.extrapolate_power_law(curve[:, ::2], 1000.0, attempts[::2]).value == pytest.approx(law.value, rel=1e-12)
 
 
+def log_odds_by_power_law(rates, attempts, target):
+    slope, level = np.polyfit(np.log(attempts), np.log(-np.log(rates)), 1)
+    missing = math.exp(level + slope * math.log(target))
+    return -missing - math.log(-math.expm1(-missing))
+
+
+def test_the_errors_of_extrapolations(rng):
+    attempts, prompts = np.arange(1.0, 9.0), 50
+    curve = 1 - (1 - rng.beta(1, 3, (prompts, 1))) ** attempts
+    law = ia.extrapolate_power_law(curve, 64.0)
+    mean = curve.mean(0)
+    whole, late = (log_odds_by_power_law(mean[k:], attempts[k:], 64.0) for k in (0, 4))
+    assert math.log(law.value / (1 - law.value)) == pytest.approx(whole, rel=1e-10)
+    assert law.model_error == pytest.approx(abs(late - whole), rel=1e-9)
+    step = 1e-6 * np.eye(8)
+    by = [(log_odds_by_power_law(mean + s, attempts, 64.0) - log_odds_by_power_law(mean - s, attempts, 64.0)) / 2e-6 for s in step]
+    assert law.log_odds_error == pytest.approx((curve @ by).std(ddof=1) / math.sqrt(prompts), rel=1e-4)
+    for level in (0.5, 0.95):
+        width = oracles.student_t_quantile((1 + level) / 2, prompts - 1) * law.log_odds_error + law.model_error
+        ends = [1 / (1 + math.exp(-(whole + sign * width))) for sign in (-1, 1)]
+        assert law.interval(level) == pytest.approx(ends, rel=1e-7)
+    # The sandwich of the derivatives of every prompt's likelihood by (log a, log b), by differences.
+    n = rng.integers(20, 60, prompts)
+    c = rng.binomial(n, rng.beta(0.7, 3, prompts))
+    fit = ia.fit_beta_rates(n, c)
+
+    def each(x, y):
+        a, b = math.exp(x), math.exp(y)
+        return np.array([log_beta(a + s, b + m - s) - log_beta(a, b) for m, s in zip(n.tolist(), c.tolist())])
+
+    def rate(x, y):
+        missed = math.exp(log_beta(math.exp(x), math.exp(y) + 500) - log_beta(math.exp(x), math.exp(y)))
+        return math.log((1 - missed) / missed)
+
+    at, h = np.log([fit.alpha, fit.beta]), 1e-4
+    moves = h * np.eye(2)
+    scores = np.stack([(each(*(at + m)) - each(*(at - m))) / (2 * h) for m in moves])
+    second = [[(each(*(at + m + k)) - each(*(at + m - k)) - each(*(at - m + k)) + each(*(at - m - k))).sum() for k in moves] for m in moves]
+    inverse = np.linalg.inv(-np.array(second) / (4 * h * h))
+    gradient = np.array([(rate(*(at + m)) - rate(*(at - m))) / (2 * h) for m in moves])
+    variance = prompts / (prompts - 1) * gradient @ inverse @ (scores @ scores.T) @ inverse @ gradient
+    assert fit.pass_at(500).log_odds_error == pytest.approx(math.sqrt(variance), rel=1e-4)
+    assert fit.pass_at(500).model_error == 0
+
+
 def test_the_kl_of_best_of_n():
     p, r = np.array([0.1, 0.4, 0.2, 0.3]), np.array([1.0, 3.0, 2.0, 3.0])
     served = np.zeros(4)
@@ -69,7 +114,13 @@ def test_the_kl_of_best_of_n():
             served[i] += p[list(drawn)].prod() / len(best)
     assert ia.best_of_kl(3, p, r) == pytest.approx((served * np.log(served / p)).sum(), abs=1e-13)
     assert ia.best_of_kl(3) == pytest.approx(oracles.best_of_kl(3), rel=1e-14)
-    # Two responses of which the better one has probability e, and any other number of ties below: the estimate's own example.
+    # A response of probability e that is the best, the others without ties below it: exactly, by midpoints.
+    for n, e in [(2, 0.3), (4, 0.05), (8, 0.5), (3, 0.999)]:
+        hit = 1 - (1 - e) ** n
+        u = (np.arange(200_000) + 0.5) / 200_000 * (1 - e)
+        rest = n * u ** (n - 1)
+        exact = hit * math.log(hit / e) + (rest * np.log(rest)).mean() * (1 - e)
+        assert ia.best_of_kl_estimate(n, e) == pytest.approx(exact, abs=1e-9)
     assert ia.best_of_kl_estimate(4, 1e-12) == pytest.approx(oracles.best_of_kl(4), rel=1e-9)
     assert ia.best_of_kl_estimate(4, 1.0) == 0 and 0 < ia.best_of_kl_estimate(4, 0.3) < oracles.best_of_kl(4)
 
@@ -99,6 +150,32 @@ def test_win_rates_at_equal_lengths(rng):
     assert fit.win_rate.count == 200 and fit.as_alpaca_eval.standard_error == pytest.approx(0, abs=1e-12)
     hard = ia.length_controlled(p, lengths, difficulties=rng.normal(size=200), clusters=np.arange(200) // 4)
     assert hard.win_rate.count == 50 and abs(hard.of_difficulty) < 1e-2
+
+
+@pytest.mark.parametrize("ridge", [0.0, 2.0])
+@pytest.mark.parametrize("with_difficulties", [False, True])
+def test_length_controlled_is_newtons_logistic_regression(rng, ridge, with_difficulties):
+    lengths, hard, of = rng.normal(20, 50, 90), rng.normal(size=90), np.arange(90) // 3
+    y = rng.integers(0, 3, 90) / 2
+    x = np.stack([np.ones(90), np.tanh(lengths / lengths.std(ddof=1)), hard][: 3 if with_difficulties else 2], 1)
+    b = np.zeros(x.shape[1])
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-x @ b))
+        curvature = x.T @ (x * (p * (1 - p))[:, None]) + ridge * np.eye(len(b))
+        b += np.linalg.solve(curvature, x.T @ (y - p) - ridge * b)
+    fit = ia.length_controlled(y, lengths, difficulties=hard if with_difficulties else None, clusters=of, ridge=ridge)
+    assert [fit.of_policy, fit.of_length, fit.of_difficulty][: len(b)] == pytest.approx(b.tolist(), abs=1e-9)
+    # At equal lengths; the error by HC3 over clusters, of the mean and of the coefficients.
+    level = x * ([1, 0, 1][: len(b)])
+    at = 1 / (1 + np.exp(-level @ b))
+    slope = (level * (at * (1 - at))[:, None]).mean(0)
+    leverage = p * (1 - p) * np.einsum("ij,ij->i", x, np.linalg.solve(curvature, x.T).T)
+    influence = (at - at.mean()) / 90 + x @ np.linalg.solve(curvature, slope) * (y - p) / (1 - leverage)
+    sums = influence.reshape(30, 3).sum(1)
+    assert fit.win_rate.value == pytest.approx(at.mean(), abs=1e-9) and fit.win_rate.count == 30
+    assert fit.win_rate.standard_error == pytest.approx(math.sqrt(30 / 29 * (sums**2).sum()), rel=1e-7)
+    assert fit.as_alpaca_eval.value == fit.win_rate.value
+    assert fit.as_alpaca_eval.standard_error == pytest.approx(at.std(ddof=1) / math.sqrt(90), rel=1e-7, abs=1e-12)
 
 
 def selected(proxy, truth, n):
@@ -162,9 +239,20 @@ def test_transforms_without_the_bias_of_few_references(rng, dtype):
             whole = math.exp(2 * oracles.calibrated(z[p], reward))
             without = [math.exp(2 * oracles.calibrated(np.delete(z[p], k), reward)) for k in range(7)]
             assert ragged[p][i] == pytest.approx(7 * whole - 6 * np.mean(without), rel=10 * tight)
-            assert errors[p][i] >= 0
+
+            def corrected(among):
+                left = [math.exp(2 * oracles.calibrated(np.delete(among, k), reward)) for k in range(len(among))]
+                return len(among) * math.exp(2 * oracles.calibrated(among, reward)) - (len(among) - 1) * np.mean(left)
+
+            each = np.array([corrected(np.delete(z[p], k)) for k in range(7)])
+            assert errors[p][i] == pytest.approx(math.sqrt(6 / 7 * ((each - each.mean()) ** 2).sum()), rel=20 * tight, abs=20 * tight)
     near = ia.corrected_transform(z, y, "exponential:2", method="series")
-    assert np.abs(near - ia.corrected_transform(z, y, "exponential:2")).max() < 0.2
+    for p in range(2):
+        for i, reward in enumerate(y[p]):
+            compared = np.array([float(oracles.beats(reward, x)) for x in z[p]])
+            u, low, high = compared.mean(), max(compared.mean() - 0.5 / 7, 0), min(compared.mean() + 0.5 / 7, 1)
+            second = 2 * (math.exp(2 * high) - math.exp(2 * low)) / (high - low)
+            assert near[p, i] == pytest.approx(math.exp(2 * u) - second * compared.var(ddof=1) / 14, rel=10 * tight)
 
 
 def test_tensors_come_back():
@@ -187,6 +275,15 @@ def test_bad_input(rng):
         (lambda: ia.fit_beta_rates(n, n), ValueError, "needs some of either"),
         (lambda: ia.fit_beta_rates(n, np.array([0, 5])), ValueError, r"successes\[1\] is 5"),
         (lambda: ia.fit_beta_rates(n, np.array([1, 2])).pass_at(0), ValueError, "n is 0"),
+        (lambda: ia.fit_beta_rates(n, np.array([1, 2])).pass_at(np.nan), ValueError, "n is nan, must be at least 1"),
+        (lambda: ia.fit_beta_rates(n, np.array([1, 2])).pass_at(9).interval(1.0), ValueError, r"level is 1, must be in \(0, 1\)"),
+        (lambda: ia.fit_beta_rates(n, np.array([1.0, 2.0])), TypeError, "successes is float64, must be whole numbers"),
+        (lambda: ia.length_controlled(np.full(2, 0.5), np.zeros(3)), ValueError, "length_differences has 3 values, preferences has 2"),
+        (lambda: ia.length_controlled(np.full(2, 0.5), np.zeros(2), difficulties=np.zeros(3)), ValueError, "difficulties has 3 values"),
+        (lambda: ia.length_controlled(np.full(2, 0.5), np.zeros(2), ridge=-1.0), ValueError, "ridge is -1"),
+        (lambda: ia.proxy_win_rate_curve(y, z[:2], 2), ValueError, "true_rewards has 2 groups"),
+        (lambda: ia.best_of_poisson_curve(y[0], [1.0]), ValueError, "1 dimensions"),
+        (lambda: ia.soft_best_of_curve(y, z, 5, [1.0]), ValueError, "fewer than the 5"),
         (lambda: ia.extrapolate_power_law(np.full((2, 5), 0.5), 3.0), ValueError, "target is 3"),
         (lambda: ia.extrapolate_power_law(np.zeros(5), 9.0), ValueError, "1 dimensions"),
         (lambda: ia.best_of_kl(0), ValueError, "n is 0"),

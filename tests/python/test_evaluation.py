@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
+import itertools
+import math
 import pickle
 import struct
 import zlib
+from statistics import NormalDist
 
 import numpy as np
 import oracles
@@ -27,6 +30,26 @@ def test_win_rate_is_the_mean_over_subsets(rng, dtype, procedure, base_procedure
     np.testing.assert_array_equal(out, wins)
 
 
+@pytest.mark.parametrize("name", ["order_statistic:2:3", "top_of:2:3", "best_of_random:1=0.25,3=0.75"])
+def test_other_procedures_by_their_subsets(rng, dtype, name):
+    y, z = rng.integers(0, 5, (3, 5)).astype(dtype), rng.integers(0, 5, (3, 4)).astype(dtype)
+    for base_name in (name, "worst_of:2"):
+        expected = [oracles.mean_win_rate(y[p], z[p], name, base_name) for p in range(3)]
+        np.testing.assert_allclose(ia.win_rate(y, z, name, base_name), expected, rtol=1e-12)
+    expected = [oracles.expected_value(row, name) for row in y.astype(float)]
+    np.testing.assert_allclose(ia.expected_reward(y, name), expected, rtol=1e-12)
+
+
+def test_best_of_poisson_draws_from_the_samples(rng, dtype):
+    # With replacement: the share of the i-th of m in ascending order is G(i/m) - G((i-1)/m), G(q) = q·e^(μ(q-1)).
+    y, z = rng.normal(size=(3, 8)).astype(dtype), rng.normal(size=(3, 6)).astype(dtype)
+    shares = [np.diff([q * math.exp(2.5 * (q - 1)) for q in np.linspace(0, 1, m + 1)]) for m in (8, 6)]
+    beaten = [oracles.beats(np.sort(y[p])[:, None], np.sort(z[p])[None, :]) for p in range(3)]
+    expected = [shares[0] @ b @ shares[1] for b in beaten]
+    np.testing.assert_allclose(ia.win_rate(y, z, "best_of_poisson:2.5"), expected, rtol=1e-12)
+    np.testing.assert_allclose(ia.expected_reward(y, "best_of_poisson:2.5"), np.sort(y, 1).astype(float) @ shares[0], rtol=1e-12)
+
+
 def test_bad_win_rates(rng):
     y, z = rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
     for call, error, says in [
@@ -48,8 +71,17 @@ def test_expected_reward_is_the_mean_over_subsets(rng, dtype, procedure):
     r = rng.integers(0, 5, (4, 6)).astype(dtype)
     expected = [oracles.expected_reward(row, *SIDES[procedure]) for row in r.astype(np.float64)]
     np.testing.assert_allclose(ia.expected_reward(r, procedure), expected, rtol=1e-13)
-    with pytest.raises(ValueError, match="fewer than the 9"):
-        ia.expected_reward(r, "best_of:9")
+    for call, error, says in [
+        (lambda: ia.expected_reward(r, "best_of:9"), ValueError, r"rewards\[0\] has 6 values, fewer than the 9"),
+        (lambda: ia.expected_reward(r * np.nan, procedure), ValueError, r"rewards\[0\]\[0\] is nan, must be finite"),
+        (lambda: ia.expected_reward(r, "best"), ValueError, "'best': unknown procedure"),
+        (lambda: ia.expected_reward(r, 4), TypeError, "a procedure must be given by its name"),
+        (lambda: ia.expected_reward(r[0]), ValueError, "1 dimensions"),
+        (lambda: ia.expected_reward(r, out=np.empty(3)), ValueError, "out must be a contiguous array of 4 values"),
+        (lambda: ia.expected_reward(r, threads=0), ValueError, "threads is 0"),
+    ]:
+        with pytest.raises(error, match=says):
+            call()
 
 
 def test_pass_at_k_from_counts_and_from_rewards():
@@ -58,8 +90,13 @@ def test_pass_at_k_from_counts_and_from_rewards():
     assert ia.expected_reward(passed, "best_of:5")[0] == pytest.approx(1 - 21 / 252, rel=1e-13)
     many = ia.pass_at_k(np.array([[10], [20]]), np.array([0, 3, 10]), 2)
     assert many.shape == (2, 3) and many[0].tolist() == pytest.approx([0, 1 - 21 / 45, 1])
+    for n, c, k in [(7, 0, 3), (7, 2, 3), (7, 6, 3), (7, 7, 7), (7, 3, 1)]:
+        drawn = itertools.combinations([1] * c + [0] * (n - c), k)
+        assert ia.pass_at_k(n, c, k) == pytest.approx(np.mean([max(s) for s in drawn]), abs=1e-14)
     with pytest.raises(ValueError, match="samples is 3, fewer than k = 5"):
         ia.pass_at_k(3, 1, 5)
+    with pytest.raises(ValueError, match="k is 0, must be at least 1"):
+        ia.pass_at_k(3, 1, 0)
     with pytest.raises(ValueError, match="successes is 4"):
         ia.pass_at_k(3, 4, 1)
     with pytest.raises(TypeError, match="whole numbers"):
@@ -69,8 +106,18 @@ def test_pass_at_k_from_counts_and_from_rewards():
 def test_preferences():
     p = ia.Ragged.from_groups([[1, 0.5], [0.25]])
     assert ia.preferences(p).tolist() == [0.75, 0.25]
-    with pytest.raises(ValueError, match=r"preferences\[0\]\[0\] is 2"):
-        ia.preferences(np.array([[2.0]]))
+    many = np.random.default_rng(4).uniform(size=(5, 7))
+    out = np.empty(5)
+    assert ia.preferences(many, out=out, threads=2) is out
+    np.testing.assert_allclose(out, many.mean(1), rtol=1e-14)
+    for call, error, says in [
+        (lambda: ia.preferences(np.array([[2.0]])), ValueError, r"preferences\[0\]\[0\] is 2, must be in \[0, 1\]"),
+        (lambda: ia.preferences(np.array([[1.0, np.nan]])), ValueError, r"preferences\[0\]\[1\] is nan"),
+        (lambda: ia.preferences(np.empty((1, 0))), ValueError, "at least one is needed"),
+        (lambda: ia.preferences(np.array([[1]])), TypeError, "judgments is int64"),
+    ]:
+        with pytest.raises(error, match=says):
+            call()
 
 
 def test_select(rng):
@@ -103,6 +150,32 @@ class TestSummaries:
         low, high = e.interval(0.9)
         assert 0 <= low < e.value < high <= 1 and e.count == 50
 
+    @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
+    def test_intervals(self, rng, level):
+        x = rng.exponential(size=12)
+        t = oracles.student_t_quantile((1 + level) / 2, 11)
+        half = t * x.std(ddof=1) / math.sqrt(12)
+        assert ia.summarize(x).interval(level) == pytest.approx((x.mean() - half, x.mean() + half), rel=1e-7)
+        low, high = ia.summarize(x, range="not_negative").interval(level)
+        assert (low, high) == (pytest.approx(max(x.mean() - half, 0), rel=1e-6), pytest.approx(x.mean() + half, rel=1e-7))
+        # Within a range: as if z²/2 values had been seen at either end (Agresti and Coull).
+        wins = rng.integers(0, 2, 12).astype(float)
+        extra = NormalDist().inv_cdf((1 + level) / 2) ** 2
+        m = (wins.sum() + extra / 2) / (12 + extra)
+        squares = ((wins - m) ** 2).sum() + extra / 2 * (m**2 + (1 - m) ** 2)
+        half = t * math.sqrt(squares / (12 + extra - 1) / (12 + extra))
+        found = ia.summarize(wins, range=(0, 1)).interval(level)
+        assert found == pytest.approx((max(m - half, 0), min(m + half, 1)), rel=1e-7)
+        assert ia.summarize(wins[:1], range="win_rate").interval(level) == (0, 1)
+
+    def test_clusters_of_any_size(self, rng):
+        x, of = rng.normal(size=70), rng.integers(-5, 12, 70)
+        e = ia.summarize(x, clusters=of)
+        assert (e.value, e.count) == (pytest.approx(x.mean(), rel=1e-12), len(np.unique(of)))
+        assert e.standard_error == pytest.approx(oracles.clustered_error(x, of), rel=1e-12)
+        y = rng.normal(size=70)
+        assert ia.compare(x, y, clusters=of).difference.standard_error == pytest.approx(oracles.clustered_error(x - y, of), rel=1e-12)
+
     def test_clusters(self, rng):
         # Every prompt twice, in a cluster of its own: the error is that of the prompts.
         x = rng.normal(size=40)
@@ -120,6 +193,8 @@ class TestSummaries:
         one = ia.Summary()
         one.add(2.0)
         assert (one.count, one.mean, one.estimate().value) == (1, 2.0, 2.0)
+        assert whole.estimate(0.0, 2e6).standard_error == pytest.approx(x.std(ddof=1) / math.sqrt(1000), rel=1e-9)
+        assert (whole.estimate(0.0, 2e6).lowest, whole.estimate(0.0, 2e6).highest) == (0, 2e6)
 
     def test_byte_form(self, rng):
         # The form that the C++ library declares in statistics/bytes.hpp: to be read on another machine, and by it.
@@ -161,7 +236,25 @@ class TestSummaries:
             (lambda: ia.summarize(x, clusters=np.array([1, 2])), ValueError, "clusters"),
             (lambda: ia.summarize(x, range="rate"), ValueError, "range"),
             (lambda: ia.compare(x, np.ones(2)), ValueError, "second has 2"),
-            (lambda: ia.summarize(x).interval(1.0), ValueError, "level"),
+            (lambda: ia.summarize(x).interval(1.0), ValueError, r"level is 1, must be in \(0, 1\)"),
+            (lambda: ia.summarize(x, range=(1.0, 0.0)), ValueError, r"range is \(1.0, 0.0\), its lowest value must not be above"),
+            (lambda: ia.summarize(x, range=(0.0,)), ValueError, r"range is \(0.0,\), must be one of .* or a pair of numbers"),
+            (lambda: ia.summarize(x, range=[0, "one"]), ValueError, "or a pair of numbers"),
+            (lambda: ia.summarize(x, range=3), ValueError, "range is 3, must be one of"),
+            (lambda: ia.compare(x, np.array([1.0, np.nan, 1.0])), ValueError, r"compare: second\[1\] is nan, must be finite"),
+            (lambda: ia.compare(x, x.astype(np.float32)), TypeError, "second is float32"),
+            (lambda: ia.Estimate(1.0, -1.0, 3), ValueError, "Estimate: standard_error is -1, must not be negative"),
+            (lambda: ia.Estimate(1.0, 1.0, -3), ValueError, "Estimate: count is -3"),
+            (lambda: ia.Estimate(1.0, 1.0, 3, 2.0, 1.0), ValueError, "Estimate: lowest is 2, must not be above highest, 1"),
+            (lambda: ia.Summary(-1, 0.0, 0.0), ValueError, "Summary: count is -1, must not be negative"),
+            (lambda: ia.Summary(2, 0.0, -1.0), ValueError, "Summary: m2 is -1, must not be negative"),
+            (lambda: ia.Summary().add(np.nan), ValueError, "Summary.add: x is nan, must be finite"),
+            (lambda: ia.Summary().add(np.inf), ValueError, "x is inf"),
+            (lambda: ia.Summary().merge(ia.VarianceSplit()), TypeError, "incompatible"),
+            (lambda: ia.Summary().estimate(1.0, 0.0), ValueError, "Summary.estimate: lowest is 1"),
+            (lambda: ia.Summary.of(np.array([1.0, np.inf])), ValueError, r"Summary: values\[1\] is inf, must be finite"),
+            (lambda: ia.Summary.of(np.ones((2, 2))), ValueError, "one dimension"),
+            (lambda: ia.Summary.of(x.astype(np.float32)), TypeError, "values is float32"),
         ]:
             with pytest.raises(error, match=says):
                 call()
@@ -204,17 +297,64 @@ def test_bad_tilted_win_rates(rng):
 class TestEvaluate:
     def test_of_continuous_rewards_is_the_theory(self, rng):
         # Theory: KL and win rate of the tilt e^{Φ/β} of uniform quantiles.
-        beta = 0.136064  # of `identity` at a KL of 1
-        row = ia.plan("best_of:4", beta=beta).sections[0]["identity"].reached
+        beta = 0.136064  # at a KL of 1
         seen = ia.evaluate(rng.normal(size=(400, 128)), "identity", beta, "best_of:4")
         assert seen.reliable and seen.doubt == ""
+        u = (np.arange(100_000) + 0.5) / 100_000
+        f = np.exp((u - 1) / beta)
+        f /= f.mean()
+        cdf = (np.cumsum(f) - f / 2) / len(u)
         for value, truth in [
-            (seen.kl, row.kl),
-            (seen.inference_win_rate, row.inference_win_rate),
-            (seen.standard_win_rate, row.standard_win_rate),
+            (seen.kl, (f * np.log(f)).mean()),
+            (seen.inference_win_rate, 1 - (cdf**4 * 4 * u**3).mean()),
+            (seen.standard_win_rate, (f * u).mean()),
         ]:
             low, high = value.interval(0.99999)
-            assert low <= truth <= high and abs(value.value - truth) < 0.02
+            assert low <= truth <= high and abs(value.value - truth) < 0.002
+
+    @pytest.mark.parametrize("procedure", ["best_of:2", "worst_of:3"])
+    def test_raw_rewards_are_the_jackknife_of_the_tilt(self, rng, procedure):
+        r, beta = np.sort(np.round(64 * rng.normal(size=(5, 6))) / 64, axis=1), 0.8
+        r[:, 5] = r[:, 3] + 2.5  # as far above the median everywhere: no prompt shows that another one missed something
+
+        def of_sample(row):
+            p, kl = oracles.tilted(row, beta)
+            sides = *SIDES[procedure], *SIDES["standard"]
+            return np.array([kl, oracles.win_rate_of_draws(row, p, *SIDES["standard"], *SIDES["standard"]),
+                             oracles.win_rate_of_draws(row, p, *sides)])
+
+        whole, of_prompts = ia.evaluate(r, None, beta, procedure, "standard", return_prompts=True)
+        plug_in = np.array([of_sample(row) for row in r])
+        left_out = np.array([np.mean([of_sample(np.delete(row, i)) for i in range(6)], axis=0) for row in r])
+        expected = 6 * plug_in - 5 * left_out
+        for k, name in enumerate(["kl", "standard_win_rate", "inference_win_rate"]):
+            value = getattr(whole, name)
+            np.testing.assert_allclose(of_prompts[name], expected[:, k], atol=1e-11)
+            assert value.value == value.corrected.value == pytest.approx(expected[:, k].mean(), abs=1e-11)
+            assert value.corrected.standard_error == pytest.approx(expected[:, k].std(ddof=1) / math.sqrt(5), rel=1e-9)
+            assert value.plug_in.value == pytest.approx(plug_in[:, k].mean(), abs=1e-11)
+            assert value.bias >= abs(value.value - value.plug_in.value) / 2 - 1e-12
+            low, high = value.interval()
+            half = oracles.student_t_quantile(0.975, 4) * value.corrected.standard_error + value.bias
+            lowest, highest = (0, math.inf) if name == "kl" else (0, 1)
+            assert low <= max(value.value - half, lowest) + 1e-6 and high >= min(value.value + half, highest) - 1e-6
+        e = np.exp((r - r.max(1, keepdims=True)) / beta)
+        np.testing.assert_allclose(of_prompts["effective_samples"], e.sum(1) ** 2 / (e**2).sum(1), rtol=1e-10)
+        assert whole.effective_samples.value == pytest.approx(of_prompts["effective_samples"].mean(), rel=1e-12)
+        assert whole.thin_prompts == (of_prompts["effective_samples"] < 4).sum() > 0
+        assert not whole.reliable and whole.doubt == "too few samples where the policy would put its mass"
+
+    def test_of_tied_rewards_the_plug_in_is_the_tilt_of_mid_ranks(self, rng):
+        r = np.repeat(rng.permuted(np.tile(np.arange(3.0), (4, 1)), axis=1), 2, axis=1)
+        found = ia.evaluate(r, "exponential:2", 1.5, "best_of:2")
+        kls, wins = [], []
+        for row in r:
+            phi = np.exp(2 * np.array([oracles.calibrated(row, x) for x in row]))
+            p, kl = oracles.tilted(phi, 1.5)
+            kls.append(kl)
+            wins.append(oracles.win_rate_of_draws(row, p, 2, "best", 2, "best"))
+        assert found.kl.plug_in.value == pytest.approx(np.mean(kls), abs=1e-12)
+        assert found.inference_win_rate.plug_in.value == pytest.approx(np.mean(wins), abs=1e-12)
 
     def test_values_of_prompts(self, rng):
         r = rng.normal(size=(30, 16))
@@ -231,11 +371,18 @@ class TestEvaluate:
 
     def test_bad_input(self, rng):
         r = rng.normal(size=(3, 4))
-        for call, says in [
-            (lambda: ia.evaluate(r, "identity", 0.0), "beta is 0"),
-            (lambda: ia.evaluate(r[:, :1], "identity", 1.0), "at least two"),
-            (lambda: ia.evaluate(r * np.nan, "identity", 1.0), "must be finite"),
-            (lambda: ia.evaluate(r, "nothing", 1.0), "unknown transform"),
+        for call, error, says in [
+            (lambda: ia.evaluate(r, "identity", 0.0), ValueError, "beta is 0"),
+            (lambda: ia.evaluate(r, "identity", np.nan), ValueError, "beta is nan"),
+            (lambda: ia.evaluate(r[:, :1], "identity", 1.0), ValueError, "at least two"),
+            (lambda: ia.evaluate(r * np.nan, "identity", 1.0), ValueError, r"rewards\[0\]\[0\] is nan, must be finite"),
+            (lambda: ia.evaluate(r, "nothing", 1.0), ValueError, "unknown transform"),
+            (lambda: ia.evaluate(r, 3, 1.0), TypeError, "a transform must be given by its name"),
+            (lambda: ia.evaluate(r, "identity", 1.0, "best"), ValueError, "unknown procedure"),
+            (lambda: ia.evaluate(r, "identity", 1.0, base_procedure="best_of:0"), ValueError, "N is 0"),
+            (lambda: ia.evaluate(r.tolist(), "identity", 1.0), TypeError, "rewards is a list"),
+            (lambda: ia.evaluate(r, "identity", 1.0, threads=0), ValueError, "threads is 0"),
+            (lambda: ia.evaluate(r, "identity", 1.0).kl.interval(0.0), ValueError, r"level is 0, must be in \(0, 1\)"),
         ]:
-            with pytest.raises(ValueError, match=says):
+            with pytest.raises(error, match=says):
                 call()

@@ -65,6 +65,14 @@ def test_bad_frames():
         (lambda: ia.group(dicts(np.array([1, 3]), np.array([1.0, 2.0])), like=base), ValueError, "prompt .*3.* is not among"),
         (lambda: ia.group(dicts(np.array([1, 1]), np.array([1.0, 2.0])), like=base), ValueError, "prompt .*2.* of like has no row"),
         (lambda: base.restore(np.ones(3)), ValueError, "3 values"),
+        (lambda: base.restore(np.ones((2, 2))), ValueError, "values has 2 dimensions, must have 1"),
+        (lambda: base.restore(3.0), ValueError, "values has 0 dimensions"),
+        (lambda: ia.group([1, 2]), TypeError, "frame is a list, must be a frame of pandas, polars or Arrow"),
+        (lambda: ia.group(good, like=good), TypeError, "like is a dict, must be Groups"),
+        (lambda: ia.group(good, value="score"), KeyError, "no column 'score', only .*prompt_id"),
+        (lambda: ia.group(dicts(np.array([[1, 2]]), np.array([1.0, 2.0]))), ValueError, "prompt_id has 2 dimensions"),
+        (lambda: ia.group(dicts(np.array([1, 2]), np.array([[1.0, 2.0]]))), ValueError, "reward has 2 dimensions"),
+        (lambda: ia.group(dicts([1, 2], np.array([1.0, 2.0]))), TypeError, "prompt_id is a list"),
     ]:
         with pytest.raises(error, match=says):
             call()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import infalign
 import numpy as np
+import oracles
 import pytest
 
 jax = pytest.importorskip("jax", reason="JAX is not installed")
@@ -117,6 +118,19 @@ def test_calibration_and_win_rates_under_jit_and_vmap():
     assert not jax.grad(lambda y: infalign.jax.calibrate(references[0], y).sum())(jnp.asarray(rewards[0])).any()
 
 
+def test_calibration_and_win_rates_by_counting():
+    rng = np.random.default_rng(5)
+    references, rewards = rng.integers(0, 6, (4, 6)).astype(np.float64), rng.integers(0, 6, (4, 5)).astype(np.float64)
+    for ties, share in (("mid_rank", 0.5), ("at_or_below", 1)):
+        counted = np.array([[oracles.calibrated(z, r, share) for r in y] for z, y in zip(references, rewards)])
+        found = jax.jit(lambda z, y: infalign.jax.calibrate(z, y, transform="power:2", ties=ties))(references, rewards)
+        np.testing.assert_allclose(found, counted**2, rtol=1e-14)
+    alone = [[oracles.calibrated(np.delete(y, i), r) for i, r in enumerate(y)] for y in rewards]
+    np.testing.assert_allclose(infalign.jax.calibrate(rewards, rewards, leave_one_out=True), alone, rtol=1e-14)
+    wins = jax.jit(lambda y, z: infalign.jax.win_rate(y, z, "best_of:3", "worst_of:2"))(rewards, references)
+    np.testing.assert_allclose(wins, [oracles.win_rate(y, z, 3, "best", 2, "worst") for y, z in zip(rewards, references)], rtol=1e-13)
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -146,6 +160,19 @@ def test_bad_input_that_is_seen_while_tracing():
         infalign.jax.win_rate(y, jnp.zeros((2, 3), int))
     with pytest.raises(jax.errors.JaxRuntimeError, match="best_of:0"):
         infalign.jax.win_rate(y, y, "best_of:0")
+    for options, says in [
+        ({"ties": "middle"}, "'middle': unknown tie rule"),
+        ({"transform": "cube"}, "'cube': unknown transform"),
+        ({"threads": 0}, "threads is 0"),
+    ]:
+        with pytest.raises(jax.errors.JaxRuntimeError, match=says):
+            infalign.jax.calibrate(y, y, **options).block_until_ready()
+    with pytest.raises(jax.errors.JaxRuntimeError, match=r"rewards\[1\]\[2\] is nan, must be finite"):
+        infalign.jax.calibrate(y, y.at[1, 2].set(jnp.nan)).block_until_ready()
+    with pytest.raises(jax.errors.JaxRuntimeError, match="fewer than the 4"):
+        infalign.jax.win_rate(y, y, "best_of:4").block_until_ready()
+    with pytest.raises(ValueError, match="policy is of shape .3,. and base of .3,."):
+        infalign.jax.win_rate(y[0], y[0])
     with pytest.raises(TypeError, match="give either loss, or the name of a preset"):
         infalign.jax.policy_loss(jnp.zeros((1, 2)), jnp.zeros(1, int), jnp.zeros(1), loss="ppo", preset="trl.grpo")
     with pytest.raises(Exception, match="(?i)cannot|second|differentiat|not"):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import importlib.util
+import inspect
 import os
 import shutil
 import subprocess
@@ -193,6 +194,33 @@ def test_stubs_name_what_the_module_has():
     for name in dir(_core):
         if not name.startswith("__"):
             assert f"def {name}(" in text or f"class {name}" in text, name
+
+
+def test_everything_public_is_documented():
+    """Each by a docstring that somebody wrote; a member of a class by its own or by its name in that of the class."""
+
+    def written(thing, name):
+        text = inspect.getdoc(thing) or ""
+        signature = "\n" not in text and text.startswith((f"{name}(", "(self"))  # by nanobind or a dataclass
+        return "" if signature else text
+
+    modules = [ia, importlib.import_module("infalign.plot")]
+    if importlib.util.find_spec("torch") is not None:
+        modules.append(importlib.import_module("infalign.torch"))
+    missing = []
+    for module in modules:
+        for name in (n for n in module.__all__ if not n.startswith("__")):
+            thing = getattr(module, name)
+            if not written(thing, name):
+                missing.append(name)
+            if not inspect.isclass(thing) or issubclass(thing, tuple):
+                continue
+            for member, value in vars(thing).items():
+                if not member.startswith("_"):
+                    known = written(value, member) or f"``{member}" in thing.__doc__ or f".{member}(" in thing.__doc__
+                    if not known and member not in getattr(thing, "__dataclass_fields__", {}):
+                        missing.append(f"{name}.{member}")
+    assert missing == []
 
 
 def test_docstrings_hold():

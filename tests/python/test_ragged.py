@@ -13,19 +13,32 @@ def test_ragged():
     assert r[-1].tolist() == [0.9] and np.shares_memory(r[0], r.values)
     again = pickle.loads(pickle.dumps(r))
     assert again.values.tolist() == r.values.tolist() and again.offsets.tolist() == r.offsets.tolist()
-    with pytest.raises(IndexError):
-        r[3]
-    for values, offsets, error in [
-        ([0.1], [0, 1], TypeError),
-        (np.array([1]), np.array([0, 1]), TypeError),
-        (np.array([1.0]), np.array([0, 1], np.int32), TypeError),
-        (np.array([1.0]), np.array([1, 1]), ValueError),
-        (np.array([1.0]), np.array([0, 2]), ValueError),
-        (np.array([1.0]), np.array([0, 1, 0, 1]), ValueError),
-        (np.array([[1.0]]), np.array([0, 1]), ValueError),
+    for place in (3, -4):
+        with pytest.raises(IndexError, match=f"group {place} of 3"):
+            r[place]
+    made = ia.Ragged.from_groups([[0.1, 0.2], [], [0.9]], np.float32)
+    assert made.values.dtype == np.float32 and made.offsets.tolist() == r.offsets.tolist()
+    assert made.values.tolist() == np.float32([0.1, 0.2, 0.9]).tolist() and len(ia.Ragged.from_groups([])) == 0
+    for values, offsets, error, says in [
+        ([0.1], [0, 1], TypeError, "values is a list"),
+        (np.array([1]), np.array([0, 1]), TypeError, "Ragged: values is int64, must be float32 or float64"),
+        (np.array([1.0]), np.array([0, 1], np.int32), TypeError, "Ragged: offsets is int32, must be int64"),
+        (np.array([1.0]), np.array([1, 1]), ValueError, "offsets must begin with 0 and end with the number of values, 1; they are 1 … 1"),
+        (np.array([1.0]), np.array([0, 2]), ValueError, "they are 0 … 2"),
+        (np.array([1.0]), np.array([0, 1, 0, 1]), ValueError, r"offsets\[2\] is 0, less than the offset before it, 1"),
+        (np.array([[1.0]]), np.array([0, 1]), ValueError, "must have one dimension"),
+        (np.array([1.0]), np.array([], np.int64), ValueError, "at least one entry"),
     ]:
-        with pytest.raises(error):
+        with pytest.raises(error, match=says):
             ia.Ragged(values, offsets)
+    for groups, dtype, error, says in [
+        ([[[1.0]]], np.float64, ValueError, "one dimension"),
+        ([[1]], int, TypeError, "values is int64"),
+        ([["a"]], np.float64, ValueError, "could not convert"),
+        (3, np.float64, TypeError, "not iterable"),
+    ]:
+        with pytest.raises(error, match=says):
+            ia.Ragged.from_groups(groups, dtype)
 
 
 INT = np.int64

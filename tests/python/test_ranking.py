@@ -47,6 +47,30 @@ def test_many_policies_are_the_likeliest(rng):
     assert r.names[0] in str(r).splitlines()[0] and "6 policies" in repr(r)
 
 
+def test_errors_are_the_sandwich_over_clusters(rng):
+    n, of = 4, np.arange(240) // 4
+    pairs = np.array([rng.choice(n, 2, replace=False) for _ in range(240)])
+    won = rng.choice([0.0, 0.5, 1.0], 240)
+    r = ia.rank(pairs[:, 0], pairs[:, 1], won, clusters=of)
+    # Newton's method on the logistic regression with a design of +1 and -1, scores summing to 0.
+    x = np.zeros((240, n))
+    x[np.arange(240), pairs[:, 0]], x[np.arange(240), pairs[:, 1]] = 1, -1
+    s = np.zeros(n)
+    for _ in range(30):
+        p = 1 / (1 + np.exp(-x @ s))
+        inverse = np.linalg.pinv(x.T @ (x * (p * (1 - p))[:, None]))
+        s += inverse @ x.T @ (won - p)
+    sums = (x * (won - p)[:, None]).reshape(60, 4, n).sum(1)
+    covariance = 60 / 59 * inverse @ sums.T @ sums @ inverse
+    for i in range(n):
+        assert r.score(i).value == pytest.approx(s[i], abs=1e-9) and r.score(i).count == 60
+        assert r.score(i).standard_error == pytest.approx(np.sqrt(covariance[i, i]), rel=1e-7)
+        j = (i + 1) % n
+        lead = np.eye(n)[i] - np.eye(n)[j]
+        assert r.difference(i, j).standard_error == pytest.approx(np.sqrt(lead @ covariance @ lead), rel=1e-7)
+        assert r.win_rate(i, j) == pytest.approx(1 / (1 + np.exp(s[j] - s[i])), abs=1e-9)
+
+
 def test_names_of_any_kind():
     won = np.array([1.0, 0.0, 0.5])
     expected = ia.rank(["x", "y", "x"], ["y", "x", "y"], won).score("x").value
@@ -84,6 +108,10 @@ def test_bad_input():
         (lambda: ia.rank(["a", "b", "c", "d"], ["b", "a", "d", "c"], np.ones(4)), ValueError, "compared with"),
     ]:
         with pytest.raises(error, match=says):
+            call()
+    r = ia.rank(a, b, np.array([1.0, 0.25]))
+    for call in (lambda: r.score("z"), lambda: r.elo("z"), lambda: r.difference("a", "z"), lambda: r.win_rate("z", "a")):
+        with pytest.raises(KeyError, match="there is no policy 'z' among the 2"):
             call()
     from infalign import _core
 

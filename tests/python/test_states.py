@@ -3,6 +3,7 @@ import math
 import pickle
 
 import numpy as np
+import oracles
 import pytest
 
 import infalign as ia
@@ -41,6 +42,10 @@ def test_means_and_their_covariances(rng):
     assert (seen.count, seen.values) == (40, 3)
     np.testing.assert_allclose([seen.mean(i) for i in range(3)], x.mean(1), rtol=1e-12)
     np.testing.assert_allclose([[seen.covariance(i, j) for j in range(3)] for i in range(3)], np.cov(x), rtol=1e-11)
+    one_by_one = ia.MeanCovariance(3)
+    for unit in x.T:
+        one_by_one.add(np.ascontiguousarray(unit))
+    np.testing.assert_allclose([[one_by_one.covariance(i, j) for j in range(3)] for i in range(3)], np.cov(x), rtol=1e-11)
     paired = seen.combined(np.array([1.0, 0.0, -1.0]))
     assert paired.standard_error == pytest.approx((x[0] - x[2]).std(ddof=1) / math.sqrt(40), rel=1e-11)
     # A ratio: the error of the linearised values.
@@ -48,6 +53,11 @@ def test_means_and_their_covariances(rng):
     linear = x[1] / x[2].mean() - x[1].mean() / x[2].mean() ** 2 * x[2]
     assert ratio.value == pytest.approx(x[1].mean() / x[2].mean(), rel=1e-12)
     assert ratio.standard_error == pytest.approx(linear.std(ddof=1) / math.sqrt(40), rel=1e-5)
+    # NaN in, NaN out; what has no weight does not count.
+    x[1, 3] = np.nan
+    seen = ia.MeanCovariance.of(x)
+    assert math.isnan(seen.mean(1)) and math.isnan(seen.covariance(0, 1)) and math.isnan(seen.combined(np.ones(3)).value)
+    assert seen.combined(np.array([1.0, 0.0, -1.0])).standard_error == pytest.approx(paired.standard_error, rel=1e-11)
 
 
 def test_the_jackknife_of_a_square_is_unbiased(rng):
@@ -81,6 +91,9 @@ def test_the_cheapest_plan_is_that_of_all():
     found = ia.plan_sampling(0.02, 0.03, 0.2, prompt_cost=2.5, sample_cost=0.5, most=40)
     costs = {m: math.ceil((0.03 + 0.2 / m) / 0.02**2 - 1e-9) * (2.5 + 0.5 * m) for m in range(1, 41)}
     assert found.samples == min(costs, key=costs.get) and found.cost == pytest.approx(costs[found.samples])
+    assert found.prompts == math.ceil((0.03 + 0.2 / found.samples) / 0.02**2 - 1e-9)
+    held = ia.plan_sampling(0.02, 0.03, 0.2, prompt_cost=2.5, sample_cost=0.5, least=found.samples + 3, most=40)
+    assert held.samples == min(range(found.samples + 3, 41), key=costs.get)
 
 
 def test_the_best_step_of_a_curve(rng):
@@ -96,6 +109,18 @@ def test_the_best_step_of_a_curve(rng):
     assert [e.value for e in found.curve] == pytest.approx(means.tolist(), rel=1e-12)
 
 
+def test_the_best_step_over_clusters(rng):
+    of = np.arange(60) // 3
+    curve = np.array([0.2, 0.5, 0.52]) + 0.2 * np.repeat(rng.normal(size=(20, 3)), 3, axis=0) + 0.05 * rng.normal(size=(60, 3))
+    found = ia.choose_on_curve(curve, clusters=of)
+    assert [e.standard_error for e in found.curve] == pytest.approx([oracles.clustered_error(c, of) for c in curve.T], rel=1e-10)
+    assert all(e.count == 20 for e in found.curve) and found.step == curve.mean(0).argmax()
+    t = oracles.student_t_quantile(1 - 0.05 / 2, 19)
+    lead = [curve[:, found.step] - c for c in curve.T]
+    expected = [i for i in range(3) if i == found.step or lead[i].mean() <= t * oracles.clustered_error(lead[i], of)]
+    assert found.candidates == expected
+
+
 def bets_of(x, alpha):
     """The next bet from the values before it: Waudby-Smith and Ramdas (2024), eq. 26."""
     mean, squares, bets, means = 0.5, 0.25, [], []
@@ -105,6 +130,19 @@ def bets_of(x, alpha):
         mean = (0.5 + sum(x[:t])) / (t + 1)
         squares += (value - mean) ** 2
     return np.array(bets), np.array(means)
+
+
+def sum_of_bets(x, edges, alpha):
+    """Logarithms of what bets up and down against every mean have won."""
+    bets, _ = bets_of(x, alpha)
+    up = np.minimum(bets[:, None], 0.5 / np.maximum(edges, 1e-300))
+    down = np.minimum(bets[:, None], 0.5 / np.maximum(1 - edges, 1e-300))
+    return np.array([np.log1p(up * (x[:, None] - edges)).sum(0), np.log1p(down * (edges - x[:, None])).sum(0)])
+
+
+def extended(state, values):
+    state.extend(values)
+    return state
 
 
 def test_sequences_that_hold_at_every_moment(rng):
@@ -134,9 +172,56 @@ def test_sequences_that_hold_at_every_moment(rng):
         state.extend(values)
         return state
 
+    # What is left out before and after the same values are merged: the evidence of both streams against every mean adds up.
+    parts = [x[:50], x[50:]]
+    for kind in (ia.Betting, ia.EmpiricalBernstein):
+        state = kind(1 - alpha)
+        state.extend(parts[0])
+        other = kind(1 - alpha)
+        other.extend(parts[1])
+        state.merge(other)
+        again = kind.from_bytes(state.to_bytes())
+        assert again.interval() == state.interval() and (again.count, again.level) == (80, state.level)
+    evidence = [sum_of_bets(part, edges, alpha) for part in parts]
+    left = np.flatnonzero((evidence[0] + evidence[1] < out).all(0))
+    both = merged(lambda part: extended(ia.Betting(1 - alpha), part), parts).interval()
+    np.testing.assert_allclose(both, (edges[left[0]] - 1 / 512, edges[left[-1]] + 1 / 512), atol=1e-12)
     low, high = merged(of, [2 * x - 1, x]).interval()
     assert -1 < low < (3 * x - 1).mean() / 2 < high < 1
     assert merged(of, [x, x]).count == 160
+
+
+def test_of_values_that_are_refused_nothing_is_kept():
+    for kind in (ia.Betting, ia.EmpiricalBernstein):
+        state = extended(kind(), np.array([0.25, 0.5]))
+        before = state.to_bytes()
+        for bad, says in [([0.5, 2.0], "value is 2"), ([0.5, np.nan], "value is nan")]:
+            with pytest.raises(ValueError, match=says):
+                state.extend(np.array(bad))
+        with pytest.raises(ValueError, match=r"value is -0.5, must be in \[0, 1\]"):
+            state.add(-0.5)
+        with pytest.raises(ValueError, match="another level or range"):
+            state.merge(kind(0.9))
+        with pytest.raises(TypeError, match="values is a list"):
+            state.extend([0.5])
+        with pytest.raises(ValueError, match="values must have one dimension"):
+            state.extend(np.full((1, 1), 0.5))
+        assert state.to_bytes() == before
+        for arguments, says in [((0.0,), "level is 0"), ((0.9, 1.0, 0.0), "range is 1 … 0"), ((0.9, 0.0, np.inf), "must be finite")]:
+            with pytest.raises(ValueError, match=says):
+                kind(*arguments)
+
+
+@pytest.mark.parametrize("kind", [ia.VarianceSplit, ia.MeanCovariance, ia.EmpiricalBernstein, ia.Betting])
+def test_bytes_that_are_no_state(kind):
+    good = (kind(1) if kind is ia.MeanCovariance else kind()).to_bytes()
+    kind.from_bytes(good)
+    damaged = good[:-1] + bytes([good[-1] ^ 1])
+    for bad, says in [(b"", "bytes are no state"), (good[:-1], "bytes"), (damaged, "damaged"), (ia.Summary().to_bytes(), "of kind 1, not")]:
+        with pytest.raises(ia.Error, match=says):
+            kind.from_bytes(bad)
+    with pytest.raises(TypeError, match="incompatible"):
+        kind.from_bytes("infS")
 
 
 def test_bad_input(rng):
@@ -151,6 +236,17 @@ def test_bad_input(rng):
         (lambda: ia.MeanCovariance(0), ValueError, "values is 0"),
         (lambda: ia.MeanCovariance(2).add(x), ValueError, "unit has 10 values, must have 2"),
         (lambda: ia.MeanCovariance(2).mean(2), IndexError, "no such value"),
+        (lambda: ia.MeanCovariance(2).covariance(0, 2), IndexError, "no such value"),
+        (lambda: ia.MeanCovariance(2).covariance(-1, 0), IndexError, "no such value"),
+        (lambda: ia.MeanCovariance(2).combined(np.ones(3)), ValueError, "weights has 3 values, must have 2"),
+        (lambda: ia.MeanCovariance(2).combined(np.array([1.0, np.nan])), ValueError, r"weights\[1\] is nan, must be finite"),
+        (lambda: ia.MeanCovariance(2).combined(np.ones(2), 1.0, 0.0), ValueError, "lowest is 1, must not be above highest, 0"),
+        (lambda: ia.MeanCovariance.of(x[:4].reshape(2, 2)).merge(ia.MeanCovariance.of(x[None, :])), ValueError, "other has 1 values"),
+        (lambda: ia.MeanCovariance.of(x[None, :]).delta_method(3), TypeError, "not callable"),
+        (lambda: ia.MeanCovariance.of(x[None, :]).delta_method(lambda m: 1 / 0), ZeroDivisionError, "division"),
+        (lambda: ia.MeanCovariance.of(x[None, :]).delta_method(lambda m: m[0], 1.0, 0.0), ValueError, "delta_method: lowest is 1"),
+        (lambda: ia.MeanCovariance.of(x), ValueError, "1 dimensions, must have 2"),
+        (lambda: state.mean(1.0, 0.0), ValueError, "VarianceSplit.mean: lowest is 1"),
         (lambda: ia.MeanCovariance(2).delta_method(lambda m: m[0]), ValueError, "no units"),
         (lambda: ia.MeanCovariance.of(x[None, :].astype(np.float32)), TypeError, "float64"),
         (lambda: ia.jackknife(x[None, :], 3), TypeError, "must be a function"),
@@ -163,7 +259,13 @@ def test_bad_input(rng):
         (lambda: ia.stratified_mean(x, ["a"] * 10, {"a": 0}), ValueError, "weights sum to 0"),
         (lambda: ia.stratified_mean(x, ["a"] * 10, {"a": -1}), ValueError, r"weights\[0\] is -1"),
         (lambda: ia.holm(np.array([0.1, 1.1])), ValueError, r"p_values\[1\] is 1.1"),
+        (lambda: ia.holm(np.array([[0.1]])), ValueError, "p_values must have one dimension"),
+        (lambda: ia.plan_sampling(0.1, -1, 1), ValueError, "between is -1"),
+        (lambda: ia.plan_sampling(0.1, 1, 1, sample_cost=-1), ValueError, "sample is -1"),
+        (lambda: ia.plan_sampling(0.1, 1, 1, least=5, most=4), ValueError, "most is 4, less than"),
         (lambda: ia.plan_sampling(0.0, 1, 1), ValueError, "error is 0"),
+        (lambda: ia.choose_on_curve(np.array([[1.0, np.nan]])), ValueError, r"curve\[0\]\[1\] is nan"),
+        (lambda: ia.choose_on_curve(np.ones((2, 2)), clusters=np.array([1])), ValueError, "clusters has 1 elements"),
         (lambda: ia.choose_on_curve(x), ValueError, "1 dimensions"),
         (lambda: ia.choose_on_curve(x[None, :], level=1), ValueError, "level is 1"),
         (lambda: ia.Betting(1.5), ValueError, "level is 1.5"),
