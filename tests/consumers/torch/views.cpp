@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tensors of another project as views: values, types, and what is refused.
+#include <ATen/DLConvertor.h>
 #include <torch/torch.h>
 
 #include <cstdio>
 #include <infalign/infalign.hpp>
+#include <infalign/interop/dlpack.hpp>
 #include <infalign/interop/torch.hpp>
 #include <string>
 
@@ -42,6 +44,11 @@ int main() {
   const auto tokens = infalign::as_token_rows<const double>(batch.slice(1, 1, 4));
   check(tokens.size() == 6 && tokens[3][0] == 18 && tokens[5][2] == 26, "logits[:, 1:-1] of a batch");
   check(infalign::as_token_rows<const double>(batch.transpose(0, 1))[1][0] == 15, "a batch the other way round");
+  DLManagedTensor* const exported = at::toDLPack(batch.slice(1, 1, 4));  // as PyTorch hands it to others
+  const auto by_dlpack = infalign::as_token_rows<const double>(exported->dl_tensor);
+  check(by_dlpack.size() == 6 && by_dlpack[3][0] == 18 && &by_dlpack[0][0] == &tokens[0][0], "the same batch by DLPack");
+  check_message("as_rows: the tensor has type float64, must be float32", [&] { as_rows<float>(exported->dl_tensor); });
+  exported->deleter(exported);
   check(infalign::as_token_ids(torch::tensor({{5, 6}, {7, 8}}, at::kLong))[2] == 7, "ids of 64 bits");
   check(infalign::as_token_ids(torch::tensor({5, 6}, at::kInt))[1] == 6, "ids of 32 bits");
   const at::Tensor wide = torch::tensor({1.5F, -2.0F}).to(at::kBFloat16), narrow = wide.to(at::kHalf);
