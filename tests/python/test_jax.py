@@ -21,6 +21,14 @@ except ImportError as error:
 B, L, V = 3, 7, 61
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")  # of runpy, which runs the module anew
+def test_a_jaxlib_that_is_older_than_the_handlers(monkeypatch):
+    """XLA would refuse its whole CPU backend: no JAX at all, instead of none of ours."""
+    monkeypatch.setattr(infalign._core, "jax_api", lambda: (0, 1000))
+    with pytest.raises(ImportError, match=rf"version \(0, 1000\) of XLA's .*, jaxlib {jax.lib.__version__} has \(0, \d+\)"):
+        runpy.run_module("infalign.jax")
+
+
 def batch(dtype=np.float64, seed=0):
     """Logits, base logits, and the data of tokens; the last response has two tokens of padding."""
     rng = np.random.default_rng(seed)

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import functools
 import os
+import re
+import sys
 from typing import Optional, Union
 
 import jax
 import jax.numpy as jnp
+import jaxlib
 import numpy as np
 from jax import Array
 
@@ -26,6 +29,24 @@ __all__ = ["TokenStatistics", "calibrate", "policy_loss", "win_rate"]
 
 if not _core.jax_handlers():
     raise ImportError("infalign.jax: this build has no handlers for JAX: install it by INFALIGN_JAX=1 pip install, see its README")
+
+
+def _api_of_jaxlib() -> tuple[int, int]:
+    """What this jaxlib's header says of its foreign function interface; beyond any other where there is no header."""
+    header = os.path.join(jax.ffi.include_dir(), "xla", "ffi", "api", "c_api.h")
+    if not os.path.exists(header):
+        return sys.maxsize, 0
+    with open(header, encoding="utf-8") as text:
+        found = dict(re.findall(r"#define XLA_FFI_API_(MAJOR|MINOR)\s+(\d+)", text.read()))
+    return int(found["MAJOR"]), int(found["MINOR"])
+
+
+# XLA would refuse all of its CPU backend for one handler that is newer than itself.
+if _core.jax_api() > _api_of_jaxlib():
+    raise ImportError(
+        f"infalign.jax: its handlers are for version {_core.jax_api()} of XLA's foreign function interface, jaxlib {jaxlib.__version__} "
+        f"has {_api_of_jaxlib()}: build infalign with an older jaxlib or use a newer one"
+    )
 for _name, _handler in _core.jax_handlers().items():
     jax.ffi.register_ffi_target(_name, _handler, platform="cpu")
 

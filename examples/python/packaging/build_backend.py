@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """scikit-build-core, with two additions.
 
-With INFALIGN_JAX=1 in the environment a wheel is built in the presence of jaxlib, whose headers the handlers of `infalign.jax` need.
+With INFALIGN_JAX=1 in the environment a wheel is built in the presence of jaxlib, whose headers the handlers of `infalign.jax` need. It is
+the oldest jaxlib that has them: XLA takes handlers that are older than itself, and none that are newer.
 
-A source distribution carries the headers that it is compiled from. They are those of the library, `include/`, and those of xsimd (BSD 3-clause, see their heads), found in XSIMD_INCLUDE_DIR, the prefix of
-conda, or /usr. They are copied to `headers/` while the distribution is made, and removed again.
+A source distribution carries the headers that it is compiled from. They are those of the library, `include/`, and those of xsimd (BSD
+3-clause, see their heads), found in XSIMD_INCLUDE_DIR, the prefix of conda, or /usr. They are copied to `headers/` while the distribution is
+made, and removed again.
 """
 
 import contextlib
@@ -48,5 +50,5 @@ def build_sdist(sdist_directory, config_settings=None):
 
 
 def get_requires_for_build_wheel(config_settings=None):
-    jaxlib = ["jaxlib>=0.5"] if os.environ.get("INFALIGN_JAX") == "1" else []
-    return _get_requires_for_build_wheel(config_settings) + jaxlib
+    oldest = ["jaxlib==0.5.0; python_version < '3.14'", "jaxlib; python_version >= '3.14'"]
+    return _get_requires_for_build_wheel(config_settings) + (oldest if os.environ.get("INFALIGN_JAX") == "1" else [])

@@ -195,6 +195,7 @@ void define_jax(nb::module_& m) {
     handlers["infalign_policy_loss"] = handler(+policy_loss_handler);
     return handlers;
   });
+  m.def("jax_api", [] { return nb::make_tuple(XLA_FFI_API_MAJOR, XLA_FFI_API_MINOR); });
 }
 
 }  // namespace infalign_python
