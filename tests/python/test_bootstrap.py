@@ -56,6 +56,10 @@ def test_clusters_are_drawn_whole(rng):
     e = ia.bootstrap(x, clusters=of, resamples=400)
     expected = ia.bootstrap(sums, lambda m: m[0] / m[1], resamples=400)
     assert e.units == len(ids)
+    error, *ends = by_numpy(sums, lambda m: m[0] / m[1], rng, 10_000)
+    drawn = ia.bootstrap(x, clusters=of, resamples=40_000, interval="percentile")
+    assert drawn.standard_error == pytest.approx(error, rel=0.05)
+    np.testing.assert_allclose(drawn.interval, ends[0], atol=0.15 * error)
     for name in ("value", "standard_error", "bias", "interval"):
         assert getattr(e, name) == pytest.approx(getattr(expected, name), rel=1e-9, abs=1e-12)
 

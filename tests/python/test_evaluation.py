@@ -223,6 +223,16 @@ class TestSummaries:
         assert c.difference.value == pytest.approx(d.mean(), rel=1e-13)
         assert c.difference.standard_error == pytest.approx(d.std(ddof=1) / np.sqrt(10), rel=1e-13)
         assert c.p_value == pytest.approx(oracles.sign_flips(d), abs=1e-15)
+        # Of many prompts by random signs; exactly by convolution, as all differences are multiples of ¼.
+        steps = rng.integers(-3, 5, 60)
+        shares = np.ones(1)
+        for k in np.abs(steps):
+            shares = np.convolve(shares, [0.5, *[0.0] * (2 * k - 1), 0.5] if k else [1.0])
+        sums = np.arange(len(shares)) - len(shares) // 2
+        p = shares[np.abs(sums) >= abs(steps.sum())].sum()
+        assert 0 < p < 1
+        seen = [ia.compare(steps / 4, np.zeros(60), seed=seed).p_value for seed in (1, 1, 2)]
+        assert seen[0] == seen[1] != seen[2] and seen[0] == pytest.approx(p, abs=5 * math.sqrt(p / 1e5))
         clustered = ia.compare(a, b, clusters=np.repeat([3, 5], 5))
         assert clustered.p_value == pytest.approx(oracles.sign_flips([d[:5].sum(), d[5:].sum()]), abs=1e-15)
 

@@ -58,7 +58,8 @@ def test_errors_are_the_sandwich_over_clusters(rng):
     s = np.zeros(n)
     for _ in range(30):
         p = 1 / (1 + np.exp(-x @ s))
-        inverse = np.linalg.pinv(x.T @ (x * (p * (1 - p))[:, None]))
+        # Of the curvature, in which the mean of the scores is missing.
+        inverse = np.linalg.inv(x.T @ (x * (p * (1 - p))[:, None]) + 1 / n) - 1 / n
         s += inverse @ x.T @ (won - p)
     sums = (x * (won - p)[:, None]).reshape(60, 4, n).sum(1)
     covariance = 60 / 59 * inverse @ sums.T @ sums @ inverse
