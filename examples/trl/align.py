@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     import datasets
     import torch
     import transformers
-    from pipeline import Runs, forecast, prepare
+    from pipeline import Runs, forecast, noise, prepare
     from results import draw, write_json
 
     warnings.simplefilter("ignore", FutureWarning)  # of transformers, about names that TRL uses
@@ -42,11 +42,12 @@ def main(arguments: list[str]) -> int:
 
     prepared = prepare(o, say)
     methods = forecast(o, prepared, say)
+    noise_of_a_step = noise(o, prepared, say)
     runs = Runs(o, prepared, say)
     losses = runs.run_all(methods)
     differences = runs.differences()
     settings = {k: v for k, v in vars(o).items() if k not in ("grid", "output")}
-    results = dict(settings=settings, facts=prepared.facts, runs=runs.records, differences=differences, losses=losses)
+    results = dict(settings=settings, facts=prepared.facts, noise=noise_of_a_step, runs=runs.records, differences=differences, losses=losses)
     write_json(o.output / "results.json", results)
     draw(o.output / "frontier.svg", runs.records)
     say(f"written: {o.output / 'results.json'}, {o.output / 'frontier.svg'}")

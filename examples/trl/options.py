@@ -8,6 +8,7 @@ import importlib
 from pathlib import Path
 
 PROMPT, COMPLETION = 8, 24  # tokens
+GENERATIONS = 8  # completions of a prompt in a step of GRPO
 # For worst-of-4 the plan prefers exponential:-10, by less than 0.004 of win rate. Its β is an eighth of this one's at a KL of 0.6, too
 # little against the noise of 64 completions a step: in a trial the KL was 2.9 where 0.6 was asked for.
 TRANSFORMS = {"best_of:4": "exponential:10", "worst_of:4": "exponential:-5"}
@@ -16,9 +17,9 @@ TRANSFORMS = {"best_of:4": "exponential:10", "worst_of:4": "exponential:-5"}
 GRID = {None: (0.6, 1.2, 2.0), "exponential:10": (1.0, 2.0, 3.0), "exponential:-5": (0.3, 0.45, 0.6)}
 
 FULL = dict(width=128, layers=4, vocabulary=2048, pre_train=1200, reward=400, reward_pairs=8192, train_prompts=512, references=64)
-FULL |= dict(steps=150, batch=64, rate=5e-4, held_out=256, samples=32, points=3)
+FULL |= dict(noise=60, steps=150, batch=64, rate=5e-4, held_out=256, samples=32, points=3)
 QUICK = dict(width=64, layers=2, vocabulary=512, pre_train=150, reward=60, reward_pairs=1024, train_prompts=64, references=32)
-QUICK |= dict(steps=20, batch=32, rate=1e-3, held_out=64, samples=16, points=1)
+QUICK |= dict(noise=40, steps=20, batch=32, rate=1e-3, held_out=64, samples=16, points=1)
 
 SIZES = {
     "width": "of the transformer",
@@ -29,6 +30,7 @@ SIZES = {
     "reward_pairs": "that the reward model is trained and tested on",
     "train_prompts": "prompts of GRPO",
     "references": "samples of the base policy for each of them",
+    "noise": "batches to measure the noise of a gradient by, at least 3",
     "steps": "of GRPO, for every policy",
     "batch": "completions a step of GRPO",
     "held_out": "prompts that policies are compared on",

@@ -12,9 +12,10 @@ import infalign
 import numpy as np
 import torch
 from datasets import Dataset
+from gradient_noise import batch_gradients, signal_to_noise
 from held_out import PROCEDURES, Evaluation, HeldOut, Method, foretold, matched_difference, planned, reached_by_all
 from language_model import new_model, pre_train, sample
-from options import COMPLETION, PROMPT, TRANSFORMS
+from options import COMPLETION, GENERATIONS, PROMPT, TRANSFORMS
 from policy_training import PLANNED, GRPOTrainer, LibraryLossTrainer, Schedule, compare_losses, make_trainer, next_batch, train
 from reward_model import RewardModel, calibrated_reward, raw_reward, train_reward_model
 from text_data import encode, read_records, train_tokenizer
@@ -35,6 +36,13 @@ class Prepared:
     data: Dataset
     held_out: HeldOut
     facts: dict[str, Any]
+
+    def reward(self, transform: Optional[str]) -> Callable[..., list[float]]:
+        """The reward function of GRPOTrainer: calibrated and transformed, or as it is for None."""
+        pad = self.tokenizer.pad_token_id
+        if transform is None:
+            return raw_reward(self.rewards.score, pad, self.scale)
+        return calibrated_reward(self.rewards.score, pad, transform)
 
 
 def prepare(o: argparse.Namespace, say: Say) -> Prepared:
@@ -83,6 +91,27 @@ def forecast(o: argparse.Namespace, prepared: Prepared, say: Say) -> list[tuple[
     return methods
 
 
+def noise(o: argparse.Namespace, prepared: Prepared, say: Say) -> dict[str, dict]:
+    """How much of a step's gradient is signal at the base policy, for every reward; printed."""
+    base, rng = prepared.held_out.base, np.random.default_rng(o.seed)
+    transforms = list(o.grid)
+    prompts, rewards = np.asarray(prepared.data["prompt_tokens"]), [prepared.reward(t) for t in transforms]
+    batches = []
+    for batch in range(o.noise):
+        rows = rng.choice(len(prompts), o.batch // GENERATIONS, replace=False)
+        seed = o.seed + 1000 + batch
+        batches.append(batch_gradients(base, prompts[rows], prepared.references[rows], rewards, GENERATIONS, COMPLETION, seed))
+    found = signal_to_noise(np.stack(batches))
+    named = {}
+    for i, transform in enumerate(transforms):
+        name = transform or "raw reward"
+        named[name] = {key: values[i].tolist() for key, values in found.items() if np.isfinite(values[i]).all()}
+        shown = {key: f"{value:.3g} ± {1.96 * error:.2g}" for key, (value, error) in named[name].items()}
+        same = f" ({shown['relative']} of the raw reward's; cosine {shown['cosine']} to its direction)" if i > 0 and len(shown) == 3 else ""
+        say(f"signal to noise of a step: {name:16} {shown['ratio']}{same}")
+    return named
+
+
 @dataclass
 class Runs:
     """Trains policies, and measures each on the held-out prompts."""
@@ -94,12 +123,8 @@ class Runs:
     evaluations: dict[str, list[Evaluation]] = field(default_factory=dict)
 
     def run(self, label: str, method: Method, kind: type = GRPOTrainer, told: Optional[dict] = None, **settings: Any) -> GRPOTrainer:
-        p, pad = self.prepared, self.prepared.tokenizer.pad_token_id
-        if method.transform is None:
-            reward = raw_reward(p.rewards.score, pad, p.scale)
-        else:
-            reward = calibrated_reward(p.rewards.score, pad, method.transform)
-        schedule = Schedule(self.o.steps, self.o.batch, 8, COMPLETION, self.o.rate)
+        p, reward = self.prepared, self.prepared.reward(method.transform)
+        schedule = Schedule(self.o.steps, self.o.batch, GENERATIONS, COMPLETION, self.o.rate)
         on_cpu = self.o.device == "cpu"
         trainer = make_trainer(kind, p.base, p.tokenizer, p.data, reward, schedule, self.o.output / "runs", self.o.seed, on_cpu, **settings)
         cost = train(trainer)

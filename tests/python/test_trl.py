@@ -18,6 +18,7 @@ import options  # noqa: E402
 import held_out  # noqa: E402
 import text_data  # noqa: E402
 from datasets import Dataset  # noqa: E402
+from gradient_noise import batch_gradients, signal_to_noise  # noqa: E402
 from language_model import kl_to_base, new_model, sample  # noqa: E402
 from policy_training import LibraryLossTrainer, Schedule, compare_losses, make_trainer, next_batch  # noqa: E402
 from reward_model import RewardModel, calibrated_reward, raw_reward  # noqa: E402
@@ -89,6 +90,37 @@ def test_kl_is_that_of_the_distributions(language):
         p, q = (torch.log_softmax(m(ids).logits.double(), -1)[:, PROMPT - 1 : -1] for m in (other, base))
     kl = (p.exp() * (p - q)).sum(-1) * (ids[:, PROMPT:] != tokenizer.pad_token_id)
     assert np.allclose(found, kl.sum(1).numpy(), rtol=1e-4)
+
+
+def test_gradients_of_a_batch_one_completion_at_a_time(language):
+    _, tokenizer, records, base = language
+    prompts, pad = records.prompts[:3], tokenizer.pad_token_id
+    rewards = [raw_reward(first_token, pad, 1.0), raw_reward(lambda p, c: -(c[:, :1] % 7.0), pad, 1.0)]
+    found = batch_gradients(base, prompts, np.zeros((3, 5)), rewards, 4, COMPLETION, seed=9)
+    completions = sample(base, prompts, 4, COMPLETION, seed=9)
+    expected = np.zeros_like(found)
+    for i, row in enumerate(completions):
+        ids = torch.from_numpy(np.concatenate([prompts[i // 4], row[row != pad]]))
+        log_prob = torch.log_softmax(base(ids[None, :-1]).logits[0, PROMPT - 1 :], -1).gather(-1, ids[PROMPT:, None]).sum()
+        gradient = torch.cat([g.flatten() for g in torch.autograd.grad(log_prob, list(base.parameters()))]).numpy()
+        for r, of in enumerate((lambda token: token, lambda token: -(token % 7.0))):
+            values = of(completions[:, 0].astype(float))
+            expected[r] += (values[i] - values[i // 4 * 4 : i // 4 * 4 + 4].mean()) * gradient / len(completions)
+    assert np.abs(expected).max() > 0 and np.allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_signal_to_noise_of_known_gradients(rng):
+    size, count = 2000, 400
+    mean = np.zeros((2, size))
+    mean[0, 0], mean[1, 0], mean[1, 1] = 3.0, 1.8, 2.4  # a length of 3 both, at a cosine of 0.6
+    noise = rng.standard_normal((count, 1, size)) * np.array([1.0, 1.5])[:, None]  # the same completions: dependent
+    found = signal_to_noise((mean + noise).astype(np.float32))
+    for key, expected in (("ratio", (9 / size, 4 / size)), ("relative", (1, 1 / 2.25)), ("cosine", (1, 0.6))):
+        for (value, error), truth in zip(found[key], expected):
+            assert abs(value - truth) <= 4 * error + 1e-12 and error < 0.1 * truth, key
+    # Batches that point apart: nothing is known of the direction.
+    apart = signal_to_noise(np.array([[[1.0, 0.0]], [[-1.0, 1.0]], [[0.0, -1.0]]], np.float32))
+    assert apart["ratio"][0, 0] < 0 and np.isnan(apart["cosine"]).all() and np.isnan(apart["relative"]).all()
 
 
 @pytest.fixture
