@@ -15,7 +15,7 @@ from datasets import Dataset
 from gradient_noise import batch_gradients, signal_to_noise
 from held_out import PROCEDURES, Evaluation, HeldOut, Method, foretold, matched_difference, planned, reached_by_all
 from language_model import new_model, pre_train, sample
-from options import COMPLETION, GENERATIONS, PROMPT, TRANSFORMS
+from options import COMPLETION, FIRST_ORDER, GENERATIONS, PROMPT, TRANSFORMS
 from policy_training import PLANNED, GRPOTrainer, LibraryLossTrainer, Schedule, compare_losses, make_trainer, next_batch, train
 from reward_model import RewardModel, calibrated_reward, raw_reward, train_reward_model
 from text_data import encode, read_records, train_tokenizer
@@ -92,16 +92,16 @@ def forecast(o: argparse.Namespace, prepared: Prepared, say: Say) -> list[tuple[
 
 
 def noise(o: argparse.Namespace, prepared: Prepared, say: Say) -> dict[str, dict]:
-    """How much of a step's gradient is signal at the base policy, for every reward; printed."""
+    """How much of a step's gradient is signal at the base policy, for every reward and FIRST_ORDER; printed."""
     base, rng = prepared.held_out.base, np.random.default_rng(o.seed)
-    transforms = list(o.grid)
+    transforms = [*o.grid, FIRST_ORDER]
     prompts, rewards = np.asarray(prepared.data["prompt_tokens"]), [prepared.reward(t) for t in transforms]
-    batches = []
-    for batch in range(o.noise):
+    gradients = np.empty((o.noise, len(rewards), base.num_parameters()), np.float32)
+    for batch, gradient in enumerate(gradients):
         rows = rng.choice(len(prompts), o.batch // GENERATIONS, replace=False)
         seed = o.seed + 1000 + batch
-        batches.append(batch_gradients(base, prompts[rows], prepared.references[rows], rewards, GENERATIONS, COMPLETION, seed))
-    found = signal_to_noise(np.stack(batches))
+        gradient[:] = batch_gradients(base, prompts[rows], prepared.references[rows], rewards, GENERATIONS, COMPLETION, seed)
+    found = signal_to_noise(gradients)
     named = {}
     for i, transform in enumerate(transforms):
         name = transform or "raw reward"
