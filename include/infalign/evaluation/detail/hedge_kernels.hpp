@@ -9,7 +9,7 @@
 #include "infalign/core/bisect.hpp"
 #include "infalign/core/math.hpp"
 #include "infalign/core/shapes.hpp"
-#include "infalign/evaluation/detail/curve_kernels.hpp"
+#include "infalign/evaluation/detail/curve_table.hpp"
 
 namespace infalign::detail {
 
@@ -64,7 +64,7 @@ struct proxy_win_rate_kernel {
                   first = offsets == nullptr ? g * size : offsets[g];
     team.template loop<double>(table.steps, [&](auto at, auto) {
       V sum(0.0);
-      const auto step = [&](index_t to, index_t from) { return at.load(table.of(to)) - at.load(table.of(from)); };
+      const auto step = [&](index_t to, index_t from) { return load_on(at, table.of(to)) - load_on(at, table.of(from)); };
       for (index_t i = 0; i < m; ++i) {
         const value_ranks r = ranks[first + i];
         const beaten_counts n = beaten[first + i];
@@ -73,7 +73,7 @@ struct proxy_win_rate_kernel {
         if (n.tied > 0) sum = sum + step(r.at_or_below - 1, r.below) * V(n.tied / (ties - 1));
         if (n.high > 0) sum = sum + step(r.at_or_below, r.below) * V(n.high / ties);
       }
-      at.store(out[g].data(), sum / (V(static_cast<double>(m)) * at.load(table.of(m - 1), 1.0)));
+      at.store(out[g].data(), sum / (V(static_cast<double>(m)) * load_on(at, table.of(m - 1))));
     });
   }
 };
