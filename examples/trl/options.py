@@ -57,6 +57,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     for name, value in (QUICK if given.quick else FULL).items():
         if getattr(given, name) is None:
             setattr(given, name, value)
+    if given.noise < 3:
+        parser.error(f"argument --noise: {given.noise}, must be at least 3")
+    if given.batch > GENERATIONS * given.train_prompts:
+        parser.error(f"argument --batch: {given.batch} is more than {GENERATIONS} completions of each of {given.train_prompts} prompts")
     given.grid = {name: kls if given.points == 3 else kls[1:2] for name, kls in GRID.items()}
     return given
 

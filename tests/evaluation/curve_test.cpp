@@ -223,6 +223,17 @@ TEST_CASE("over simulated data the curve is the closed one, and its best N is fo
   CHECK(choice.last < most - 1);
 }
 
+TEST_CASE("a table of a curve owns a register behind its end, which a tail may load") {
+  infalign::scalar on;
+  auto frame = on.scratch();
+  const auto table = infalign::detail::make_curve_table(on, frame, "curve_test", "rewards", {7, 7}, 4);
+  double* const next = frame.template take<double>(1);
+  const double* const end = table.of(8);
+  CHECK((next < table.values || next >= end + infalign::detail::read_on));
+  *next = 0;
+  for (index_t i = 0; i < infalign::detail::read_on; ++i) CHECK(end[i] == 1);
+}
+
 TEST_CASE("the set of steps holds the best one in 95 % of data sets, and one step or one prompt is no choice") {
   std::mt19937_64 generator(6);
   std::normal_distribution<double> normal;

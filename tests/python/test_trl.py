@@ -199,6 +199,14 @@ def test_grid_is_what_the_theory_gives():
         assert abs(kl - m.wanted) < 1e-3
 
 
+def test_sizes_that_cannot_be(capsys):
+    for arguments, says in [(["--noise", "2"], "--noise: 2, must be at least 3"), (["--batch", "72", "--train-prompts", "8"], "--batch: 72 is more")]:
+        with pytest.raises(SystemExit):
+            options.parse(arguments)
+        assert says in capsys.readouterr().err
+    assert options.parse(["--batch", "64", "--train-prompts", "8"]).batch == 64
+
+
 def test_what_is_missing_is_said_in_one_line(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "trl", None)
     with pytest.raises(SystemExit, match="trl cannot be imported.*requirements.txt"):

@@ -32,13 +32,13 @@ if not _core.jax_handlers():
 
 
 def _api_of_jaxlib() -> tuple[int, int]:
-    """What this jaxlib's header says of its foreign function interface; beyond any other where there is no header."""
+    """What this jaxlib's header says of its foreign function interface; where it says nothing, beyond any other."""
     header = os.path.join(jax.ffi.include_dir(), "xla", "ffi", "api", "c_api.h")
     if not os.path.exists(header):
         return sys.maxsize, 0
     with open(header, encoding="utf-8") as text:
         found = dict(re.findall(r"#define XLA_FFI_API_(MAJOR|MINOR)\s+(\d+)", text.read()))
-    return int(found["MAJOR"]), int(found["MINOR"])
+    return int(found.get("MAJOR", sys.maxsize)), int(found.get("MINOR", 0))
 
 
 # XLA would refuse all of its CPU backend for one handler that is newer than itself.
