@@ -6,19 +6,24 @@ of a call that was cut off either all is there or nothing. Any number of process
 """
 
 import sqlite3
+import time
 from typing import Any, Optional, Union
 
 import numpy as np
 
 import infalign as ia
 
+_WAIT_S = 30  # how long a call waits for other processes before it says that the file is locked
+
 _TABLES = """
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS prompts (prompt TEXT PRIMARY KEY, added INTEGER NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS prompts_by_use ON prompts (used);
 CREATE TABLE IF NOT EXISTS references_ (prompt TEXT, number INTEGER, reward REAL NOT NULL, PRIMARY KEY (prompt, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sums (name TEXT, source TEXT, state BLOB NOT NULL, PRIMARY KEY (name, source)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS clock (now INTEGER NOT NULL);
 INSERT INTO clock SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM clock);
+COMMIT;
 """
 
 
@@ -34,8 +39,8 @@ class Store:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"Store: {name} is {value!r}, must be a whole number of at least 1")
         self._window, self._prompts = window, prompts
-        self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+        _write_ahead(self._db)
         self._db.execute("PRAGMA synchronous = FULL")  # in this mode, what is committed is on disk
         self._db.executescript(_TABLES)
 
@@ -106,7 +111,26 @@ class _transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: Any, *_: Any) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:  # it failed, or the disk is full: the next call begins anew
+                self._db.execute("ROLLBACK")
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """The journal by which readers do not wait. The first process to open a file changes it to that mode, and for this change SQLite does
+    not wait for another process that has the file, whatever the timeout of the connection."""
+    end = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+        time.sleep(0.01)
 
 
 def _rewards(function: str, rewards: Any) -> np.ndarray:

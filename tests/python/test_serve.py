@@ -4,8 +4,10 @@ import json
 import os
 import pathlib
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 
@@ -70,6 +72,69 @@ def test_two_processes_feed_one_dashboard(tmp_path, rng):
         merged, whole = s.summary("wins"), ia.Summary.of(values)
     assert merged.count == whole.count == 401
     assert abs(merged.mean - whole.mean) <= 1e-12 and abs(merged.m2 - whole.m2) <= 1e-12 * whole.m2
+
+
+def test_opening_waits_for_another_process_that_has_a_new_file(tmp_path):
+    path = str(tmp_path / "s.db")
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE its_own (x)")
+    release = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    release.start()
+    try:
+        with store.Store(path) as s:  # the change of the journal's mode waits
+            s.add("a", [1])
+            assert s.references("a").tolist() == [1]
+    finally:
+        release.join()
+        other.close()
+
+
+def test_many_processes_open_a_new_file_at_once(tmp_path):
+    code = ("import sys; sys.path.insert(0, sys.argv[1]); from store import Store\n"
+            "print(flush=True)\n"
+            "for path in sys.stdin:\n"
+            "    with Store(path.strip()) as s: s.count('opened', sys.argv[2], 1)\n"
+            "    print(flush=True)\n")
+    openers = [subprocess.Popen([sys.executable, "-c", code, str(SERVE), str(i)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+               for i in range(6)]
+    for opener in openers:
+        assert opener.stdout.readline() == "\n"  # it has imported everything
+    for attempt in range(20):
+        path = str(tmp_path / f"{attempt}.db")
+        for opener in openers:
+            opener.stdin.write(path + "\n")
+            opener.stdin.flush()
+        assert [opener.stdout.readline() for opener in openers] == ["\n"] * 6
+        with store.Store(path) as s:
+            assert s.summary("opened").count == 6
+    for opener in openers:
+        opener.stdin.close()
+        assert opener.wait(20) == 0
+
+
+@pytest.mark.parametrize("failing", ["COMMIT", "INSERT OR REPLACE INTO prompts VALUES (?, ?, ?)"])
+def test_after_a_call_that_failed_on_disk_the_next_one_works(tmp_path, failing):
+    class Failing:
+        def __init__(self, db):
+            self._db, self.left = db, 1
+
+        def __getattr__(self, name):
+            return getattr(self._db, name)
+
+        def execute(self, statement, *rest):
+            if statement == failing and self.left:
+                self.left = 0
+                raise sqlite3.OperationalError("database or disk is full")
+            return self._db.execute(statement, *rest)
+
+    with store.Store(str(tmp_path / "s.db")) as s:
+        s.add("a", [1])
+        s._db = Failing(s._db)
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            s.add("a", [2])
+        s.add("a", [3])
+        assert s.references("a").tolist() == [1, 3]
 
 
 def test_references_are_bounded_and_the_latest_stay(tmp_path):
