@@ -31,8 +31,8 @@ class Selector:
     """What the server does, without HTTP. Safe for threads; each process is a source of its own."""
 
     def __init__(self, store: Store, procedure: str) -> None:
+        ia.select(np.empty((0, 1)), procedure)  # of no prompt: whether there is such a procedure
         self.store, self.procedure = store, procedure
-        self._draws = ia.parse_procedure(procedure)
         self._source = f"{os.uname().nodename}:{os.getpid()}"
         self._seeds = itertools.count(int.from_bytes(os.urandom(6), "little"))
         self._lock = threading.Lock()
@@ -41,7 +41,7 @@ class Selector:
         values = np.asarray(rewards, float)
         if values.ndim != 1:
             raise ValueError(f"rewards has {values.ndim} dimensions, must have 1")
-        index = int(ia.select(values[None, :], self._draws, next(self._seeds))[0])
+        index = int(ia.select(values[None, :], self.procedure, next(self._seeds))[0])
         with self._lock:
             calibrated = self.store.calibrated(prompt, values)
             if calibrated is not None:
@@ -101,7 +101,7 @@ def handler_of(selector: Selector) -> type:
 def main() -> None:
     options = argparse.ArgumentParser(description="Selection of one of N responses, with a dashboard.")
     options.add_argument("file", help="the SQLite file, made where there is none")
-    options.add_argument("--procedure", default="best_of:4", help="what is served (infalign.procedure_names())")
+    options.add_argument("--procedure", default="best_of:4", help="what is served: what infalign.select takes")
     options.add_argument("--port", type=int, default=8000)
     options.add_argument("--window", type=int, default=128, help="references that a prompt keeps")
     options.add_argument("--prompts", type=int, default=100_000, help="prompts that are kept")

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Procedures that run on a model and a reward of yours, in batches: best-of-4, and as many samples as are worth their price.
+// Procedures that run on a model and a reward of yours, in batches: best-of-4, and as many samples as are worth their price. And one
+// that runs on samples in hand.
 #include <cmath>
+#include <cstddef>
 #include <cstdio>
 #include <infalign/serving.hpp>
 #include <vector>
@@ -24,6 +26,12 @@ int main() {
   const double enough = infalign::reservation_quantile(price);
   const auto adaptive =
       infalign::serve(infalign::stopped_at(infalign::best_of(64), enough), model, reward, 20'000, {.seed = 1});
+
+  // Two prompts that have four scored samples each already. The second has two that are best: one of them is taken at random.
+  const std::vector<double> scores{0.1, 0.7, 0.4, 0.6, 0.9, 0.2, 0.9, 0.3};
+  std::vector<infalign::index_t> served(2);
+  infalign::choose_samples(infalign::best_of(4), infalign::rows<const double>(scores.data(), 2, 4), served, /*seed=*/1);
+  if (served[0] != 1 || scores[static_cast<std::size_t>(4 + served[1])] != 0.9) return 1;
 
   double best = 0, net = 0;
   for (const auto& prompt : fixed.prompts) best += prompt.score / prompts;

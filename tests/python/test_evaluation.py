@@ -132,13 +132,33 @@ def test_select(rng):
     counts = np.bincount(ia.select(rng.normal(size=(4000, 4)), "standard", seed=1), minlength=4)
     assert abs(counts - 1000).max() < 5 * np.sqrt(4000 * 3 / 16)
     for call, says in [
-        (lambda: ia.select(r, "best_of:3"), "draws 3"),
-        (lambda: ia.select(r, "top_of:2:4"), "must be standard, best_of:N or worst_of:N"),
-        (lambda: ia.select(np.array([[np.nan]]), "best_of:1"), "not finite"),
-        (lambda: ia.select(np.empty((1, 0)), "standard"), "is empty"),
+        (lambda: ia.select(r, "best_of:3"), r"^select: rewards\[0\] has 4 values, but best_of:3 draws 3"),
+        (lambda: ia.select(r, "best_of_poisson:3"), "^select: best_of_poisson:3 draws a random number of samples"),
+        (lambda: ia.select(r, "median"), "median"),
+        (lambda: ia.select(np.array([[1.0], [np.nan]]), "best_of:1"), r"^select: rewards\[1\]\[0\] is nan, must be finite"),
+        (lambda: ia.select(np.empty((1, 0)), "standard"), r"^select: rewards\[0\] is empty"),
     ]:
         with pytest.raises(ValueError, match=says):
             call()
+
+
+@pytest.mark.parametrize("kind", ["rows", "float32", "ragged"])
+def test_select_by_rank_by_softmax_and_in_order(rng, kind):
+    n, r = 8000, np.array([0.3, -0.5, 1.5, 0.75])
+    every = np.tile(r, (n, 1))
+    given = {"rows": every, "float32": every.astype(np.float32), "ragged": ia.Ragged(every.ravel(), 4 * np.arange(n + 1))}[kind]
+    weights = np.exp(r / 0.8) / np.exp(r / 0.8).sum()
+    for procedure, expected in [
+        ("order_statistic:2:4", [1, 0, 0, 0]),
+        ("top_of:2:4", [0, 0, 0.5, 0.5]),
+        ("soft_best_of:4:0.8", weights),
+        ("rewind_and_repeat:0.6:4", [0, 0, 1, 0]),
+        ("rewind_and_repeat:2:4", [0, 0, 0, 1]),
+        ("rewind_and_repeat:2:4:best", [0, 0, 1, 0]),
+        (ia.parse_procedure("top_of:1:4"), [0, 0, 1, 0]),
+    ]:
+        share = np.bincount(ia.select(given, procedure, seed=3), minlength=4) / n
+        assert (np.abs(share - expected) <= 5 * np.sqrt(np.multiply(expected, np.subtract(1, expected)) / n)).all(), procedure
 
 
 class TestSummaries:

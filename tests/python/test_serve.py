@@ -152,6 +152,19 @@ def test_references_are_bounded_and_the_latest_stay(tmp_path):
         assert s.calibrated("b", [1]) is None
 
 
+def test_selector_of_a_procedure_that_is_not_of_ranks(tmp_path):
+    from server import Selector
+
+    with store.Store(str(tmp_path / "s.db")) as s:
+        selector = Selector(s, "rewind_and_repeat:0.5:3")
+        assert selector.select("p", [0.2, 0.7, 0.9]) == {"index": 1, "calibrated": None, "win": None}
+        assert selector.select("p", [0.2, 0.1, 0.3]) == {"index": 2, "calibrated": [1 / 6, 0, 1 / 3], "win": 1 / 3}
+        assert selector.dashboard()["rewind_and_repeat:0.5:3"]["count"] == 1
+        for name, says in [("best_of", "best_of"), ("best_of_poisson:2", "random number")]:
+            with pytest.raises(ValueError, match=says):
+                Selector(s, name)
+
+
 @pytest.mark.parametrize("call, message", [
     (lambda s: s.add("a", []), "rewards has shape"),
     (lambda s: s.add("a", [1, float("nan")]), r"rewards\[1\] is nan"),
@@ -186,7 +199,7 @@ def test_the_server_selects_calibrates_and_shows(tmp_path):
         assert shown["count"] == 1 and shown["win_rate"] == 1
         for content, message in [({"rewards": [1, 2, 3]}, "prompt_id is missing"),
                                  ({"prompt_id": "p", "rewards": [1, 2]}, "best_of"),
-                                 ({"prompt_id": "p", "rewards": [1, None, 3]}, "rewards[0][1] is not finite")]:
+                                 ({"prompt_id": "p", "rewards": [1, None, 3]}, "rewards[0][1] is nan")]:
             with pytest.raises(urllib.error.HTTPError) as error:
                 post(content)
             assert error.value.code == 400 and message in json.load(error.value)["error"]

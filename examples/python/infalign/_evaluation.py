@@ -103,12 +103,16 @@ def preferences(judgments: Any, *, out: Any = None, threads: int = 1) -> Any:
 
 
 def select(rewards: Any, procedure: ProcedureLike = "standard", seed: int = 0) -> Any:
-    """Runs a procedure: the position of the sample that is served to each prompt, as P values of int64.
+    """Runs a procedure on samples in hand: the position of the sample that is served to each prompt, as P values of int64.
 
-    ``best_of:N`` and ``worst_of:N`` of N rewards a prompt, ``standard`` of any number. Ties are broken at random, by the seed and the
-    prompt; the same seed gives the same choice.
+    Procedures: those of ``procedure_names()`` but for ``best_of_poisson`` and ``best_of_random``, whose number of samples is a matter of
+    chance; and ``soft_best_of:N:LAMBDA`` and ``rewind_and_repeat:TAU:M``, in units of the reward. A prompt has as many rewards as the
+    procedure draws, in that order; ``standard`` takes any of them. Of equal rewards each is as likely as the others, but under
+    ``rewind_and_repeat``, which takes the first. The same seed gives the same choice.
 
     >>> select(np.array([[0.1, 0.9, 0.3]]), "best_of:3")
+    array([1])
+    >>> select(np.array([[0.1, 0.9, 0.3]]), "rewind_and_repeat:0.2:3")
     array([1])
     """
     return _core.select(rewards, procedure, seed)

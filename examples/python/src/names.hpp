@@ -10,6 +10,7 @@
 #include <nanobind/nanobind.h>
 
 #include <infalign/procedure/any_procedure.hpp>
+#include <infalign/serving/any_served_procedure.hpp>
 #include <infalign/transform/any_transform.hpp>
 
 namespace infalign_python {
@@ -56,5 +57,11 @@ inline infalign::any_procedure procedure_named(std::string_view name) {
 }
 using transform_argument = named_argument<infalign::any_transform, transform_named>;
 using procedure_argument = named_argument<infalign::any_procedure, procedure_named>;
+
+/// A procedure by its name, those included that select by reward; or an object.
+inline infalign::any_served_procedure served_procedure_of(nb::handle given) {
+  if (nb::isinstance<nb::str>(given)) return infalign::parse_served_procedure(utf8_of(given));
+  return *procedure_argument("procedure", given);
+}
 
 }  // namespace infalign_python

@@ -6,8 +6,8 @@
 
 #include <infalign/calibration/parse_tie_rule.hpp>
 #include <infalign/calibration/uncertainty.hpp>
-#include <infalign/core/rng.hpp>
 #include <infalign/evaluation/expected_reward.hpp>
+#include <infalign/serving/choose_samples.hpp>
 
 #include "arrays.hpp"
 #include "modules.hpp"
@@ -105,49 +105,27 @@ nb::object pass_at_k(nb::handle samples, nb::handle successes, index_t k) {
   return out.array;
 }
 
-/// Which sample of each prompt is served by best-of-N (`best`) or worst-of-N of all its samples; ties are broken at random, by the
-/// seed and the prompt.
+/// The position of the sample that is served to each prompt.
 nb::object select(nb::handle rewards, nb::handle procedure, std::uint64_t seed) {
   constexpr std::string_view function = "select";
-  const procedure_argument served("procedure", procedure);
+  const ia::any_served_procedure served = served_procedure_of(procedure);
   const groups_argument r(function, "rewards", rewards);
   const groups& g = r.get();
   const column out = new_column(g.size, true);
-  auto* const chosen = static_cast<index_t*>(out.data);
-  const double sign = (*served).visit([&]<class P>(const P& p) -> double {
-    if constexpr (std::same_as<P, ia::standard>) return 0;
-    if constexpr (std::same_as<P, ia::best_of>) return 1;
-    if constexpr (std::same_as<P, ia::worst_of>) return -1;
-    raise_value_error(function, "procedure is " + p.name() + ", must be standard, best_of:N or worst_of:N");
-  });
-  const index_t needed = (*served).samples_needed();
-  const auto pick = [&]<class T>(const T* values, index_t prompt, index_t n) {
-    if (n != needed && sign != 0)
-      raise_value_error(function, "rewards[" + std::to_string(prompt) + "] has " + std::to_string(n) + " values, but " +
-                                      (*served).name() + " draws " + std::to_string(needed));
-    if (n == 0) raise_value_error(function, "rewards[" + std::to_string(prompt) + "] is empty");
-    index_t ties = 0;
-    T best = values[0];
-    for (index_t i = 0; i < n; ++i) {
-      if (!(values[i] - values[i] == 0))
-        raise_value_error(function, "rewards[" + std::to_string(prompt) + "][" + std::to_string(i) + "] is not finite");
-      const bool better = sign > 0 ? values[i] > best : sign < 0 && values[i] < best;
-      if (better) best = values[i], ties = 0;
-      if (sign == 0 || values[i] == best) ++ties;
-    }
-    auto left = static_cast<index_t>(ia::uniform_at(seed, static_cast<std::uint64_t>(prompt)) * static_cast<double>(ties));
-    for (index_t i = 0; i < n; ++i) {
-      if (sign != 0 && values[i] != best) continue;
-      if (left-- == 0) return i;
-    }
-    return n - 1;
+  const auto choose = [&](const auto& scores) {
+    const nb::gil_scoped_release others_run;
+    ia::detail::run_choose_samples(function, "rewards", served, scores, {static_cast<index_t*>(out.data), g.size}, seed);
   };
-  for (index_t p = 0; p < g.size; ++p) {
-    const index_t first = g.offsets == nullptr ? p * g.stride : g.offsets[p];
-    const index_t n = g.offsets == nullptr ? g.columns : g.offsets[p + 1] - first;
-    chosen[p] = g.type == scalar::float32 ? pick(static_cast<const float*>(g.data) + first, p, n)
-                                          : pick(static_cast<const double*>(g.data) + first, p, n);
-  }
+  const auto choose_of = [&]<class T>(const T* values) {
+    if (g.offsets == nullptr)
+      choose(ia::rows<const T>(values, g.size, g.columns, g.stride));
+    else
+      choose(ia::ragged<const T>({values, g.total}, {g.offsets, g.size + 1}));
+  };
+  if (g.type == scalar::float32)
+    choose_of(static_cast<const float*>(g.data));
+  else
+    choose_of(static_cast<const double*>(g.data));
   return is_ndarray_or_ragged(rewards) ? out.array : interpreter::get().like(rewards, out.array);
 }
 

@@ -26,14 +26,8 @@ namespace ia = infalign;
 
 namespace {
 
-/// A procedure by its name, those included that select by reward; or an object.
-ia::any_served_procedure procedure_of(nb::handle given) {
-  if (nb::isinstance<nb::str>(given)) return ia::parse_served_procedure(utf8_of(given));
-  return *procedure_argument("procedure", given);
-}
-
 ia::matchup matchup_of(nb::handle procedure, nb::handle base_procedure) {
-  return {procedure_of(procedure), procedure_of(base_procedure.is_none() ? procedure : base_procedure)};
+  return {served_procedure_of(procedure), served_procedure_of(base_procedure.is_none() ? procedure : base_procedure)};
 }
 
 const char* text_of(ia::optimality proof) {
