@@ -10,7 +10,7 @@ from typing import Optional, Sequence
 import infalign
 import numpy as np
 from language_model import kl_to_base, sample
-from reward_model import RewardModel
+from reward_model import Score
 from transformers import GPT2LMHeadModel
 
 PROCEDURES = ("best_of:4", "worst_of:4")
@@ -78,13 +78,13 @@ class Evaluation:
 class HeldOut:
     """Held-out prompts with the base policy's rewards for them."""
 
-    def __init__(self, base: GPT2LMHeadModel, rewards: RewardModel, prompts: np.ndarray, count: int, length: int, seed: int):
-        self.base, self.rewards, self.prompts, self.count, self.length, self.seed = base, rewards, prompts, count, length, seed
-        self.base_rewards = rewards.score(prompts, sample(base, prompts, count, length, seed))
+    def __init__(self, base: GPT2LMHeadModel, score: Score, prompts: np.ndarray, count: int, length: int, seed: int):
+        self.base, self.score, self.prompts, self.count, self.length, self.seed = base, score, prompts, count, length, seed
+        self.base_rewards = score(prompts, sample(base, prompts, count, length, seed))
 
     def evaluate(self, policy: GPT2LMHeadModel) -> Evaluation:
         completions = sample(policy, self.prompts, self.count, self.length, self.seed + 1)
-        found = self.rewards.score(self.prompts, completions)
+        found = self.score(self.prompts, completions)
         kl = kl_to_base(policy, self.base, self.prompts, completions).reshape(len(self.prompts), -1).mean(axis=1)
         return Evaluation(kl, {p: infalign.win_rate(found, self.base_rewards, p) for p in ("standard", *PROCEDURES)})
 

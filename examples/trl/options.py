@@ -15,13 +15,17 @@ TRANSFORMS = {"best_of:4": "exponential:10", "worst_of:4": "exponential:-5"}
 # The win rate of best-of-4 on both sides is 1 - ∫ F(u)^4 d(u^4), F being the policy's CDF of quantiles. At the base policy its derivative by
 # the policy's density is u^7, but for a factor and a constant: no reward raises this win rate faster, per nat of KL.
 FIRST_ORDER = "power:7"
-# KLs of the optimal policies, in nats, that β is chosen for; None is the raw reward. A policy that learns what prompts have in common
-# ends at other KLs than the optimum would, each method in its own way: these are chosen so that the measured KLs overlap.
-GRID = {None: (0.6, 1.2, 2.0), "exponential:10": (1.0, 2.0, 3.0), "exponential:-5": (0.3, 0.45, 0.6)}
+# KLs of the optimal policies, in nats, that β is chosen for, by the name of the reward; None is the reward as it is. A policy that learns
+# what prompts have in common ends at other KLs than the optimum would, each method in its own way: these are chosen so that the measured
+# KLs overlap.
+GRIDS = {
+    "learned": {None: (0.6, 1.2, 2.0), "exponential:10": (1.0, 2.0, 3.0), "exponential:-5": (0.3, 0.45, 0.6)},
+    "brevity": {None: (0.25, 0.5, 0.8), "exponential:10": (0.25, 0.5, 0.8), "exponential:-5": (0.25, 0.5, 0.8)},
+}
 
-FULL = dict(width=128, layers=4, vocabulary=2048, pre_train=1200, reward=400, reward_pairs=8192, train_prompts=512, references=64)
+FULL = dict(width=128, layers=4, vocabulary=2048, pre_train=1200, reward_steps=400, reward_pairs=8192, train_prompts=512, references=64)
 FULL |= dict(noise=60, steps=150, batch=64, rate=5e-4, held_out=256, samples=32, points=3)
-QUICK = dict(width=64, layers=2, vocabulary=512, pre_train=150, reward=60, reward_pairs=1024, train_prompts=64, references=32)
+QUICK = dict(width=64, layers=2, vocabulary=512, pre_train=150, reward_steps=60, reward_pairs=1024, train_prompts=64, references=32)
 QUICK |= dict(noise=40, steps=20, batch=32, rate=1e-3, held_out=64, samples=16, points=1)
 
 SIZES = {
@@ -29,7 +33,7 @@ SIZES = {
     "layers": "of the transformer",
     "vocabulary": "tokens",
     "pre_train": "steps of the base policy",
-    "reward": "steps of the reward model",
+    "reward_steps": "of the reward model",
     "reward_pairs": "that the reward model is trained and tested on",
     "train_prompts": "prompts of GRPO",
     "references": "samples of the base policy for each of them",
@@ -45,6 +49,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="align.py", description="Aligns a small GPT-2 by TRL's GRPOTrainer, with and without infalign.")
     parser.add_argument("--quick", action="store_true", help="a tiny model and few steps: shows that it runs, not what it wins")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--reward", choices=list(GRIDS), default="learned", help="a learned one, or stated: the fewer tokens the better")
     parser.add_argument("--text", metavar="FILE", help="English text with a record a line, instead of a Debian package")
     parser.add_argument("--output", type=Path, default=Path("build/trl"))
     parser.add_argument("--threads", type=int, help="of PyTorch; by default its own choice")
@@ -61,7 +66,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error(f"argument --noise: {given.noise}, must be at least 3")
     if given.batch > GENERATIONS * given.train_prompts:
         parser.error(f"argument --batch: {given.batch} is more than {GENERATIONS} completions of each of {given.train_prompts} prompts")
-    given.grid = {name: kls if given.points == 3 else kls[1:2] for name, kls in GRID.items()}
+    given.grid = {name: kls if given.points == 3 else kls[1:2] for name, kls in GRIDS[given.reward].items()}
     return given
 
 

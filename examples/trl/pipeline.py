@@ -17,7 +17,7 @@ from held_out import PROCEDURES, Evaluation, HeldOut, Method, foretold, matched_
 from language_model import new_model, pre_train, sample
 from options import COMPLETION, FIRST_ORDER, GENERATIONS, PROMPT, TRANSFORMS
 from policy_training import PLANNED, GRPOTrainer, LibraryLossTrainer, Schedule, compare_losses, make_trainer, next_batch, train
-from reward_model import RewardModel, calibrated_reward, raw_reward, train_reward_model
+from reward_model import Brevity, Score, calibrated_reward, raw_reward, train_reward_model
 from text_data import encode, read_records, train_tokenizer
 from transformers import PreTrainedTokenizerFast
 
@@ -28,8 +28,8 @@ Say = Callable[[str], None]
 class Prepared:
     tokenizer: PreTrainedTokenizerFast
     base: Path
-    rewards: RewardModel
-    #: (P, K) rewards of the base policy for the training prompts, as the reward model gives them
+    score: Score
+    #: (P, K) rewards of the base policy for the training prompts, as `score` gives them
     references: np.ndarray
     #: the unit of the raw reward: the mean deviation of a prompt's references
     scale: float
@@ -41,8 +41,8 @@ class Prepared:
         """The reward function of GRPOTrainer: calibrated and transformed, or as it is for None."""
         pad = self.tokenizer.pad_token_id
         if transform is None:
-            return raw_reward(self.rewards.score, pad, self.scale)
-        return calibrated_reward(self.rewards.score, pad, transform)
+            return raw_reward(self.score, pad, self.scale)
+        return calibrated_reward(self.score, pad, transform)
 
 
 def prepare(o: argparse.Namespace, say: Say) -> Prepared:
@@ -67,15 +67,19 @@ def prepare(o: argparse.Namespace, say: Say) -> Prepared:
     base.save_pretrained(o.output / "base")
     tokenizer.save_pretrained(o.output / "base")
 
-    rewards, accuracy = train_reward_model(base, pairs, sample(base, pairs.prompts, 1, COMPLETION, o.seed + 10), o.reward, 64, o.seed)
-    facts["reward_accuracy"] = accuracy
-    say(f"reward model (Bradley-Terry, a real completion against a sample): accuracy {accuracy:.3f}")
-    references = rewards.score(prompts, sample(base, prompts, o.references, COMPLETION, o.seed + 20))
+    if o.reward == "learned":
+        samples = sample(base, pairs.prompts, 1, COMPLETION, o.seed + 10)
+        model, facts["reward_accuracy"] = train_reward_model(base, pairs, samples, o.reward_steps, 64, o.seed)
+        score = model.score
+        say(f"reward model (Bradley-Terry, a real completion against a sample): accuracy {facts['reward_accuracy']:.3f}")
+    else:
+        score = Brevity(tokenizer.pad_token_id).score
+    references = score(prompts, sample(base, prompts, o.references, COMPLETION, o.seed + 20))
     facts["reward_scale"] = scale = float(references.std(axis=1, ddof=1).mean())
     say(f"{o.train_prompts} prompts with {o.references} references; the raw reward is in units of their deviation, {scale:.3f}")
     columns = {"prompt": tokenizer.batch_decode(prompts), "prompt_tokens": prompts.tolist(), "base_rewards": references.tolist()}
-    held_out = HeldOut(base, rewards, held, o.samples, COMPLETION, o.seed + 30)
-    return Prepared(tokenizer, o.output / "base", rewards, references, scale, Dataset.from_dict(columns), held_out, facts)
+    held_out = HeldOut(base, score, held, o.samples, COMPLETION, o.seed + 30)
+    return Prepared(tokenizer, o.output / "base", score, references, scale, Dataset.from_dict(columns), held_out, facts)
 
 
 def forecast(o: argparse.Namespace, prepared: Prepared, say: Say) -> list[tuple[Method, dict]]:

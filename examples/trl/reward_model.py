@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A learned reward, and the reward functions that GRPOTrainer calls: the reward as it is, and calibrated and transformed."""
+"""A learned reward, a stated one, and the reward functions that GRPOTrainer calls: the reward as it is, and calibrated and transformed."""
 
 from __future__ import annotations
 
@@ -65,6 +65,17 @@ def train_reward_model(
     held = slice(kept, None)
     wins = model.score(real.prompts[held], real.completions[held]) - model.score(real.prompts[held], samples[held])
     return model, float(np.mean(wins > 0) + 0.5 * np.mean(wins == 0))
+
+
+class Brevity:
+    """A reward that is stated: minus the number of tokens of a completion, its end included."""
+
+    def __init__(self, pad: int):
+        self.pad = pad
+
+    def score(self, prompts: np.ndarray, completions: np.ndarray) -> np.ndarray:
+        """(P, M) rewards of P·M completions."""
+        return -(completions != self.pad).sum(axis=1).reshape(len(prompts), -1).astype(np.float64)
 
 
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -21,7 +21,8 @@ from datasets import Dataset  # noqa: E402
 from gradient_noise import batch_gradients, signal_to_noise  # noqa: E402
 from language_model import kl_to_base, new_model, sample  # noqa: E402
 from policy_training import LibraryLossTrainer, Schedule, compare_losses, make_trainer, next_batch  # noqa: E402
-from reward_model import RewardModel, calibrated_reward, raw_reward  # noqa: E402
+from pipeline import prepare  # noqa: E402
+from reward_model import Brevity, RewardModel, calibrated_reward, raw_reward  # noqa: E402
 
 PROMPT, COMPLETION = 4, 12
 WORDS = "the small green bird sings above a river while old stones dream of rain and light falls on water".split()
@@ -66,6 +67,31 @@ def test_calibrated_reward_counts_references_below(rng):
 
 def test_raw_reward_is_the_score_in_its_unit():
     assert raw_reward(first_token, 0, 4.0)(completion_ids=[[8], [2, 5]], prompt_tokens=[[1], [1]]) == [2.0, 0.5]
+
+
+def test_brevity_counts_tokens_and_the_end():
+    pad, end = 0, 1
+    completions = np.array([[5, 6, end, pad], [end, pad, pad, pad], [5, 6, 7, 8], [5, 6, 7, end]])
+    assert Brevity(pad).score(np.zeros((2, 3)), completions).tolist() == [[-3, -1], [-4, -4]]
+    reward = raw_reward(Brevity(pad).score, pad, 2.0)  # as GRPOTrainer calls it: lists of tokens, without padding
+    assert reward(completion_ids=[[5, 6, end], [5], [5, 6, 7, 8]], prompt_tokens=[[9]] * 3) == [-1.5, -0.5, -2.0]
+
+
+@pytest.mark.parametrize("reward", list(options.GRIDS))
+def test_what_is_prepared(language, tmp_path, reward):
+    (tmp_path / "text").write_text("\n".join(language[0] * 2))
+    sizes = dict(width=32, layers=1, vocabulary=300, pre_train=3, reward_steps=2, reward_pairs=40, train_prompts=12, references=6)
+    sizes |= dict(held_out=10, samples=5)
+    o = options.parse(["--quick", "--reward", reward, "--text", str(tmp_path / "text"), "--output", str(tmp_path)])
+    vars(o).update(sizes)
+    prepared = prepare(o, lambda text: None)
+    assert prepared.references.shape == (12, 6) and prepared.data["base_rewards"] == prepared.references.tolist()
+    assert math.isclose(prepared.scale, prepared.references.std(axis=1, ddof=1).mean())
+    assert prepared.held_out.base_rewards.shape == (10, 5)
+    assert ("reward_accuracy" in prepared.facts) == (reward == "learned")
+    if reward == "brevity":
+        whole = prepared.references == np.round(prepared.references)
+        assert whole.all() and prepared.references.max() <= -1 and prepared.references.min() >= -options.COMPLETION
 
 
 def test_reward_model_does_not_see_padding(language):
@@ -187,6 +213,7 @@ def test_beta_for_raw_reaches_the_kl_of_a_normal_reward():
 def test_grid_is_what_the_theory_gives():
     grid = options.parse(["--quick"]).grid
     assert set(grid) == {None, *options.TRANSFORMS.values()} and all(len(kls) == 1 for kls in grid.values())
+    assert set(options.parse(["--reward", "brevity"]).grid) == set(grid)
     z = np.random.default_rng(6).standard_normal((50, 64))
     methods = held_out.planned(z, {**grid, None: (0.5,)}, options.TRANSFORMS)
     assert [m.transform for m in methods] == [None, *options.TRANSFORMS.values()]
