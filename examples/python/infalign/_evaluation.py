@@ -107,8 +107,8 @@ def select(rewards: Any, procedure: ProcedureLike = "standard", seed: int = 0) -
 
     Procedures: those of ``procedure_names()`` but for ``best_of_poisson`` and ``best_of_random``, whose number of samples is a matter of
     chance; and ``soft_best_of:N:LAMBDA`` and ``rewind_and_repeat:TAU:M``, in units of the reward. A prompt has as many rewards as the
-    procedure draws, in that order; ``standard`` takes any of them. Of equal rewards each is as likely as the others, but under
-    ``rewind_and_repeat``, which takes the first. The same seed gives the same choice.
+    procedure draws, in the order in which they were drawn; ``standard`` takes any of however many there are. Equal rewards are equally
+    likely; ``rewind_and_repeat`` takes the first of them. The same seed gives the same choice.
 
     >>> select(np.array([[0.1, 0.9, 0.3]]), "best_of:3")
     array([1])

@@ -29,12 +29,6 @@ inline constexpr bool draws_random_number =
 template <class Procedure>
 inline constexpr bool draws_random_number<stopped_at<Procedure>> = draws_random_number<Procedure>;
 
-/// Whether samples are looked at one after the other, so that the first of several is meant.
-template <class Procedure>
-inline constexpr bool looks_in_order = std::is_same_v<Procedure, rewind_and_repeat>;
-template <class Procedure>
-inline constexpr bool looks_in_order<stopped_at<Procedure>> = true;
-
 /// What messages call a procedure. One of the caller's own may have no name.
 template <class Procedure>
 INFALIGN_KEYED std::string called(const Procedure& procedure) {
@@ -51,11 +45,12 @@ INFALIGN_KEYED index_t chosen_sample(const Procedure& procedure, span<const T> s
   if constexpr (std::is_same_v<Procedure, standard>) {
     return random.below(scores.size(), random_use::choice);
   } else {
-    serving_rule<Procedure, index_t> rule(procedure, prompt, random);
+    using rule_type = serving_rule<Procedure, index_t>;
+    rule_type rule(procedure, prompt, random);
     bool satisfied = false;
     for (index_t i = 0; i < scores.size() && !satisfied; ++i) satisfied = rule.take({i, static_cast<double>(scores[i]), i});
     const scored_response<index_t> chosen = rule.choose();
-    if constexpr (looks_in_order<Procedure>) return chosen.attempt;
+    if constexpr (rule_type::stops_early) return chosen.attempt;  // the first that does is meant
     // The rules take one of those that are tied by its position. Samples in hand may be in an order that means something.
     index_t tied = 0;
     for (const T score : scores) tied += static_cast<double>(score) == chosen.score ? 1 : 0;
@@ -112,8 +107,8 @@ INFALIGN_KEYED void run_choose_samples(std::string_view function, std::string_vi
 ///   serves any of the samples, each as likely as the others.
 /// - Shapes: `scores` P groups (rows or ragged) of as many samples as the procedure draws, in the order in which they were drawn; `out`
 ///   P positions within their group.
-/// - Ties: each of the samples with the score that is served is as likely as the others; but `rewind_and_repeat` and `stopped_at`
-///   take the first. NaN and infinities are an error.
+/// - Ties: samples with the same score are equally likely. A procedure that stops early (`rewind_and_repeat`, `stopped_at`) takes the
+///   first of them. NaN and infinities are an error.
 /// - Reproducible: a prompt's choice depends on its scores, its position and the seed.
 /// - Cost: some 5 ns a sample; 30 of `order_statistic` and `top_of`, 50 of `soft_best_of`. One thread, no memory but for those two.
 /// - Errors: `shape_error` (the size of `out`, or of a group), `domain_error` for a score that is not finite, with prompt and position,
